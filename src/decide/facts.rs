@@ -1,0 +1,176 @@
+//! What a decision must know of the store, and what it learns from the decisions before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::{
+    ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId, SubAccountId,
+    ThreadId, Time, UserId,
+};
+
+use super::{Change, Decision};
+
+/// What must be known to judge one mail in one sub-account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Normal forms of all addresses on the mail.
+    pub addresses: BTreeSet<String>,
+    /// Keys of all ids on the mail: its own and those it names.
+    pub keys: BTreeSet<MessageKey>,
+    /// GUIDs of Thread-Index.
+    pub thread_indexes: BTreeSet<[u8; 16]>,
+}
+
+/// What is known, for the mails of one batch.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub accounts: BTreeMap<SubAccountId, AccountFacts>,
+}
+
+/// What is known of one sub-account.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFacts {
+    pub settings: Arc<Settings>,
+    /// Confirmed addresses and aliases of users, normal form. Several users may share one.
+    pub users: BTreeMap<String, Vec<UserId>>,
+    /// Contacts by normal form.
+    pub contacts: BTreeMap<String, ContactFact>,
+    /// Of the addresses asked, those on the never-log list, by address or by domain.
+    pub never_log: BTreeSet<String>,
+    /// Of the addresses asked, those that are smart BCC addresses, of now or of before.
+    pub bcc_addresses: BTreeSet<String>,
+    /// Messages that have or name an id.
+    pub ids: BTreeMap<MessageKey, Vec<IdFact>>,
+    /// Threads by their Thread-Index GUID.
+    pub thread_indexes: BTreeMap<[u8; 16], Vec<ThreadId>>,
+    /// The threads that `ids` and `thread_indexes` name.
+    pub threads: BTreeMap<ThreadId, ThreadFact>,
+}
+
+/// A contact and its conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactFact {
+    pub id: ContactId,
+    pub conversation: Option<ConversationId>,
+}
+
+/// A filed or skipped message that has or names an id. Held mail is not among them (B9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdFact {
+    /// The id is the message's own.
+    pub own: bool,
+    pub message: StoredMessageId,
+    pub thread: ThreadId,
+    pub conversation: ConversationId,
+    /// Normal form of its author.
+    pub from: Option<String>,
+    pub date: Option<Time>,
+    pub text_hash: [u8; 32],
+    pub doors: Doors,
+    pub forwarded: bool,
+}
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadFact {
+    pub conversation: ConversationId,
+    pub participants: BTreeSet<String>,
+    pub created_at: Time,
+}
+
+impl Facts {
+    /// What is known of a sub-account; nothing, if nothing was asked.
+    pub fn account(&self, id: SubAccountId) -> Option<&AccountFacts> {
+        self.accounts.get(&id)
+    }
+
+    /// Makes the decision a fact for those that follow it in its batch.
+    pub fn apply(&mut self, decision: &Decision) {
+        let account = self.accounts.entry(decision.sub_account).or_default();
+        for change in &decision.changes {
+            account.apply(change);
+        }
+    }
+}
+
+impl AccountFacts {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::AddContact(contact) => {
+                let fact = ContactFact { id: contact.id, conversation: None };
+                self.contacts.entry(contact.email.normal().to_owned()).or_insert(fact);
+            }
+            Change::AddConversation(conversation) => {
+                let id = conversation.contact_id;
+                for contact in self.contacts.values_mut().filter(|contact| contact.id == id) {
+                    contact.conversation = Some(conversation.id);
+                }
+            }
+            Change::AddThread(thread) => {
+                if let Some(guid) = thread.thread_index {
+                    self.thread_indexes.entry(guid).or_default().push(thread.id);
+                }
+                let fact = ThreadFact {
+                    conversation: thread.conversation_id,
+                    participants: thread.participants.clone(),
+                    created_at: thread.created_at,
+                };
+                self.threads.insert(thread.id, fact);
+            }
+            Change::AddMessage(message) => self.add_message(message),
+            Change::AddAlias { .. } | Change::LinkContact { .. } => {}
+            Change::ExtendThread { thread, participants, thread_index } => {
+                if let Some(fact) = self.threads.get_mut(thread) {
+                    fact.participants.extend(participants.iter().cloned());
+                }
+                if let Some(guid) = thread_index {
+                    self.thread_indexes.entry(*guid).or_default().push(*thread);
+                }
+            }
+            Change::MergeThread { from, into, .. } => self.merge(*from, *into),
+            Change::SeenAt { message, door } => {
+                for fact in self.ids.values_mut().flatten().filter(|fact| fact.message == *message)
+                {
+                    fact.doors = fact.doors.with(*door);
+                }
+            }
+        }
+    }
+
+    fn add_message(&mut self, message: &crate::model::Message) {
+        let (Some(thread), Some(conversation)) = (message.thread_id, message.conversation_id)
+        else {
+            return;
+        };
+        let own = message.message_id.key();
+        let named = message.references.iter().chain(&message.in_reply_to).map(|id| id.key());
+        let keys: BTreeSet<MessageKey> = named.chain([own]).collect();
+        for key in keys {
+            self.ids.entry(key).or_default().push(IdFact {
+                own: key == own,
+                message: message.id,
+                thread,
+                conversation,
+                from: message.from.as_ref().map(|from| from.email.normal().to_owned()),
+                date: message.date,
+                text_hash: message.text_hash,
+                doors: message.doors,
+                forwarded: message.forwarded,
+            });
+        }
+    }
+
+    fn merge(&mut self, from: ThreadId, into: ThreadId) {
+        for fact in self.ids.values_mut().flatten().filter(|fact| fact.thread == from) {
+            fact.thread = into;
+        }
+        for threads in self.thread_indexes.values_mut() {
+            threads.iter_mut().filter(|thread| **thread == from).for_each(|thread| *thread = into);
+        }
+        if let Some(gone) = self.threads.remove(&from)
+            && let Some(fact) = self.threads.get_mut(&into)
+        {
+            fact.participants.extend(gone.participants);
+        }
+    }
+}

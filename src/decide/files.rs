@@ -1,0 +1,1 @@
+//! Attachments: what is kept, left out, or keeps its message out (A1 to A3).

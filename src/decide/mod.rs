@@ -1,0 +1,60 @@
+//! Policy: facts and a mail in, a decision out. Pure: no IO, no clock, no randomness.
+
+pub mod facts;
+pub mod files;
+pub mod ingest;
+pub mod people;
+
+use crate::model::{
+    Contact, Conversation, ConversationId, Door, Event, Message, MessageKey, StoredMessageId,
+    SubAccountId, Thread, ThreadId, Verdict,
+};
+
+/// What is to become true because of one mail in one sub-account.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub sub_account: SubAccountId,
+    pub verdict: Verdict,
+    pub changes: Vec<Change>,
+    pub events: Vec<Event>,
+}
+
+/// One change to the store, all of them inserts or additions: they can be written in any order
+/// within their transaction.
+#[derive(Clone, Debug)]
+pub enum Change {
+    AddContact(Contact),
+    AddConversation(Conversation),
+    AddThread(Thread),
+    /// The message, its files, and that its conversation has one more (unless it is held).
+    AddMessage(Box<Message>),
+    /// The message has this id (`own`), or names it. `first`: no other message has it as its own; the
+    /// store refuses a second first.
+    AddAlias {
+        key: MessageKey,
+        message: StoredMessageId,
+        own: bool,
+    },
+    /// The message is listed with this contact too (B4).
+    LinkContact {
+        contact: crate::model::ContactId,
+        message: StoredMessageId,
+    },
+    /// These addresses (normal forms) are on the thread, too; and its Thread-Index, when it had none.
+    ExtendThread {
+        thread: ThreadId,
+        participants: Vec<String>,
+        thread_index: Option<[u8; 16]>,
+    },
+    /// Two threads of one conversation are one (T2).
+    MergeThread {
+        from: ThreadId,
+        into: ThreadId,
+        conversation: ConversationId,
+    },
+    /// A stored message was seen by one more way (B9).
+    SeenAt {
+        message: StoredMessageId,
+        door: Door,
+    },
+}

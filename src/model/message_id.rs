@@ -1,0 +1,100 @@
+//! Message-IDs (RFC 5322 3.6.4) and the keys under which the store finds them.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A Message-ID without its angle brackets, as written otherwise: they are compared byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(Box<str>);
+
+/// RFC 5322 2.1.1: no line is longer, so no honest id is.
+const LENGTH_MAX: usize = 998;
+
+impl MessageId {
+    /// Reads one id, with or without brackets. Inner white space is dropped (folding puts it
+    /// there), control characters make it no id, and an id longer than a line is replaced by its
+    /// hash, so that it can still be compared.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_prefix('<').unwrap_or(text);
+        let text = text.strip_suffix('>').unwrap_or(text);
+        let id: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        if id.is_empty() || id.chars().any(|c| c.is_control() || c == '<' || c == '>') {
+            return None;
+        }
+        if id.len() > LENGTH_MAX {
+            return Some(Self::synthetic(id.as_bytes()));
+        }
+        Some(Self(id.into()))
+    }
+
+    /// A stable id for a mail that has none: made from its bytes, so that a redelivery has the same.
+    pub fn synthetic(content: &[u8]) -> Self {
+        let hash = Sha256::digest(content);
+        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{hex}@mailweave.invalid").into())
+    }
+
+    /// Made here, because the mail had none.
+    pub fn is_synthetic(&self) -> bool {
+        self.0.ends_with("@mailweave.invalid")
+    }
+
+    /// The id without brackets.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key under which the store keeps it.
+    pub fn key(&self) -> MessageKey {
+        let hash: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+        MessageKey(key)
+    }
+}
+
+impl std::fmt::Display for MessageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first 128 bits of the SHA-256 of a Message-ID: of fixed length whatever a sender made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey(pub [u8; 16]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_ids_as_they_are_written() {
+        for (text, expected) in [
+            ("<a@b>", Some("a@b")),
+            ("a@b", Some("a@b")),
+            ("<a\r\n b@c>", Some("ab@c")),
+            ("<\"quoted string\"@b>", Some("\"quotedstring\"@b")),
+            ("<no-at-sign>", Some("no-at-sign")),
+            ("<../../etc/passwd'; drop table x>", Some("../../etc/passwd';droptablex")),
+            ("<>", None),
+            ("", None),
+            ("<a\0@b>", None),
+        ] {
+            assert_eq!(
+                MessageId::parse(text).as_ref().map(MessageId::as_str),
+                expected,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_endless_id_has_a_short_stable_form() {
+        let endless = "x".repeat(10_000_000);
+        let id = MessageId::parse(&endless).unwrap();
+        assert!(id.as_str().len() < 100 && id.is_synthetic());
+        assert_eq!(MessageId::parse(&endless), Some(id));
+    }
+}

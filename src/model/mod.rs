@@ -1,0 +1,30 @@
+//! The nouns of the product: no IO, no clock, no randomness.
+
+pub mod address;
+pub mod contact;
+pub mod door;
+pub mod envelope;
+pub mod event;
+pub mod ids;
+pub mod message;
+pub mod message_id;
+pub mod settings;
+pub mod time;
+pub mod trust;
+pub mod verdict;
+
+pub use address::{Address, Person};
+pub use contact::{Contact, Conversation, Sync, Thread};
+pub use door::{Door, Doors};
+pub use envelope::{Envelope, Recipient, Route};
+pub use event::{Event, EventType};
+pub use ids::{
+    AttachmentId, ContactId, ConversationId, EventId, NewIds, StoredMessageId, SubAccountId,
+    ThreadId, TokenId, UserId, VerdictId,
+};
+pub use message::{Attachment, Direction, FileState, Kind, Message, State};
+pub use message_id::{MessageId, MessageKey};
+pub use settings::Settings;
+pub use time::Time;
+pub use trust::{Trust, TrustResults};
+pub use verdict::{Candidate, Matched, Outcome, Reason, RecipientReport, Verdict};

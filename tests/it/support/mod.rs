@@ -1,0 +1,1 @@
+//! What the tests share: a gateway in a throw-away directory, databases, real servers.
