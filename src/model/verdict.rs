@@ -209,6 +209,8 @@ pub struct Verdict {
     pub trust: Option<TrustResults>,
     /// When what is held is removed (B13).
     pub expires_at: Option<Time>,
+    /// When its sender is checked again, because DNS could not answer (B2).
+    pub recheck_at: Option<Time>,
 }
 
 impl Verdict {
