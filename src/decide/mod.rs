@@ -34,6 +34,7 @@ pub enum Change {
         key: MessageKey,
         message: StoredMessageId,
         own: bool,
+        first: bool,
     },
     /// The message is listed with this contact too (B4).
     LinkContact {
