@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{
-    ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId, SubAccountId,
+    ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId, SubAccountId, Thread,
     ThreadId, Time, UserId,
 };
 
@@ -88,13 +88,13 @@ impl Facts {
     pub fn apply(&mut self, decision: &Decision) {
         let account = self.accounts.entry(decision.sub_account).or_default();
         for change in &decision.changes {
-            account.apply(change);
+            account.apply(change, &decision.changes);
         }
     }
 }
 
 impl AccountFacts {
-    fn apply(&mut self, change: &Change) {
+    fn apply(&mut self, change: &Change, all: &[Change]) {
         match change {
             Change::AddContact(contact) => {
                 let fact = ContactFact { id: contact.id, conversation: None };
@@ -106,19 +106,13 @@ impl AccountFacts {
                     contact.conversation = Some(conversation.id);
                 }
             }
-            Change::AddThread(thread) => {
-                if let Some(guid) = thread.thread_index {
-                    self.thread_indexes.entry(guid).or_default().push(thread.id);
-                }
-                let fact = ThreadFact {
-                    conversation: thread.conversation_id,
-                    participants: thread.participants.clone(),
-                    created_at: thread.created_at,
-                };
-                self.threads.insert(thread.id, fact);
+            Change::AddThread(thread) => self.add_thread(thread),
+            // Its aliases make it known.
+            Change::AddMessage(_) | Change::LinkContact { .. } => {}
+            Change::AddAlias { key, message, own, .. } => {
+                let id_fact = all.iter().find_map(|change| id_fact(change, *message, *own));
+                self.ids.entry(*key).or_default().extend(id_fact);
             }
-            Change::AddMessage(message) => self.add_message(message),
-            Change::AddAlias { .. } | Change::LinkContact { .. } => {}
             Change::ExtendThread { thread, participants, thread_index } => {
                 if let Some(fact) = self.threads.get_mut(thread) {
                     fact.participants.extend(participants.iter().cloned());
@@ -137,27 +131,16 @@ impl AccountFacts {
         }
     }
 
-    fn add_message(&mut self, message: &crate::model::Message) {
-        let (Some(thread), Some(conversation)) = (message.thread_id, message.conversation_id)
-        else {
-            return;
-        };
-        let own = message.message_id.key();
-        let named = message.references.iter().chain(&message.in_reply_to).map(|id| id.key());
-        let keys: BTreeSet<MessageKey> = named.chain([own]).collect();
-        for key in keys {
-            self.ids.entry(key).or_default().push(IdFact {
-                own: key == own,
-                message: message.id,
-                thread,
-                conversation,
-                from: message.from.as_ref().map(|from| from.email.normal().to_owned()),
-                date: message.date,
-                text_hash: message.text_hash,
-                doors: message.doors,
-                forwarded: message.forwarded,
-            });
+    fn add_thread(&mut self, thread: &Thread) {
+        if let Some(guid) = thread.thread_index {
+            self.thread_indexes.entry(guid).or_default().push(thread.id);
         }
+        let fact = ThreadFact {
+            conversation: thread.conversation_id,
+            participants: thread.participants.clone(),
+            created_at: thread.created_at,
+        };
+        self.threads.insert(thread.id, fact);
     }
 
     fn merge(&mut self, from: ThreadId, into: ThreadId) {
@@ -173,4 +156,23 @@ impl AccountFacts {
             fact.participants.extend(gone.participants);
         }
     }
+}
+
+/// What is known through an id of the message that a change adds.
+fn id_fact(change: &Change, id: StoredMessageId, own: bool) -> Option<IdFact> {
+    let Change::AddMessage(message) = change else { return None };
+    if message.id != id {
+        return None;
+    }
+    Some(IdFact {
+        own,
+        message: id,
+        thread: message.thread_id?,
+        conversation: message.conversation_id?,
+        from: message.from.as_ref().map(|from| from.email.normal().to_owned()),
+        date: message.date,
+        text_hash: message.text_hash,
+        doors: message.doors,
+        forwarded: message.forwarded,
+    })
 }

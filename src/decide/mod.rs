@@ -1,9 +1,20 @@
 //! Policy: facts and a mail in, a decision out. Pure: no IO, no clock, no randomness.
 
+mod case;
 pub mod facts;
 pub mod files;
+mod filing;
 pub mod ingest;
-pub mod people;
+mod people;
+mod plan;
+mod same;
+mod sender;
+pub mod submission;
+mod thread;
+
+pub use facts::{Facts, Question};
+pub use ingest::ingest;
+pub use submission::{Again, Submission};
 
 use crate::model::{
     Contact, Conversation, ConversationId, Door, Event, Message, MessageKey, StoredMessageId,

@@ -1,0 +1,82 @@
+//! A submission beside the facts of its sub-account: the questions that every rule asks.
+
+use crate::model::{Address, Candidate, Matched, Person, Reason, StoredMessageId, UserId};
+
+use super::facts::AccountFacts;
+use super::plan::Plan;
+use super::submission::Submission;
+
+/// What is judged, and what is known.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub submission: &'a Submission,
+    pub account: &'a AccountFacts,
+}
+
+/// What is to become of a mail.
+#[derive(Clone, Debug)]
+pub enum Ruling<'a> {
+    /// Nothing is stored but the verdict.
+    Ignore(Reason, Matched),
+    /// It is kept, and waits for somebody.
+    Hold(Reason, Matched, Vec<Candidate>),
+    /// It is this message.
+    Duplicate(StoredMessageId),
+    File(Plan<'a>),
+}
+
+impl<'a> Case<'a> {
+    /// The user who writes from that address. A shared address is the owner's, if the owner has it (B2).
+    pub fn user_of(&self, address: &Address) -> Option<UserId> {
+        let users = self.account.users.get(address.normal())?;
+        let owners = &self.submission.owners;
+        owners.iter().find(|owner| users.contains(owner)).or(users.first()).copied()
+    }
+
+    /// A user, or of a colleague domain (B3).
+    pub fn is_colleague(&self, address: &Address) -> bool {
+        let domains = &self.account.settings.colleague_domains;
+        self.account.users.contains_key(address.normal())
+            || domains.iter().any(|domain| domain == address.domain())
+    }
+
+    /// A smart BCC address, of now or of before, or of our domains.
+    pub fn is_ours(&self, address: &Address) -> bool {
+        self.submission.is_ours(address) || self.account.bcc_addresses.contains(address.normal())
+    }
+
+    /// On the never-log list.
+    pub fn is_never_log(&self, address: &Address) -> bool {
+        self.account.never_log.contains(address.normal())
+    }
+
+    /// Neither ours nor a colleague: somebody who may be a contact.
+    pub fn is_outsider(&self, address: &Address) -> bool {
+        !self.is_ours(address) && !self.is_colleague(address)
+    }
+}
+
+impl<'a> Ruling<'a> {
+    /// Ignored for what matched.
+    pub fn ignore(reason: Reason, what: &str) -> Self {
+        Self::Ignore(reason, Matched { what: Some(what.to_owned()), ..Matched::default() })
+    }
+
+    /// Held because of an address.
+    pub fn hold(reason: Reason, address: Option<&Address>) -> Self {
+        let address = address.map(|address| address.normal().to_owned());
+        Self::Hold(reason, Matched { address, ..Matched::default() }, Vec::new())
+    }
+
+    /// Held until somebody chooses among these people.
+    pub fn choose(reason: Reason, candidates: impl IntoIterator<Item = &'a Person>) -> Self {
+        let candidates = candidates.into_iter().map(|person| Candidate {
+            email: person.email.normal().to_owned(),
+            name: person.name.clone(),
+        });
+        Self::Hold(reason, Matched::default(), candidates.take(CANDIDATES_MAX).collect())
+    }
+}
+
+/// More people than this are not offered.
+const CANDIDATES_MAX: usize = 20;

@@ -1,0 +1,376 @@
+//! From a ruling to a decision: the rows and events that make it true.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use crate::mail::Automatic;
+use crate::model::contact::PARTICIPANTS_MAX;
+use crate::model::{
+    Attachment, AttachmentId, Candidate, Contact, ContactId, Conversation, ConversationId, Door,
+    Doors, Event, EventId, EventType, Kind, Matched, Message, MessageKey, NewIds, Person, Reason,
+    State, StoredMessageId, Thread, ThreadId, Time, Verdict, VerdictId,
+};
+
+use super::case::{Case, Ruling};
+use super::plan::{Copy, Joined, Place, Plan};
+use super::{Change, Decision, files, sender, thread};
+
+/// B13: how long held mail waits.
+const HELD_SECONDS: i64 = 30 * 24 * 3600;
+/// B2: the first repetition of a check that failed for want of DNS.
+const RECHECK_SECONDS: i64 = 300;
+
+/// What a ruling makes true.
+pub fn decide(case: &Case<'_>, ruling: Ruling<'_>, ids: &mut NewIds) -> Decision {
+    let mut draft = Draft::new(case, ids);
+    match ruling {
+        Ruling::Ignore(reason, matched) => draft.ignore(reason, matched),
+        Ruling::Hold(reason, matched, candidates) => draft.hold(reason, matched, candidates),
+        Ruling::Duplicate(message) => draft.duplicate(message),
+        Ruling::File(plan) => draft.file(&plan),
+    }
+    draft.finish()
+}
+
+/// A decision in the making.
+struct Draft<'c, 'a> {
+    case: &'c Case<'a>,
+    ids: &'c mut NewIds,
+    verdict: Verdict,
+    changes: Vec<Change>,
+    events: Vec<Event>,
+}
+
+impl<'c, 'a> Draft<'c, 'a> {
+    fn new(case: &'c Case<'a>, ids: &'c mut NewIds) -> Self {
+        let submission = case.submission;
+        let again = submission.again.as_ref();
+        let verdict = Verdict {
+            id: again.map_or_else(|| VerdictId(ids.next_id()), |again| again.verdict),
+            at: again.map_or(submission.received_at, |again| again.at),
+            door: submission.door,
+            reason: Reason::Filed,
+            matched: Matched::default(),
+            message_id: Some(submission.message_id.clone()),
+            user_id: submission.owner(),
+            conversation_id: None,
+            stored_message_id: None,
+            candidates: Vec::new(),
+            report: submission.email.report.clone(),
+            trust: Some(submission.trust.clone()),
+            expires_at: None,
+            recheck_at: None,
+        };
+        Self { case, ids, verdict, changes: Vec::new(), events: Vec::new() }
+    }
+
+    fn finish(self) -> Decision {
+        Decision {
+            sub_account: self.case.submission.sub_account,
+            verdict: self.verdict,
+            changes: self.changes,
+            events: self.events,
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.case.submission.received_at
+    }
+
+    fn event(&mut self, event_type: EventType, object_id: Uuid) {
+        let (id, at) = (EventId(self.ids.next_id()), self.now());
+        self.events.push(Event { id, event_type, object_id, at });
+    }
+
+    /// The id of the row that the mail is kept in; a mail that is judged again keeps its own.
+    fn stored_id(&mut self) -> StoredMessageId {
+        match &self.case.submission.again {
+            Some(again) => again.message,
+            None => StoredMessageId(self.ids.next_id()),
+        }
+    }
+
+    fn ignore(&mut self, reason: Reason, matched: Matched) {
+        self.verdict.reason = reason;
+        self.verdict.matched = matched;
+    }
+
+    fn hold(&mut self, reason: Reason, matched: Matched, candidates: Vec<Candidate>) {
+        let first_seen = self.verdict.at;
+        let copy = Copy::of_mail(self.case.submission);
+        let message = Message { state: State::Held, ..self.message(&copy, None) };
+        self.verdict.reason = reason;
+        self.verdict.matched = matched;
+        self.verdict.candidates = candidates;
+        self.verdict.stored_message_id = Some(message.id);
+        self.verdict.expires_at = Some(first_seen.plus_seconds(HELD_SECONDS));
+        if sender::is_worth_a_recheck(self.case, reason) {
+            self.verdict.recheck_at = Some(self.now().plus_seconds(RECHECK_SECONDS));
+        }
+        self.changes.push(Change::AddMessage(Box::new(message)));
+        if self.case.submission.again.is_none() {
+            self.event(EventType::VerdictHeld, self.verdict.id.0);
+        }
+    }
+
+    fn duplicate(&mut self, message: StoredMessageId) {
+        let door = self.case.submission.door;
+        self.verdict.reason = Reason::Duplicate;
+        self.verdict.stored_message_id = Some(message);
+        let known = self.case.account.ids.values().flatten();
+        let known = known.into_iter().find(|fact| fact.message == message);
+        self.verdict.conversation_id = known.map(|fact| fact.conversation);
+        self.changes.push(Change::SeenAt { message, door });
+    }
+
+    fn file(&mut self, plan: &Plan<'a>) {
+        let (conversation, thread) = self.place(plan);
+        let state = self.reason(plan);
+        let message = Message {
+            state,
+            conversation_id: Some(conversation),
+            thread_id: Some(thread),
+            direction: Some(plan.direction),
+            user_id: plan.user,
+            id_conflict: plan.id_conflict,
+            ..self.message(&plan.copy, plan.copy.carrier.and(plan.copy.date))
+        };
+        self.verdict.user_id = plan.user;
+        self.verdict.conversation_id = Some(conversation);
+        self.verdict.stored_message_id = Some(message.id);
+        self.aliases(plan, message.id, thread);
+        self.event(EventType::MessageFiled, message.id.0);
+        self.changes.push(Change::AddMessage(Box::new(message)));
+        self.links(plan, conversation);
+    }
+
+    /// Why it is filed; or skipped, when a file of it is too large (A2).
+    fn reason(&mut self, plan: &Plan<'_>) -> State {
+        let submission = self.case.submission;
+        let without = submission.again.as_ref().is_some_and(|again| again.without_files);
+        let large = files::oversize(&submission.email.files, &self.case.account.settings);
+        self.verdict.matched.rule = Some(plan.rule.to_owned());
+        if let Some(file) = large.filter(|_| !without) {
+            self.verdict.matched =
+                Matched { what: Some(file.file_name.clone()), ..Matched::default() };
+            self.verdict.reason = Reason::AttachmentTooLarge;
+            return State::Skipped;
+        }
+        if let Place::With(people) = &plan.place {
+            let owner = people.first().map(|person| person.email.normal().to_owned());
+            self.verdict.matched.address = owner;
+        }
+        self.verdict.reason = match (submission.is_released(), plan.id_conflict) {
+            (true, _) => Reason::Released,
+            (false, true) => Reason::IdConflict,
+            (false, false) => Reason::Filed,
+        };
+        if self.verdict.reason != Reason::Filed {
+            self.verdict.matched.rule = None;
+        }
+        State::Filed
+    }
+
+    /// The conversation and the thread it is filed in, made where they do not exist.
+    fn place(&mut self, plan: &Plan<'a>) -> (ConversationId, ThreadId) {
+        match &plan.place {
+            Place::Thread(joined) => self.join(joined, &plan.copy),
+            Place::With(people) => {
+                let owner = people.first().copied();
+                // Plans with people have at least one: `people::contacts_of` sees to it.
+                let conversation = match owner {
+                    Some(owner) => self.conversation_of(owner),
+                    None => ConversationId(self.ids.next_id()),
+                };
+                match thread::find_in(self.case.account, &plan.copy, conversation) {
+                    Some(joined) => self.join(&joined, &plan.copy),
+                    None => (conversation, self.new_thread(conversation, &plan.copy)),
+                }
+            }
+        }
+    }
+
+    fn join(&mut self, joined: &Joined, copy: &Copy<'_>) -> (ConversationId, ThreadId) {
+        let Joined { thread, conversation, merge } = joined;
+        for from in merge {
+            let (from, into, conversation) = (*from, *thread, *conversation);
+            self.changes.push(Change::MergeThread { from, into, conversation });
+        }
+        let known = self.case.account.threads.get(thread);
+        let is_new = |address: &String| known.is_none_or(|it| !it.participants.contains(address));
+        let participants: Vec<String> =
+            self.participants(copy).into_iter().filter(is_new).collect();
+        let indexes = &self.case.account.thread_indexes;
+        let thread_index = copy.thread_index.filter(|guid| !indexes.contains_key(guid));
+        if !participants.is_empty() || thread_index.is_some() {
+            let thread = *thread;
+            self.changes.push(Change::ExtendThread { thread, participants, thread_index });
+        }
+        (*conversation, *thread)
+    }
+
+    fn conversation_of(&mut self, owner: &Person) -> ConversationId {
+        let known = self.case.account.contacts.get(owner.email.normal());
+        if let Some(conversation) = known.and_then(|contact| contact.conversation) {
+            return conversation;
+        }
+        let contact_id = match known {
+            Some(contact) => contact.id,
+            None => self.new_contact(owner),
+        };
+        let id = ConversationId(self.ids.next_id());
+        let created_at = self.now();
+        self.changes.push(Change::AddConversation(Conversation { id, contact_id, created_at }));
+        self.event(EventType::ConversationCreated, id.0);
+        id
+    }
+
+    fn new_contact(&mut self, person: &Person) -> ContactId {
+        let id = ContactId(self.ids.next_id());
+        let source = match self.case.submission.door {
+            Door::Import => "import",
+            _ => "smart_bcc",
+        };
+        let contact = Contact {
+            id,
+            email: person.email.clone(),
+            name: person.name.clone(),
+            source,
+            created_at: self.now(),
+        };
+        self.changes.push(Change::AddContact(contact));
+        self.event(EventType::ContactCreated, id.0);
+        id
+    }
+
+    fn new_thread(&mut self, conversation_id: ConversationId, copy: &Copy<'_>) -> ThreadId {
+        let id = ThreadId(self.ids.next_id());
+        let indexes = &self.case.account.thread_indexes;
+        self.changes.push(Change::AddThread(Thread {
+            id,
+            conversation_id,
+            subject: copy.subject.to_owned(),
+            thread_index: copy.thread_index.filter(|guid| !indexes.contains_key(guid)),
+            participants: self.participants(copy),
+            created_at: self.now(),
+        }));
+        id
+    }
+
+    /// Everybody on the mail but ourselves.
+    fn participants(&self, copy: &Copy<'_>) -> BTreeSet<String> {
+        let people = copy.people().filter(|person| !self.case.is_ours(&person.email));
+        people.map(|person| person.email.normal().to_owned()).take(PARTICIPANTS_MAX).collect()
+    }
+
+    /// B4: the other contacts of the mail list it too. In a known thread nobody becomes a contact.
+    fn links(&mut self, plan: &Plan<'a>, conversation: ConversationId) {
+        let Some(message) = self.verdict.stored_message_id else { return };
+        let others: Vec<ContactId> = match &plan.place {
+            Place::With(people) => {
+                people.iter().skip(1).map(|person| self.contact_of(person)).collect()
+            }
+            Place::Thread(_) => self.known_contacts(&plan.copy, conversation),
+        };
+        for contact in others {
+            self.changes.push(Change::LinkContact { contact, message });
+        }
+    }
+
+    fn contact_of(&mut self, person: &Person) -> ContactId {
+        match self.case.account.contacts.get(person.email.normal()) {
+            Some(contact) => contact.id,
+            None => self.new_contact(person),
+        }
+    }
+
+    fn known_contacts(&self, copy: &Copy<'_>, conversation: ConversationId) -> Vec<ContactId> {
+        let contacts = &self.case.account.contacts;
+        let on_it = copy.from.into_iter().chain(copy.to);
+        let known = on_it.filter_map(|person| contacts.get(person.email.normal()));
+        let others = known.filter(|contact| contact.conversation != Some(conversation));
+        others.map(|contact| contact.id).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The ids it is known by, and those it names (T2).
+    fn aliases(&mut self, plan: &Plan<'_>, message: StoredMessageId, thread: ThreadId) {
+        let copy = &plan.copy;
+        let own: BTreeSet<_> = [Some(copy.message_id), copy.carrier]
+            .into_iter()
+            .flatten()
+            .map(|id| id.key())
+            .collect();
+        let named = copy.in_reply_to.iter().chain(copy.references).map(|id| id.key());
+        // An id that a message of the thread has or names already leads there without this row.
+        let leads_there = |key: &MessageKey| {
+            let facts = self.case.account.ids.get(key);
+            facts.is_some_and(|facts| facts.iter().any(|fact| fact.thread == thread))
+        };
+        let named: BTreeSet<_> =
+            named.filter(|key| !own.contains(key) && !leads_there(key)).collect();
+        for key in own {
+            let known = self.case.account.ids.get(&key);
+            let first = known.is_none_or(|facts| facts.iter().all(|fact| !fact.own));
+            self.changes.push(Change::AddAlias { key, message, own: true, first });
+        }
+        for key in named {
+            self.changes.push(Change::AddAlias { key, message, own: false, first: false });
+        }
+    }
+
+    /// The row of the mail, as held; `dated` is the time of a mail that was forwarded.
+    fn message(&mut self, copy: &Copy<'_>, dated: Option<Time>) -> Message {
+        let submission = self.case.submission;
+        let email = &submission.email;
+        let imported = (submission.door == Door::Import).then_some(copy.date).flatten();
+        Message {
+            id: self.stored_id(),
+            state: State::Held,
+            conversation_id: None,
+            thread_id: None,
+            message_id: copy.message_id.clone(),
+            in_reply_to: copy.in_reply_to.to_vec(),
+            references: copy.references.to_vec(),
+            direction: None,
+            kind: match email.automatic {
+                Some(Automatic::AutoReply(_)) => Kind::AutoReply,
+                Some(Automatic::DeliveryReport) => Kind::DeliveryReport,
+                _ => Kind::Mail,
+            },
+            from: copy.from.or(email.headers.other_authors.first()).cloned(),
+            to: copy.to.to_vec(),
+            cc: copy.cc.to_vec(),
+            subject: copy.subject.to_owned(),
+            date: copy.date,
+            at: dated.or(imported).unwrap_or(self.verdict.at),
+            doors: Doors::only(submission.door),
+            user_id: submission.owner(),
+            text_hash: email.text_hash,
+            id_conflict: false,
+            forwarded: copy.carrier.is_some(),
+            attachments: self.attachments(),
+        }
+    }
+
+    fn attachments(&mut self) -> Vec<Attachment> {
+        let email = &self.case.submission.email;
+        let settings = &self.case.account.settings;
+        let ids = &mut *self.ids;
+        let attachment = |(position, file): (usize, &crate::mail::File)| {
+            let (state, reason) = files::rule(file, settings);
+            Attachment {
+                id: AttachmentId(ids.next_id()),
+                position: u32::try_from(position).unwrap_or(u32::MAX),
+                file_name: file.file_name.clone(),
+                content_type: file.content_type.clone(),
+                size: file.size,
+                sha256: file.sha256,
+                inline: file.inline,
+                state,
+                reason,
+            }
+        };
+        email.files.iter().enumerate().map(attachment).collect()
+    }
+}
