@@ -1,6 +1,10 @@
 //! Bytes to nouns. Reading never fails: what cannot be read is a [`Defect`], and the raw mail stays.
 //! Everything here is pure, bounded in depth, count and time, and linear in the size of the mail.
 
+pub mod forward;
+pub mod text;
+pub mod tnef;
+
 use crate::model::{Address, MessageId, Person, RecipientReport, Time};
 
 /// A mail that was read.
@@ -48,6 +52,9 @@ pub struct Headers {
     pub subject: String,
     /// The Date field, when it is a time between 1970 and 9999.
     pub date: Option<Time>,
+    /// How far the clock of the Date field is ahead of UTC, in seconds; 0 when it does not say. A
+    /// forwarded mail's date without a zone is read by it (B6).
+    pub date_offset_seconds: i32,
     /// Bytes 6 to 22 of Thread-Index: Outlook's GUID of the conversation.
     pub thread_index: Option<[u8; 16]>,
     /// How many Received fields it has (RFC 5321 6.3).
