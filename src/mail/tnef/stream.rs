@@ -1,23 +1,26 @@
 //! The outer layer of TNEF: a signature, a key, then attributes, each with its length and checksum
 //! (MS-OXTNEF 2.1.3).
 
+/// Attributes by their id, the type in the upper half (MS-OXTNEF 2.1.3.3).
+pub mod attribute {
+    /// `attAttachRendData`: begins the attributes of the next attachment.
+    pub const ATTACH_BEGIN: u32 = 0x0006_9002;
+    /// `attAttachData`: the bytes of the attachment.
+    pub const ATTACH_DATA: u32 = 0x0006_800F;
+    /// `attAttachTitle`: its short name, in the code page of the mail.
+    pub const ATTACH_TITLE: u32 = 0x0001_8010;
+    /// `attAttachment`: its MAPI properties.
+    pub const ATTACH_PROPERTIES: u32 = 0x0006_9005;
+    /// `attBody`: the plain body, in the code page of the mail.
+    pub const BODY: u32 = 0x0002_800C;
+    /// `attMsgProps`: the MAPI properties of the mail.
+    pub const MESSAGE_PROPERTIES: u32 = 0x0006_9003;
+    /// `attOemCodepage`: the code page of what is not Unicode.
+    pub const CODE_PAGE: u32 = 0x0006_9007;
+}
+
 /// MS-OXTNEF 2.1.3.1 `TNEFSignature`.
 const SIGNATURE: u32 = 0x223E_9F78;
-
-/// `attAttachRendData`: begins the attributes of the next attachment.
-pub const ATTACH_REND_DATA: u32 = 0x0006_9002;
-/// `attAttachData`: the bytes of the attachment.
-pub const ATTACH_DATA: u32 = 0x0006_800F;
-/// `attAttachTitle`: its short name, in the code page of the mail.
-pub const ATTACH_TITLE: u32 = 0x0001_8010;
-/// `attAttachment`: its MAPI properties.
-pub const ATTACHMENT: u32 = 0x0006_9005;
-/// `attBody`: the plain body, in the code page of the mail.
-pub const BODY: u32 = 0x0002_800C;
-/// `attMsgProps`: the MAPI properties of the mail.
-pub const MESSAGE_PROPS: u32 = 0x0006_9003;
-/// `attOemCodepage`: the code page of what is not Unicode.
-pub const CODE_PAGE: u32 = 0x0006_9007;
 
 /// One attribute.
 pub struct Attribute<'a> {
@@ -37,26 +40,36 @@ impl<'a> Stream<'a> {
         // The key that follows tells apart attachments of one mail; nobody needs it.
         (signature == SIGNATURE).then_some(Self { rest: rest.get(2..)? })
     }
-}
 
-impl<'a> Iterator for Stream<'a> {
-    type Item = Attribute<'a>;
-
-    /// Each attribute takes 11 bytes at least, so a stream ends whatever it claims. One that is cut
-    /// off or fails its checksum ends it, too: what follows cannot be told from chance.
-    fn next(&mut self) -> Option<Attribute<'a>> {
+    /// The next attribute, and whether its checksum is right.
+    fn step(&mut self) -> Option<(Attribute<'a>, bool)> {
         let (_level, rest) = self.rest.split_first()?;
         let (id, rest) = u32_le(rest)?;
         let (length, rest) = u32_le(rest)?;
         let (data, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         let (checksum, rest) = u16_le(rest)?;
         self.rest = rest;
-        (checksum == sum(data)).then_some(Attribute { id, data })
+        Some((Attribute { id, data }, checksum == sum(data)))
     }
 }
 
-/// MS-OXTNEF 2.1.3.3: the sum of the bytes, modulo 65536.
-pub fn sum(data: &[u8]) -> u16 {
+impl<'a> Iterator for Stream<'a> {
+    type Item = Attribute<'a>;
+
+    /// Each attribute takes 11 bytes at least, so a stream ends whatever it claims. One that is cut
+    /// off ends it; one with a wrong checksum is damaged and left out.
+    fn next(&mut self) -> Option<Attribute<'a>> {
+        loop {
+            let (attribute, is_whole) = self.step()?;
+            if is_whole {
+                return Some(attribute);
+            }
+        }
+    }
+}
+
+/// MS-OXTNEF 2.1.3.2 `Checksum`: the sum of the bytes, modulo 65536.
+fn sum(data: &[u8]) -> u16 {
     data.iter().fold(0, |sum, byte| sum.wrapping_add(u16::from(*byte)))
 }
 
