@@ -1,1 +1,136 @@
-//! The only place with SQL: one set of statements for SQLite and PostgreSQL, one transaction type.
+//! The only place with SQL: embedded SQLite, or PostgreSQL, behind one [`Store`].
+//!
+//! # How a statement is written
+//!
+//! Its text is a constant in lower case with `$1`, `$2` and named columns, the same for both databases,
+//! declared with [`statements!`] so that a test lets both databases parse it:
+//!
+//! ```ignore
+//! statements! {
+//!     CONTACT = "select email, name from contacts where sub_account = $1 and id = $2";
+//!     ADD_NEVER_LOG = "insert into never_log (sub_account, entry)
+//!         select * from {rows uuid text} as added where column1 is not null
+//!         on conflict do nothing";
+//! }
+//!
+//! impl Store {
+//!     pub async fn contact(&self, of: SubAccountId, id: ContactId) -> Result<Option<Contact>> {
+//!         let mut tx = self.reader().await?;
+//!         let row: Option<ContactRow> = tx.optional(CONTACT, values![of, id]).await?;
+//!         row.map(ContactRow::read).transpose()
+//!     }
+//! }
+//! ```
+//!
+//! [`Store::writer`] gives a transaction, which must be ended with `tx.commit().await?`; [`Store::reader`]
+//! a connection that only reads. A row is a tuple, or a struct that derives `sqlx::FromRow`; types are
+//! `i64`, `bool`, `String`, `Vec<u8>`, `Uuid`, and `Option` of them. `{rows …}` stands for a list of
+//! rows (see `rows`): `tx.execute_rows` and `tx.all_of_rows` take their values row after row. A file's
+//! list of statements is named in [`statements`].
+//!
+//! This was to be macros that expand every body twice; an enum of connections and one of values do the
+//! same with plain functions, once.
+
+/// Declares statements, and the file's list of them.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* const $name: &str = $sql;)*
+
+        /// The statements of this file by name.
+        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+mod error;
+mod open;
+mod rows;
+mod tx;
+mod value;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sqlx::{PgPool, SqlitePool};
+
+pub use error::{Error, Result};
+pub use open::{Holder, Options};
+use tx::{Lease, Tx};
+
+/// Where everything is kept.
+pub struct Store {
+    database: Database,
+    /// Set when a write failed in a way after which its connection cannot be trusted; the pool then
+    /// closes the connection instead of keeping it.
+    distrusted: Arc<AtomicBool>,
+}
+
+enum Database {
+    Sqlite(Sqlite),
+    Postgres(PgPool),
+}
+
+struct Sqlite {
+    path: PathBuf,
+    /// One connection: SQLite has one writer at a time.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// Held as long as the gateway serves; see [`Holder`].
+    _lock: Option<std::fs::File>,
+}
+
+impl Store {
+    /// A connection that only reads.
+    async fn reader(&self) -> Result<Tx<'_>> {
+        let lease = match &self.database {
+            Database::Sqlite(sqlite) => sqlite.readers.acquire().await.map(Lease::SqliteReader),
+            Database::Postgres(pool) => pool.acquire().await.map(Lease::PostgresReader),
+        };
+        lease.map(|lease| Tx::new(self, lease)).map_err(Error::from)
+    }
+
+    /// A transaction. On SQLite it is the only one.
+    async fn writer(&self) -> Result<Tx<'_>> {
+        let lease = match &self.database {
+            Database::Sqlite(sqlite) => {
+                sqlite.writer.begin_with("begin immediate").await.map(Lease::SqliteWriter)
+            }
+            Database::Postgres(pool) => pool.begin().await.map(Lease::PostgresWriter),
+        };
+        lease.map(|lease| Tx::new(self, lease)).map_err(|error| self.failed(error))
+    }
+
+    /// Remembers when a connection must not be used again.
+    fn failed(&self, error: sqlx::Error) -> Error {
+        let error = Error::from(error);
+        if !error.spares_connection() {
+            self.distrusted.store(true, Ordering::Relaxed);
+        }
+        error
+    }
+
+    /// Answers if the store can be read (`/readyz`).
+    pub async fn ping(&self) -> Result<()> {
+        let mut tx = self.reader().await?;
+        tx.optional::<(i64,)>(PING, Vec::new()).await.map(drop)
+    }
+
+    /// Lets the database parse every statement of this module.
+    pub async fn prepare_statements(&self) -> Result<()> {
+        let mut tx = self.writer().await?;
+        for (name, sql) in statements() {
+            let prepared = tx.prepare(sql).await;
+            prepared.map_err(|error| Error::damaged(format!("{name}: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+statements! {
+    PING = "select cast(1 as bigint) as answer";
+}
+
+/// All statements by name.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [STATEMENTS].into_iter().flatten().copied()
+}
