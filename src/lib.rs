@@ -1,9 +1,56 @@
-//! Mailweave: a mail gateway that gives any CRM a smart BCC address and two-way sync.
+//! Mailweave: a mail gateway that gives any CRM a smart BCC address and two-way sync with Outlook.
+//!
+//! # The house
+//!
+//! There are three ways: mail arrives (`smtp`, `ingest`), mail is found, mail is sent; the last two are
+//! still to be built. Each way has a **machine** (pure), a **driver** (the only IO loop) and a **flow**
+//! (the spine; read it first). Between the ways lies a pure middle: `model` (nouns), `mail` (bytes to
+//! nouns), `decide` (policy). Below lies `store`, the only place with SQL; the ways meet nowhere else.
+//!
+//! ```text
+//! main -> command -> app -> web   smtp   import
+//!                            |      |      |        drivers: what the world calls
+//!                            +---- ingest -+        the spine of way 1: `ingest::flow`
+//!                                   |
+//!                                 store             the only SQL; one transaction type
+//!                                   |
+//!                       decide -> mail -> model     pure
+//! ```
+//!
+//! # How a mail becomes a conversation
+//!
+//! ```text
+//! socket --bytes--> smtp::session --MailObject--> ingest::receiver
+//!   content --mail::parse--> Email --decide::Submission--> Question      what must I know?
+//!   ingest::batch: what waits together is judged together, in one transaction:
+//!     [Question] --store--> Facts --decide::ingest--> Decision --store--> rows and events, one fsync
+//! Decision --> 250
+//! ```
+//!
+//! # Invariants
+//!
+//! - Nothing in `model`, `mail`, `decide`, nor the SMTP machine, waits, logs, opens a file or socket,
+//!   reads a clock or a random number.
+//! - SQL appears only in `store`.
+//! - A 250 is written after the commit, never before.
+//! - Every mail that came near us has one stored verdict with a reason.
+//! - An event is written in the transaction that made it true.
+//! - Hostile input is not an error: reading returns values and defects, policy returns verdicts.
+//!
+//! `tests/it/house.rs` holds the code to these.
 
-pub mod decide;
-pub mod ingest;
-pub mod mail;
+// L0: nouns, pure
 pub mod model;
-pub mod smtp;
+// L1: bytes to nouns, and policy; pure
+pub mod decide;
+pub mod mail;
+// L2: adapters
+pub mod clock;
 pub mod store;
+// L3: the spine of way 1
+pub mod ingest;
+// L4: drivers
+pub mod smtp;
 pub mod web;
+// L5: the whole
+pub mod config;

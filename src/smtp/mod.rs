@@ -1,6 +1,8 @@
 //! The SMTP listener (RFC 5321): `session` is the machine, `driver` the only IO loop. What becomes of
 //! a mail is not decided here: the listener hands it to a [`Receiver`].
 
+pub mod limits;
+
 use std::future::Future;
 
 use crate::model::{Address, Envelope, Reason, Recipient};

@@ -1,0 +1,162 @@
+//! The configuration as it is written: every key with its default, nothing checked but its type.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::smtp::limits::Limits;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConfig {
+    pub data_dir: String,
+    pub smtp: Smtp,
+    pub http: Http,
+    pub tls: Tls,
+    pub store: Store,
+    pub dns: Dns,
+    pub log: Log,
+    /// Mail providers by name; their defaults are built in.
+    pub providers: BTreeMap<String, Provider>,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".to_owned(),
+            smtp: Smtp::default(),
+            http: Http::default(),
+            tls: Tls::default(),
+            store: Store::default(),
+            dns: Dns::default(),
+            log: Log::default(),
+            providers: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[smtp]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Smtp {
+    pub listen: Vec<String>,
+    pub hostname: String,
+    pub domains: Vec<String>,
+    pub max_message_bytes: usize,
+    pub proxy_protocol: bool,
+    pub verify: String,
+    pub limits: Limits,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self {
+            listen: vec!["127.0.0.1:2525".to_owned()],
+            hostname: "localhost".to_owned(),
+            domains: vec!["bcc.localhost".to_owned()],
+            max_message_bytes: 36_700_160,
+            proxy_protocol: false,
+            verify: "dns".to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    pub listen: String,
+    pub public_url: String,
+    pub tls: bool,
+    pub admin_token: SecretString,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8025".to_owned(),
+            public_url: "http://127.0.0.1:8025".to_owned(),
+            tls: false,
+            admin_token: SecretString::default(),
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: String,
+    pub key: String,
+    pub extra_roots: String,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            certificate: "certs/cert.pem".to_owned(),
+            key: "certs/key.pem".to_owned(),
+            extra_roots: String::new(),
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    pub url: SecretString,
+    pub blobs: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: SecretString::default(), blobs: "store".to_owned() }
+    }
+}
+
+/// `[dns]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    pub resolver: String,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { resolver: "system".to_owned() }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub filter: String,
+    pub format: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: "text".to_owned() }
+    }
+}
+
+/// `[providers.NAME]`: where a mailbox provider is; a key that is absent has the preset's value.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provider {
+    pub client_id: Option<String>,
+    pub client_secret: Option<SecretString>,
+    pub authorize_url: Option<String>,
+    pub token_url: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    pub watch: Option<String>,
+    pub imap: Option<String>,
+    pub smtp: Option<String>,
+    pub auth: Option<String>,
+    pub saves_sent: Option<bool>,
+}
