@@ -27,4 +27,4 @@ pub use message_id::{MessageId, MessageKey};
 pub use settings::Settings;
 pub use time::Time;
 pub use trust::{Trust, TrustResults};
-pub use verdict::{Candidate, Matched, Outcome, Reason, RecipientReport, Verdict};
+pub use verdict::{Candidate, Matched, Outcome, Reason, RecipientReport, Standing, Verdict};

@@ -220,6 +220,29 @@ impl Verdict {
     }
 }
 
+/// How a verdict stood before somebody changed it: what `undo` brings back (V3). Kept as JSON with the
+/// action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its code, [`Reason::name`].
+    pub reason: String,
+    pub matched: Matched,
+    pub candidates: Vec<Candidate>,
+    pub expires_at: Option<Time>,
+}
+
+impl Standing {
+    /// How a verdict stands now.
+    pub fn of(verdict: &Verdict) -> Self {
+        Self {
+            reason: verdict.reason.name().to_owned(),
+            matched: verdict.matched.clone(),
+            candidates: verdict.candidates.clone(),
+            expires_at: verdict.expires_at,
+        }
+    }
+}
+
 /// A sentence that a salesperson understands (V1).
 pub fn explanation(reason: Reason, matched: &Matched) -> String {
     let address = matched.address.as_deref();
