@@ -1,0 +1,147 @@
+//! Attribution lines: "On …, Ann wrote:", over a quotation, in the languages and orders of mail
+//! programs, on one line or wrapped over several.
+
+use super::date;
+use super::language::{LANGUAGES, Language};
+use super::line::{Kind, Line, clean, folded};
+use super::people;
+use super::phrase;
+use crate::model::{Person, Time};
+
+/// An attribution.
+#[derive(Debug)]
+pub struct Attribution {
+    /// Its first and its last line.
+    pub first: usize,
+    pub last: usize,
+    /// Its lines as one.
+    pub text: String,
+    /// It says who and when, so that it is one whatever follows; others need a quotation below them.
+    pub is_certain: bool,
+}
+
+/// Lines over which an attribution is wrapped at most.
+const LINES_MAX: usize = 4;
+/// No attribution is longer, in bytes.
+const LENGTH_MAX: usize = 600;
+
+impl Attribution {
+    /// The attribution whose last line this is.
+    pub fn ending_at(lines: &[Line<'_>], last: usize) -> Option<Self> {
+        let line = lines.get(last).filter(|line| may_end(line))?;
+        let mut doubtful = None;
+        let mut certain = None;
+        for first in (0..=last).rev().take(LINES_MAX) {
+            let above = lines.get(first).filter(|above| {
+                above.kind == Kind::Plain
+                    && above.depth == line.depth
+                    && above.text.len() <= LENGTH_MAX
+            });
+            if above.is_none() {
+                break;
+            }
+            let text = joined(lines, first, last);
+            let evidence = Evidence::of(&text);
+            if evidence.is_certain() {
+                let found = Self { first, last, text, is_certain: true };
+                if evidence.is_introduced {
+                    return Some(found);
+                }
+                certain = certain.or(Some(found));
+            } else if first == last && evidence.is_enough_over_a_quotation() {
+                doubtful = Some(Self { first, last, text, is_certain: false });
+            }
+        }
+        certain.or(doubtful)
+    }
+
+    /// Whose mail it introduces, when it shows exactly one address.
+    pub fn author(&self) -> Option<Person> {
+        let mut people = people::people(&self.text);
+        let person = people.pop()?;
+        // Everything before the address is date and name in one; only quotes tell them apart.
+        people.is_empty().then(|| Person { name: quoted_name(&self.text), email: person.email })
+    }
+
+    /// The date that it says.
+    pub fn date(&self, offset_seconds: i32) -> Option<Time> {
+        let is_english = folded(&self.text).contains("wrote");
+        let languages: Vec<&Language> =
+            LANGUAGES.iter().filter(|language| is_english && language.name == "en").collect();
+        date::read(&self.text, &languages, offset_seconds)
+    }
+}
+
+/// Most end with a colon; Zoho sets them between dashes.
+fn may_end(line: &Line<'_>) -> bool {
+    let text = line.text.trim_end();
+    line.kind == Kind::Plain
+        && text.len() <= LENGTH_MAX
+        && (text.ends_with([':', '：']) || (text.starts_with("---") && text.ends_with("---")))
+}
+
+fn joined(lines: &[Line<'_>], first: usize, last: usize) -> String {
+    let lines = lines.iter().skip(first).take(last + 1 - first);
+    let text: Vec<&str> = lines.map(|line| line.text).collect();
+    let text = clean(&text.join(" "));
+    text.trim_matches(['-', ' ']).to_owned()
+}
+
+/// What speaks for an attribution.
+struct Evidence {
+    has_verb: bool,
+    has_address: bool,
+    has_date: bool,
+    is_introduced: bool,
+    /// It ends with an address in angle brackets and a colon.
+    ends_with_address: bool,
+}
+
+impl Evidence {
+    fn of(text: &str) -> Self {
+        let folded = text.to_lowercase();
+        let ending = folded.trim_end_matches([':', '：', ' ']);
+        let mut words = folded.split(|c: char| !c.is_alphabetic());
+        Self {
+            has_verb: words.any(|word| phrase::WROTE.contains(&word))
+                || phrase::WROTE_WITHIN.iter().any(|verb| folded.contains(verb)),
+            has_address: folded.contains('@'),
+            has_date: has_year_or_clock(&folded),
+            is_introduced: phrase::INTRODUCTIONS.iter().any(|start| folded.starts_with(start)),
+            ends_with_address: folded.contains('@') && ending.ends_with('>'),
+        }
+    }
+
+    /// In Russian and Japanese Gmail there is no verb, only a date and an address.
+    fn is_certain(&self) -> bool {
+        let with_verb = self.has_verb && (self.is_introduced || self.has_address);
+        self.has_date && (with_verb || self.ends_with_address)
+    }
+
+    fn is_enough_over_a_quotation(&self) -> bool {
+        self.has_verb || (self.has_address && self.has_date)
+    }
+}
+
+/// Four digits of a year of this century or the last, or digits around a colon or a dot.
+fn has_year_or_clock(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let has_year = bytes.windows(4).any(|four| {
+        four.iter().all(is_digit) && (four.starts_with(b"19") || four.starts_with(b"20"))
+    });
+    has_year
+        || bytes.windows(4).any(|four| {
+            matches!(four, [a, b':' | b'.', c, d] if is_digit(a) && is_digit(c) && is_digit(d))
+        })
+}
+
+/// The name in quotes before the address.
+fn quoted_name(text: &str) -> Option<String> {
+    let (before, _) = text.split_once('<')?;
+    let before = before.trim_end().strip_suffix(['"', '”', '»', '“'])?;
+    let start = before.rfind(['"', '„', '«', '“'])?;
+    let name: String = before.get(start..)?.chars().skip(1).collect();
+    let name = name.trim();
+    (!name.is_empty() && !name.contains('@')).then(|| name.to_owned())
+}
