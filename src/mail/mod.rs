@@ -1,9 +1,23 @@
 //! Bytes to nouns. Reading never fails: what cannot be read is a [`Defect`], and the raw mail stays.
 //! Everything here is pure, bounded in depth, count and time, and linear in the size of the mail.
 
+pub mod attachment;
+mod auto;
+mod body;
+mod decode;
+mod fields;
 pub mod forward;
+mod headers;
+mod html;
+mod lines;
+pub mod parse;
+pub mod references;
+mod report;
+mod sniff;
+mod structure;
 pub mod text;
 pub mod tnef;
+mod values;
 
 use crate::model::{Address, MessageId, Person, RecipientReport, Time};
 

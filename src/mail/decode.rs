@@ -1,0 +1,232 @@
+//! Transfer encodings and character sets: from the body of a part to its bytes or its text. Broken
+//! ones are decoded as far as they go, and said to be broken.
+
+use std::borrow::Cow;
+
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::charsets::map::charset_decoder;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
+
+use super::Defect;
+use super::lines::{Lines, without_end};
+use super::structure::Part;
+
+/// The bytes of a part (RFC 2045 6).
+pub(super) fn bytes<'a>(part: &Part<'a>) -> (Cow<'a, [u8]>, Option<Defect>) {
+    match part.encoding.as_str() {
+        "base64" => {
+            let (decoded, is_whole) = base64(part.body);
+            (decoded.into(), (!is_whole).then_some(Defect::BadEncoding))
+        }
+        "quoted-printable" => {
+            let (decoded, is_whole) = quoted_printable(part.body);
+            (decoded.into(), (!is_whole).then_some(Defect::BadEncoding))
+        }
+        "" | "7bit" | "8bit" | "binary" => (part.body.into(), None),
+        _ => (part.body.into(), Some(Defect::BadEncoding)),
+    }
+}
+
+/// The text of a part, its line ends LF, without NUL and byte order mark.
+pub(super) fn text(part: &Part<'_>) -> (String, Vec<Defect>) {
+    let (bytes, bad_encoding) = bytes(part);
+    let (text, bad_charset) = characters(&bytes, part.media.parameter("charset"));
+    (with_line_feeds(text), bad_encoding.into_iter().chain(bad_charset).collect())
+}
+
+/// RFC 2045 6.8. What is not of the alphabet is dropped, as the RFC asks for.
+fn base64(body: &[u8]) -> (Vec<u8>, bool) {
+    if let Some(decoded) = base64_decode(body) {
+        return (decoded, true);
+    }
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let clean: Vec<u8> = body.iter().filter(|byte| is_base64(byte)).copied().collect();
+    (base64_decode(&clean).unwrap_or_default(), false)
+}
+
+/// RFC 2045 6.7. An `=` that begins nothing stands for itself.
+fn quoted_printable(body: &[u8]) -> (Vec<u8>, bool) {
+    let mut decoded = Vec::with_capacity(body.len());
+    let mut is_whole = true;
+    for line in Lines::new(body) {
+        let content = without_end(line);
+        let end = line.get(content.len()..).unwrap_or_default();
+        // RFC 2045 6.7 (3): white space at the end of a line was added on the way.
+        let content = content.trim_ascii_end();
+        let (content, end) = match content.strip_suffix(b"=") {
+            Some(content) => (content, [].as_slice()),
+            None => (content, end),
+        };
+        is_whole &= decode_quoted(content, &mut decoded);
+        decoded.extend_from_slice(end);
+    }
+    (decoded, is_whole)
+}
+
+/// One line without its end; `false` when something in it is no quoted-printable.
+fn decode_quoted(mut line: &[u8], decoded: &mut Vec<u8>) -> bool {
+    let mut is_whole = true;
+    while let Some(at) = line.iter().position(|byte| *byte == b'=') {
+        let (plain, quoted) = line.split_at(at);
+        decoded.extend_from_slice(plain);
+        line = match quoted {
+            [_, high, low, rest @ ..] => match quoted_printable_decode_char(*high, *low) {
+                Some(byte) => {
+                    decoded.push(byte);
+                    rest
+                }
+                None => literal(quoted, decoded, &mut is_whole),
+            },
+            _ => literal(quoted, decoded, &mut is_whole),
+        };
+    }
+    decoded.extend_from_slice(line);
+    is_whole
+}
+
+/// Takes the `=` as it stands.
+fn literal<'a>(quoted: &'a [u8], decoded: &mut Vec<u8>, is_whole: &mut bool) -> &'a [u8] {
+    decoded.push(b'=');
+    *is_whole = false;
+    quoted.get(1..).unwrap_or_default()
+}
+
+/// Bytes to characters. A character set is believed when it is named and never guessed, so no text
+/// becomes UTF-7 by itself; without a name it is UTF-8, or else what old Windows programs write.
+fn characters<'a>(bytes: &'a [u8], charset: Option<&str>) -> (Cow<'a, str>, Option<Defect>) {
+    let charset = charset.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
+    match charset.as_str() {
+        "" | "us-ascii" | "ascii" | "utf-8" | "utf8" | "unicode-1-1-utf-8" => {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => (text.into(), None),
+                Err(_) if charset.contains("utf") => {
+                    (String::from_utf8_lossy(bytes), Some(Defect::BadEncoding))
+                }
+                Err(_) => (windows_1252(bytes), None),
+            }
+        }
+        // mail-parser reads UTF-16 without a byte order mark in the machine's own order.
+        "utf-16" | "utf16" => (utf_16(bytes).into(), None),
+        name => match charset_decoder(name.as_bytes()) {
+            Some(decode) => (decode(bytes).into(), None),
+            None => {
+                let text = std::str::from_utf8(bytes).map(Cow::Borrowed);
+                (text.unwrap_or_else(|_| windows_1252(bytes)), Some(Defect::UnknownCharset))
+            }
+        },
+    }
+}
+
+fn windows_1252(bytes: &[u8]) -> Cow<'_, str> {
+    match charset_decoder(b"windows-1252") {
+        Some(decode) => decode(bytes).into(),
+        None => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// RFC 2781 4.3: big endian unless a byte order mark says otherwise.
+fn utf_16(bytes: &[u8]) -> String {
+    let (bytes, is_little) = match bytes {
+        [0xFF, 0xFE, rest @ ..] => (rest, true),
+        [0xFE, 0xFF, rest @ ..] => (rest, false),
+        _ => (bytes, false),
+    };
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let unit = |pair: &[u8; 2]| {
+        if is_little { u16::from_le_bytes(*pair) } else { u16::from_be_bytes(*pair) }
+    };
+    let units = pairs.iter().map(unit);
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
+/// CRLF and CR become LF; NUL and a byte order mark at the start go.
+pub(super) fn with_line_feeds(text: Cow<'_, str>) -> String {
+    let text = match text.strip_prefix('\u{feff}') {
+        Some(rest) => Cow::Owned(rest.to_owned()),
+        None => text,
+    };
+    if !text.bytes().any(|byte| matches!(byte, b'\r' | 0)) {
+        return text.into_owned();
+    }
+    let mut pieces = text.split('\r');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        plain.push('\n');
+        plain.push_str(piece.strip_prefix('\n').unwrap_or(piece));
+    }
+    plain.retain(|c| c != '\0');
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_quoted_printable_leniently() {
+        for (body, expected, is_whole) in [
+            ("a=C3=A9b", "a\u{e9}b", true),
+            ("a=\nb", "ab", true),
+            ("a= \t\r\nb\r\n", "ab\r\n", true),
+            ("trailing  \nb", "trailing\nb", true),
+            ("=3d=3D", "==", true),
+            ("=ZZ", "=ZZ", false),
+            ("a==41", "a=A", false),
+            ("end=", "end", true),
+            ("=4", "=4", false),
+        ] {
+            let (decoded, whole) = quoted_printable(body.as_bytes());
+            let text = String::from_utf8_lossy(&decoded);
+            assert_eq!((text.as_ref(), whole), (expected, is_whole), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn decodes_base64_leniently() {
+        for (body, expected, is_whole) in [
+            ("aGVsbG8=", "hello", true),
+            ("aGVs\r\nbG8", "hello", true),
+            ("aGVs!!!bG8=", "hello", false),
+            ("!!!", "", false),
+        ] {
+            let (decoded, whole) = base64(body.as_bytes());
+            let text = String::from_utf8_lossy(&decoded);
+            assert_eq!((text.as_ref(), whole), (expected, is_whole), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn believes_only_a_named_character_set() {
+        let cases: [(&[u8], Option<&str>, &str, Option<Defect>); 11] = [
+            (b"caf\xC3\xA9", None, "caf\u{e9}", None),
+            (b"caf\xE9", None, "caf\u{e9}", None),
+            (b"caf\xE9", Some("us-ascii"), "caf\u{e9}", None),
+            (b"caf\xE9", Some("UTF-8"), "caf\u{fffd}", Some(Defect::BadEncoding)),
+            (b"caf\xE9", Some("iso-8859-1"), "caf\u{e9}", None),
+            (b"caf\xE9", Some("x-unknown"), "caf\u{e9}", Some(Defect::UnknownCharset)),
+            (b"+ADw-script+AD4-", None, "+ADw-script+AD4-", None),
+            (b"+ADw-b+AD4-", Some("utf-7"), "<b>", None),
+            (b"\0h\0i", Some("utf-16"), "hi", None),
+            (b"\xFF\xFEh\0i\0", Some("utf-16"), "hi", None),
+            (b"\x1b$B%O\x1b(B", Some("iso-2022-jp"), "\u{30cf}", None),
+        ];
+        for (bytes, charset, expected, defect) in cases {
+            let (text, found) = characters(bytes, charset);
+            assert_eq!((text.as_ref(), found), (expected, defect), "{charset:?}");
+        }
+    }
+
+    #[test]
+    fn every_line_ends_with_a_line_feed() {
+        for (text, expected) in [
+            ("a\r\nb", "a\nb"),
+            ("a\rb\r", "a\nb\n"),
+            ("a\r\r\nb\n", "a\n\nb\n"),
+            ("a\0b\0", "ab"),
+            ("\u{feff}a", "a"),
+            ("", ""),
+        ] {
+            assert_eq!(with_line_feeds(text.into()), expected, "{text:?}");
+        }
+    }
+}

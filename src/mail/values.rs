@@ -1,0 +1,288 @@
+//! What the values of header fields say: text, people, times, media types. The grammar and the
+//! character sets are mail-parser's; here its input is bounded and its output made fit to show.
+
+use std::borrow::Cow;
+
+use mail_parser::parsers::MessageStream;
+use mail_parser::{Addr, Address as Parsed, HeaderValue};
+
+use crate::model::{Address, Person, Time};
+
+/// An encoded word that does not close within so many bytes is text. RFC 2047 allows 75, but whole
+/// subjects are in use. mail-parser looks for the end of each anew, so this keeps it linear.
+const WORD_BYTES_MAX: usize = 4_096;
+/// Bytes of a Content-Type that are read: mail-parser is quadratic in the number of parameters.
+const MEDIA_BYTES_MAX: usize = 8_192;
+/// Bytes of a field of text that are read: more than the 998 characters that are kept need.
+const TEXT_BYTES_MAX: usize = 65_536;
+/// RFC 5322 2.1.1: no line is longer.
+const LINE_CHARS_MAX: usize = 998;
+const NAME_CHARS_MAX: usize = 255;
+
+/// A media type or a disposition with its parameters (RFC 2045 5.1, RFC 2183).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct MediaType {
+    /// `type/subtype` or the disposition, in lower case.
+    pub name: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl MediaType {
+    /// A media type without parameters.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), parameters: Vec::new() }
+    }
+
+    /// Reads the value of a Content-Type or Content-Disposition, RFC 2231 and RFC 2047 decoded.
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        let value = readable(value, MEDIA_BYTES_MAX);
+        let HeaderValue::ContentType(parsed) = MessageStream::new(&value).parse_content_type()
+        else {
+            return None;
+        };
+        let mut name = parsed.c_type.trim().to_ascii_lowercase();
+        if let Some(subtype) = &parsed.c_subtype {
+            name.push('/');
+            name.push_str(&subtype.trim().to_ascii_lowercase());
+        }
+        let attributes = parsed.attributes.into_iter().flatten();
+        let parameters = attributes
+            .map(|attribute| (attribute.name.into_owned(), attribute.value.into_owned()))
+            .collect();
+        Some(Self { name, parameters })
+    }
+
+    /// The value of a parameter, whose name is in lower case.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let mut parameters = self.parameters.iter();
+        parameters.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Has it the parameter with that value, in whatever case?
+    pub(super) fn says(&self, name: &str, value: &str) -> bool {
+        self.parameter(name).is_some_and(|said| said.trim().eq_ignore_ascii_case(value))
+    }
+
+    /// Is it of the type, such as `multipart`?
+    pub(super) fn is_of(&self, kind: &str) -> bool {
+        self.name.split('/').next() == Some(kind)
+    }
+}
+
+/// Unstructured text (RFC 5322 2.2.1) as one line: decoded, without control characters.
+pub(super) fn line(value: &[u8]) -> String {
+    let value = readable(value, TEXT_BYTES_MAX);
+    let parsed = MessageStream::new(&value).parse_unstructured();
+    let text = parsed.as_text().unwrap_or_default();
+    let one_line = text.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    one_line.filter(|c| !c.is_control() && !reorders(*c)).take(LINE_CHARS_MAX).collect()
+}
+
+/// The text of a field that has no encoded words.
+pub(super) fn raw(value: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.trim_ascii())
+}
+
+/// Everybody a field of addresses names, at most `count_max`, groups opened, and how many addresses
+/// it had. What is no address, such as `undisclosed-recipients:;`, is left out.
+pub(super) fn people(value: &[u8], count_max: usize) -> (Vec<Person>, usize) {
+    let value = readable(value, usize::MAX);
+    let HeaderValue::Address(parsed) = MessageStream::new(&value).parse_address() else {
+        return (Vec::new(), 0);
+    };
+    let addresses: Vec<&Addr<'_>> = match &parsed {
+        Parsed::List(list) => list.iter().collect(),
+        Parsed::Group(groups) => groups.iter().flat_map(|group| &group.addresses).collect(),
+    };
+    let count = addresses.iter().filter(|addr| addr.address.is_some()).count();
+    (addresses.into_iter().filter_map(person).take(count_max).collect(), count)
+}
+
+fn person(addr: &Addr<'_>) -> Option<Person> {
+    let email = Address::parse(addr.address.as_deref()?)?;
+    let name = addr.name.as_deref().map(display_name).filter(|name| {
+        // Outlook repeats an address without a name as its name, often in quotes.
+        !name.is_empty() && !name.trim_matches(['\'', '"']).eq_ignore_ascii_case(email.written())
+    });
+    Some(Person { email, name })
+}
+
+/// A name fit to show: one line, without control and bidi characters.
+pub(super) fn display_name(name: &str) -> String {
+    let one_line = name.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    let shown = one_line.filter(|c| !c.is_control() && !reorders(*c) && !marks_direction(*c));
+    shown.take(NAME_CHARS_MAX).collect::<String>().trim().to_owned()
+}
+
+/// Characters that turn the text around them about: what is read is not what is there.
+pub(super) fn reorders(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Marks that honest Arabic and Hebrew text has, too.
+pub(super) fn marks_direction(c: char) -> bool {
+    matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}')
+}
+
+/// A Date field (RFC 5322 3.3) between 1970 and 9999, and its zone in seconds east of UTC.
+pub(super) fn time(value: &[u8]) -> Option<(Time, i32)> {
+    let value = readable(value, LINE_CHARS_MAX);
+    let HeaderValue::DateTime(date) = MessageStream::new(&value).parse_date() else {
+        return None;
+    };
+    let is_real = (1970..=9999).contains(&date.year)
+        && (1..=12).contains(&date.month)
+        && (1..=31).contains(&date.day)
+        && date.hour <= 23
+        && date.minute <= 59
+        // RFC 5322 3.3: a leap second is 60.
+        && date.second <= 60
+        && date.tz_hour <= 23
+        && date.tz_minute <= 59;
+    let seconds = is_real.then(|| date.to_timestamp())?;
+    let east = i32::from(date.tz_hour) * 3_600 + i32::from(date.tz_minute) * 60;
+    let offset = if date.tz_before_gmt { -east } else { east };
+    (seconds >= 0).then(|| (Time::from_seconds(seconds), offset))
+}
+
+/// The value as mail-parser wants it: bounded, ended by a line feed, and with no encoded word that
+/// it would search long for. Copies only when it must.
+fn readable(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
+    let mut value = Cow::Borrowed(value.get(..bytes_max).unwrap_or(value));
+    if !value.ends_with(b"\n") {
+        value.to_mut().push(b'\n');
+    }
+    if value.len() > WORD_BYTES_MAX {
+        disarm_open_words(&mut value);
+    }
+    value
+}
+
+/// Makes `=?` that no `?=` follows in reach text: it becomes ` ?`. One pass from the end.
+fn disarm_open_words(value: &mut Cow<'_, [u8]>) {
+    let mut open = Vec::new();
+    let mut close = usize::MAX;
+    for (at, pair) in value.windows(2).enumerate().rev() {
+        match pair {
+            b"?=" => close = at,
+            b"=?" if close.saturating_sub(at) > WORD_BYTES_MAX => open.push(at),
+            _ => {}
+        }
+    }
+    for at in open {
+        if let Some(byte) = value.to_mut().get_mut(at) {
+            *byte = b' ';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: &str) -> String {
+        let (people, count) = people(value.as_bytes(), 1_000);
+        let names = people.iter().map(|person| match &person.name {
+            Some(name) => format!("{name} {:?}", person.email),
+            None => format!("{:?}", person.email),
+        });
+        format!("{count}: {}", names.collect::<Vec<_>>().join(", "))
+    }
+
+    #[test]
+    fn reads_people_as_they_are_written() {
+        for (value, expected) in [
+            ("Ann Lee <ann@x.org>", "1: Ann Lee <ann@x.org>"),
+            ("ann@x.org", "1: <ann@x.org>"),
+            ("ann@x.org (Ann Lee)", "1: Ann Lee <ann@x.org>"),
+            ("'ann@x.org' <ann@x.org>", "1: <ann@x.org>"),
+            ("\"ceo@victim.example\" <evil@x.org>", "1: ceo@victim.example <evil@x.org>"),
+            ("ceo@victim.example <evil@x.org>", "1: ceo@victim.example <evil@x.org>"),
+            ("ceo@victim.example,<evil@x.org>", "2: <ceo@victim.example>, <evil@x.org>"),
+            ("Lee, Ann <ann@x.org>", "1: Ann <ann@x.org>"),
+            ("=?utf-8?q?Ann_L=C3=A9e?= <ann@x.org>", "1: Ann L\u{e9}e <ann@x.org>"),
+            ("=?utf-8?q?Ann=0D=0ABcc:_x?= <ann@x.org>", "1: Ann  Bcc: x <ann@x.org>"),
+            ("Ann\u{202e}nnA <ann@x.org>", "1: AnnnnA <ann@x.org>"),
+            ("undisclosed-recipients:;", "0: "),
+            ("Team: ann@x.org, Bob <bob@x.org>;", "2: <ann@x.org>, Bob <bob@x.org>"),
+            ("a@b\0@c", "1: "),
+            ("not an address", "0: "),
+            ("<>", "0: "),
+            ("", "0: "),
+        ] {
+            assert_eq!(shown(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn reads_text_as_one_line() {
+        for (value, expected) in [
+            (" Hello\r\n", "Hello"),
+            (" Hello\r\n world\r\n", "Hello world"),
+            (" =?utf-8?B?R3LDvMOfZQ==?=\r\n", "Gr\u{fc}\u{df}e"),
+            (" =?utf-8?Q?a?= =?utf-8?Q?b?=", "ab"),
+            (" =?utf-8?Q?a=0D=0ABcc:_x@y?=", "a  Bcc: x@y"),
+            (" =?utf-8?Q?never closed", "=?utf-8?Q?never closed"),
+            (" a\0b\u{202e}c", "abc"),
+            ("", ""),
+        ] {
+            assert_eq!(line(value.as_bytes()), expected, "{value:?}");
+        }
+        assert_eq!(line("x".repeat(5_000_000).as_bytes()).chars().count(), 998);
+    }
+
+    #[test]
+    fn reads_times_that_a_calendar_holds() {
+        for (value, expected) in [
+            ("Tue, 14 Nov 2023 22:13:20 +0000", Some(1_700_000_000)),
+            ("14 Nov 2023 23:13:20 +0100 (CET)", Some(1_700_000_000)),
+            ("Tue, 14 Nov 2023 22:13:20 GMT", Some(1_700_000_000)),
+            ("Fri, 31 Dec 9999 23:59:59 +0000", Some(253_402_300_799)),
+            ("Mon, 1 Jan 1900 00:00:00 +0000", None),
+            ("Tue, 14 Nov 2023 22:13:20 -2400", Some(1_700_000_000)),
+            ("Tue, 34 Nov 2023 22:13:20 +0000", None),
+            ("Sat, 0 Foo 0000 99:99:99 +9999", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            let seconds = time(value.as_bytes()).map(|(time, _)| time.as_seconds());
+            assert_eq!(seconds, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_knows_its_zone() {
+        for (zone, expected) in
+            [("+0530", 19_800), ("-0700", -25_200), ("GMT", 0), ("EST", -18_000)]
+        {
+            let value = format!("Tue, 14 Nov 2023 22:13:20 {zone}");
+            assert_eq!(time(value.as_bytes()).unwrap().1, expected, "{zone}");
+        }
+    }
+
+    #[test]
+    fn reads_media_types() {
+        let parse = |value: &str| MediaType::parse(value.as_bytes());
+        let media = parse(" Text/PLAIN; Charset=\"utf-8\";\r\n format=Flowed\r\n").unwrap();
+        assert_eq!(media.name, "text/plain");
+        assert!(media.says("charset", "UTF-8") && media.says("format", "flowed"));
+        let named = parse("attachment; filename*0*=utf-8\'\'a%20; filename*1*=%C3%A9.pdf").unwrap();
+        assert_eq!(named.parameter("filename"), Some("a \u{e9}.pdf"));
+        assert_eq!(parse("text").unwrap().name, "text");
+        assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn words_that_never_close_are_text() {
+        let hostile = "=?aa?q? ".repeat(100_000);
+        let mut value = Cow::Borrowed(hostile.as_bytes());
+        disarm_open_words(&mut value);
+        assert!(!value.windows(2).any(|pair| pair == b"=?"));
+        // The last two are near enough to the end of the other.
+        let closed = format!("{hostile}?=");
+        let mut value = Cow::Borrowed(closed.as_bytes());
+        disarm_open_words(&mut value);
+        let left = value.windows(2).filter(|pair| *pair == b"=?").count();
+        assert!(left <= WORD_BYTES_MAX / 8 + 1, "{left}");
+    }
+}
