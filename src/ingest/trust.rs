@@ -108,8 +108,9 @@ impl Verifier {
         };
         findings.passed_over = passed_over;
         let dkim = self.authenticator.verify_dkim(&message).await;
-        let is_open =
-            |output: &DkimOutput| matches!(output.result(), DkimResult::Pass | DkimResult::TempError(_));
+        let is_open = |output: &DkimOutput| {
+            matches!(output.result(), DkimResult::Pass | DkimResult::TempError(_))
+        };
         if dkim.iter().any(is_open) {
             findings.dmarc = Some(self.check_dmarc(author, &sender, &spf, &dkim).await);
         }
@@ -172,10 +173,9 @@ impl SpfSender {
         // RFC 7208 2.4: for the null reverse-path it is postmaster at the HELO name.
         let postmaster = || Address::parse(&format!("postmaster@{}", envelope.helo));
         match envelope.reverse_path.clone().or_else(postmaster) {
-            Some(address) => Self {
-                address: address.normal().to_owned(),
-                domain: address.domain().to_owned(),
-            },
+            Some(address) => {
+                Self { address: address.normal().to_owned(), domain: address.domain().to_owned() }
+            }
             None => Self { address: String::new(), domain: String::new() },
         }
     }
@@ -247,8 +247,10 @@ impl Findings {
 
     fn into_results(self) -> TrustResults {
         let trust = self.trust();
-        let verified =
-            self.dkim.iter().map(|signed| format!("{} {}", dkim_word(&signed.result), signed.domain));
+        let verified = self
+            .dkim
+            .iter()
+            .map(|signed| format!("{} {}", dkim_word(&signed.result), signed.domain));
         // RFC 8601 2.7.1: `policy` is a signature that was not acceptable here.
         let passed_over = self.passed_over.iter().map(|domain| format!("policy {domain}"));
         TrustResults {
