@@ -12,6 +12,10 @@ create table sub_accounts (
     primary key (sub_account)
 ) strict;
 
+-- The operator's own: what comes for postmaster is kept there.
+insert into sub_accounts (sub_account, name, settings, created_at)
+values (zeroblob(16), 'operator', '{}', 0);
+
 create table tokens (
     sub_account blob not null,
     id blob not null,
@@ -168,8 +172,9 @@ create table attachments (
 create index attachments_message on attachments (sub_account, message_id, position);
 
 -- Message-IDs, by key: a message's own ids, and those it names in References and In-Reply-To.
--- `slot` is nil for the first message that has the id as its own, and the message's id otherwise: so
--- two mails of one Message-ID that race cannot both be the first.
+-- `slot` is nil for the first message that has the id as its own, so that two mails of one Message-ID
+-- that race cannot both be the first. It is the message's id for others that have it, and the thread's
+-- id for a thread whose messages name it: once, however many do.
 create table aliases (
     sub_account blob not null,
     key blob not null,
@@ -178,6 +183,7 @@ create table aliases (
     own integer not null,
     primary key (sub_account, key, slot)
 ) strict, without rowid;
+create index aliases_message on aliases (sub_account, message_id);
 
 create table verdicts (
     sub_account blob not null,

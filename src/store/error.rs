@@ -1,19 +1,21 @@
 //! What can go wrong in the store, by what the caller does about it.
 
+use std::sync::Arc;
+
 use sqlx::error::DatabaseError;
 
 /// Why the store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be reached or written just now; trying again later may help (`451`, `503`).
     #[error("the store cannot be reached or written just now: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// There is no room (`452`, `507`).
     #[error("the store has no room left")]
     Full,
     /// Another writer was first: a row of that key exists, or the databases' locks crossed (`409`).
     #[error("another writer was first: {0}")]
-    Conflict(#[source] sqlx::Error),
+    Conflict(String),
     /// It must not be opened as it is; a person has to change something.
     #[error("{why}")]
     Refused { why: String },
@@ -54,9 +56,9 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(cause) => match cause_of(cause.as_ref()) {
-                Cause::Later => Self::Unavailable(error),
+                Cause::Later => Self::Unavailable(Arc::new(error)),
                 Cause::Full => Self::Full,
-                Cause::Conflict => Self::Conflict(error),
+                Cause::Conflict => Self::Conflict(error.to_string()),
                 Cause::Damage => Self::damaged(error),
             },
             sqlx::Error::ColumnDecode { .. }
@@ -65,7 +67,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::RowNotFound
             | sqlx::Error::TypeNotFound { .. } => Self::damaged(error),
-            _ => Self::Unavailable(error),
+            _ => Self::Unavailable(Arc::new(error)),
         }
     }
 }

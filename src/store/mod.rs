@@ -34,16 +34,25 @@
 /// Declares statements, and the file's list of them.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
-        $($(#[$doc])* const $name: &str = $sql;)*
+        $($(#[$doc])* pub(super) const $name: &str = $sql;)*
 
         /// The statements of this file by name.
         pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
     };
 }
 
+mod again;
+mod columns;
+mod erase;
 mod error;
+mod expire;
+mod facts;
+mod file;
 mod open;
+mod record;
+mod route;
 mod rows;
+mod space;
 mod tx;
 mod value;
 
@@ -53,7 +62,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use again::Waiting;
+pub use erase::Mail;
 pub use error::{Error, Result};
+pub use file::{Again, Filing};
 pub use open::{Holder, Options};
 use tx::{Lease, Tx};
 
@@ -63,6 +75,7 @@ pub struct Store {
     /// Set when a write failed in a way after which its connection cannot be trusted; the pool then
     /// closes the connection instead of keeping it.
     distrusted: Arc<AtomicBool>,
+    routes: route::Routes,
 }
 
 enum Database {
@@ -118,7 +131,11 @@ impl Store {
     /// Lets the database parse every statement of this module.
     pub async fn prepare_statements(&self) -> Result<()> {
         let mut tx = self.writer().await?;
+        let is_postgres = tx.is_postgres();
         for (name, sql) in statements() {
+            if name.ends_with("_ON_POSTGRES") && !is_postgres {
+                continue;
+            }
             let prepared = tx.prepare(sql).await;
             prepared.map_err(|error| Error::damaged(format!("{name}: {error}")))?;
         }
@@ -132,5 +149,14 @@ statements! {
 
 /// All statements by name.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [STATEMENTS].into_iter().flatten().copied()
+    let files = [
+        STATEMENTS,
+        again::STATEMENTS,
+        erase::STATEMENTS,
+        expire::STATEMENTS,
+        facts::STATEMENTS,
+        record::STATEMENTS,
+        route::STATEMENTS,
+    ];
+    files.into_iter().flatten().copied()
 }

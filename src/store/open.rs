@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
+use super::route::Routes;
 use super::{Database, Error, Result, Sqlite, Store};
 
 static ON_SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -62,7 +63,7 @@ impl Store {
                 ));
             }
         };
-        Ok(Self { database, distrusted })
+        Ok(Self { database, distrusted, routes: Routes::default() })
     }
 
     /// Ends all connections; what was committed stays.
@@ -104,8 +105,8 @@ async fn open_writer(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        // Erased bytes are overwritten wherever that costs no further write.
-        .pragma("secure_delete", "fast")
+        // What is erased is overwritten. Filing deletes nothing, so it costs filing nothing.
+        .pragma("secure_delete", "on")
         .pragma("cache_size", "-16384");
     let distrusted = Arc::clone(distrusted);
     SqlitePoolOptions::new()

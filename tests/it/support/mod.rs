@@ -1,1 +1,3 @@
 //! What the tests share: a gateway in a throw-away directory, databases, real servers.
+
+pub mod postgres;

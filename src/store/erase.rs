@@ -1,0 +1,204 @@
+//! Erasure: a contact, a user, a sub-account, with raw mail, files, ids, events, and what verdicts say
+//! of them. That a mail was judged stays known; whose it was does not.
+//!
+//! SQLite overwrites what is deleted, and its log is cut after an erasure. PostgreSQL's autovacuum does
+//! that in its own time. Mail in other people's conversations that mentions an erased contact stays.
+
+use uuid::Uuid;
+
+use super::columns::json;
+use super::tx::Tx;
+use super::value::values;
+use super::{Database, Error, Result, Store};
+use crate::model::{Address, ContactId, SubAccountId, UserId};
+
+/// What becomes of a user's mail when the user goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mail {
+    Keep,
+    Erase,
+}
+
+statements! {
+    CONTACT_TO_ERASE = "select email from contacts where sub_account = $1 and id = $2";
+    USER_TO_ERASE = "select name from users where sub_account = $1 and id = $2";
+    MESSAGES_OF_CONTACT = "select messages.id from conversations join messages \
+            on messages.sub_account = conversations.sub_account \
+            and messages.conversation_id = conversations.id \
+        where conversations.sub_account = $1 and conversations.contact_id = $2";
+    MESSAGES_OF_USER = "select id from messages \
+        where sub_account = $1 and user_id = $2 and user_id is not null";
+    /// An address in JSON, whatever its case; `like` would take its `_` for any letter.
+    VERDICTS_NAMING = "select id, stored_message_id from verdicts where sub_account = $1 \
+        and (replace(lower(matched), $2, '') <> lower(matched) \
+            or replace(lower(candidates), $2, '') <> lower(candidates) \
+            or replace(lower(report), $2, '') <> lower(report))";
+    VERDICTS_OF_USER = "select id from verdicts where sub_account = $1 and user_id = $2";
+    VERDICTS_OF_MESSAGES = "select verdicts.id from {rows uuid uuid} as asked cross join verdicts \
+        where verdicts.sub_account = asked.column1 \
+            and verdicts.stored_message_id = asked.column2 \
+            and verdicts.stored_message_id is not null";
+    HELD_OF_VERDICTS = "select messages.id from {rows uuid uuid} as asked cross join messages \
+        where messages.sub_account = asked.column1 and messages.id = asked.column2 \
+            and messages.state = 'held'";
+    CONVERSATIONS_OF_MESSAGES = "select distinct messages.conversation_id \
+        from {rows uuid uuid} as asked cross join messages \
+        where messages.sub_account = asked.column1 and messages.id = asked.column2 \
+            and messages.conversation_id is not null";
+    /// What a verdict says of people. A held mail that went reads as expired: it is not there.
+    BLANK_VERDICTS = "update verdicts set matched = '{}', message_id = null, message_key = null, \
+            user_id = null, conversation_id = null, stored_message_id = null, candidates = null, \
+            report = null, trust = null, expires_at = null, recheck_at = null, \
+            reason = case when outcome = 'held' then 'expired' else reason end \
+        where (sub_account, id) in {rows uuid uuid}";
+    REMOVE_ACTIONS = "delete from verdict_actions where (sub_account, verdict_id) in {rows uuid uuid}";
+    REMOVE_EVENTS = "delete from events where (sub_account, object_id) in {rows uuid uuid}";
+    REMOVE_ATTACHMENTS = "delete from attachments where (sub_account, message_id) in {rows uuid uuid}";
+    REMOVE_ALIASES = "delete from aliases where (sub_account, message_id) in {rows uuid uuid}";
+    REMOVE_LINKS = "delete from message_contacts where (sub_account, message_id) in {rows uuid uuid}";
+    REMOVE_MESSAGES = "delete from messages where (sub_account, id) in {rows uuid uuid}";
+    REMOVE_LINKS_OF_CONTACT = "delete from message_contacts where sub_account = $1 and contact_id = $2";
+    CONVERSATION_OF_CONTACT = "select id from conversations where sub_account = $1 and contact_id = $2";
+    REMOVE_THREADS = "delete from threads where sub_account = $1 and conversation_id = $2";
+    REMOVE_EMPTY_THREADS = "delete from threads where sub_account = $1 and conversation_id = $2 \
+        and not exists (select 1 from messages where messages.sub_account = threads.sub_account \
+            and messages.thread_id = threads.id and messages.thread_id is not null)";
+    REMOVE_CONVERSATION = "delete from conversations where sub_account = $1 and id = $2";
+    REMOVE_CONTACT = "delete from contacts where sub_account = $1 and id = $2";
+    REMOVE_USER = "delete from users where sub_account = $1 and id = $2";
+    REMOVE_ADDRESSES = "delete from user_addresses where sub_account = $1 and user_id = $2";
+    REMOVE_BCC_ADDRESSES = "delete from bcc_addresses where sub_account = $1 and user_id = $2";
+}
+
+/// Everything of a sub-account: one statement a table.
+const TABLES: [&str; 17] = [
+    "delete from sub_accounts where sub_account = $1",
+    "delete from tokens where sub_account = $1",
+    "delete from users where sub_account = $1",
+    "delete from user_addresses where sub_account = $1",
+    "delete from bcc_addresses where sub_account = $1",
+    "delete from never_log where sub_account = $1",
+    "delete from contacts where sub_account = $1",
+    "delete from conversations where sub_account = $1",
+    "delete from threads where sub_account = $1",
+    "delete from messages where sub_account = $1",
+    "delete from message_contacts where sub_account = $1",
+    "delete from attachments where sub_account = $1",
+    "delete from aliases where sub_account = $1",
+    "delete from verdicts where sub_account = $1",
+    "delete from verdict_actions where sub_account = $1",
+    "delete from events where sub_account = $1",
+    "delete from idempotency where sub_account = $1",
+];
+
+impl Store {
+    /// Erases a contact with its conversation; `false` if there is none.
+    pub async fn erase_contact(&self, of: SubAccountId, contact: ContactId) -> Result<bool> {
+        let mut tx = self.writer().await?;
+        let found: Option<(String,)> = tx.optional(CONTACT_TO_ERASE, values![of, contact]).await?;
+        let Some((email,)) = found else { return Ok(false) };
+        let conversation: Option<(Uuid,)> =
+            tx.optional(CONVERSATION_OF_CONTACT, values![of, contact]).await?;
+        let messages = tx.all(MESSAGES_OF_CONTACT, values![of, contact]).await?;
+        erase_messages(&mut tx, of, messages).await?;
+        erase_mentions(&mut tx, of, &email).await?;
+        tx.execute(REMOVE_LINKS_OF_CONTACT, values![of, contact]).await?;
+        let mut objects = values![of, contact];
+        if let Some((conversation,)) = conversation {
+            tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
+            tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
+            objects.extend(values![of, conversation]);
+        }
+        tx.execute_rows(REMOVE_EVENTS, objects).await?;
+        tx.execute(REMOVE_CONTACT, values![of, contact]).await?;
+        tx.commit().await?;
+        self.forget_log().await?;
+        Ok(true)
+    }
+
+    /// Erases a user with the addresses and, if so asked, the mail; `false` if there is none.
+    pub async fn erase_user(&self, of: SubAccountId, user: UserId, mail: Mail) -> Result<bool> {
+        let mut tx = self.writer().await?;
+        let found: Option<(String,)> = tx.optional(USER_TO_ERASE, values![of, user]).await?;
+        if found.is_none() {
+            return Ok(false);
+        }
+        if mail == Mail::Erase {
+            erase_mail_of_user(&mut tx, of, user).await?;
+        }
+        tx.execute(REMOVE_ADDRESSES, values![of, user]).await?;
+        tx.execute(REMOVE_BCC_ADDRESSES, values![of, user]).await?;
+        tx.execute(REMOVE_USER, values![of, user]).await?;
+        tx.commit().await?;
+        self.forget_log().await?;
+        Ok(true)
+    }
+
+    /// Erases a sub-account and everything of it; `false` if there is none. The operator's own stays.
+    pub async fn erase_sub_account(&self, of: SubAccountId) -> Result<bool> {
+        if of == SubAccountId::OPERATOR {
+            return Ok(false);
+        }
+        let mut tx = self.writer().await?;
+        let mut removed = 0;
+        for sql in TABLES {
+            removed += tx.execute(sql, values![of]).await?;
+        }
+        tx.commit().await?;
+        self.forget_log().await?;
+        Ok(removed > 0)
+    }
+
+    /// Copies SQLite's log into its place and cuts it, so that erased bytes are not in it either.
+    async fn forget_log(&self) -> Result<()> {
+        let Database::Sqlite(sqlite) = &self.database else { return Ok(()) };
+        let done = sqlx::query("pragma wal_checkpoint(truncate)").execute(&sqlite.writer).await;
+        done.map(drop).map_err(|error| self.failed(error))
+    }
+}
+
+async fn erase_mail_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> Result<()> {
+    let messages: Vec<(Uuid,)> = tx.all(MESSAGES_OF_USER, values![of, user]).await?;
+    let rows = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
+    let conversations: Vec<(Uuid,)> = tx.all_of_rows(CONVERSATIONS_OF_MESSAGES, rows).await?;
+    erase_messages(tx, of, messages).await?;
+    for (conversation,) in conversations {
+        tx.execute(REMOVE_EMPTY_THREADS, values![of, conversation]).await?;
+        tx.execute(super::again::RECOUNT, values![of, conversation]).await?;
+    }
+    let verdicts = tx.all(VERDICTS_OF_USER, values![of, user]).await?;
+    blank_verdicts(tx, of, verdicts).await
+}
+
+/// Messages with all that belongs to them, and what verdicts say of them.
+async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)>) -> Result<()> {
+    let rows: Vec<_> = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
+    let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
+    blank_verdicts(tx, of, verdicts).await?;
+    for sql in [REMOVE_EVENTS, REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_MESSAGES] {
+        tx.execute_rows(sql, rows.clone()).await?;
+    }
+    Ok(())
+}
+
+/// What was decided about mail of that address that is in no conversation, held mail included.
+async fn erase_mentions(tx: &mut Tx<'_>, of: SubAccountId, email: &str) -> Result<()> {
+    let address =
+        Address::parse(email).ok_or_else(|| Error::damaged("a contact without address"))?;
+    let quoted = json(&address.normal())?;
+    let verdicts: Vec<(Uuid, Option<Uuid>)> =
+        tx.all(VERDICTS_NAMING, values![of, quoted.trim_matches('"')]).await?;
+    let stored = verdicts.iter().filter_map(|(_, message)| *message);
+    let rows = stored.flat_map(|message| values![of, message]).collect();
+    let held = tx.all_of_rows(HELD_OF_VERDICTS, rows).await?;
+    erase_messages(tx, of, held).await?;
+    blank_verdicts(tx, of, verdicts.into_iter().map(|(verdict, _)| (verdict,)).collect()).await
+}
+
+async fn blank_verdicts(tx: &mut Tx<'_>, of: SubAccountId, verdicts: Vec<(Uuid,)>) -> Result<()> {
+    let rows: Vec<_> = verdicts.iter().flat_map(|(verdict,)| values![of, *verdict]).collect();
+    for sql in [BLANK_VERDICTS, REMOVE_ACTIONS, REMOVE_EVENTS] {
+        tx.execute_rows(sql, rows.clone()).await?;
+    }
+    Ok(())
+}

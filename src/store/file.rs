@@ -1,0 +1,74 @@
+//! Filing: facts, judgement and record of a batch of mails in one transaction.
+
+use std::sync::Arc;
+
+use super::{Error, Result, Store, facts, record};
+use crate::decide::Decision;
+use crate::decide::facts::{Facts, Question};
+use crate::model::{Envelope, SubAccountId};
+
+/// One mail that was judged, with what is kept of it.
+#[derive(Clone, Debug)]
+pub struct Filing {
+    pub decision: Decision,
+    /// The raw mail, stored if the decision adds a message.
+    pub content: Arc<Vec<u8>>,
+    /// Stored with a held mail, so that it can be judged again.
+    pub envelope: Option<Envelope>,
+    /// Set when a verdict that exists is judged anew.
+    pub again: Option<Again>,
+}
+
+/// Why a verdict is judged anew (V3). Its row, and the row of its held or skipped message, are replaced
+/// by those of the decision, which has the same ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// `release`, `discard`, `undo`, `recheck`.
+    pub action: &'static str,
+    /// The user, token or program that asked for it.
+    pub actor: String,
+    /// What is needed to undo it.
+    pub before_json: String,
+}
+
+/// So often is a batch judged anew when another writer was first.
+const ATTEMPTS_MAX: u32 = 5;
+
+impl Store {
+    /// Answers the questions, lets `decide` judge, and makes durable what it decided, all or nothing.
+    ///
+    /// A sub-account that is gone has no facts. When another writer was first, the questions are
+    /// answered and judged anew, so `decide` may be called more than once.
+    pub async fn file(
+        &self,
+        questions: &[(SubAccountId, Question)],
+        mut decide: impl FnMut(Facts) -> Vec<Filing>,
+    ) -> Result<Vec<Filing>> {
+        let mut attempt = 1;
+        loop {
+            match self.try_to_file(questions, &mut decide).await {
+                Err(Error::Conflict(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_file(
+        &self,
+        questions: &[(SubAccountId, Question)],
+        decide: &mut impl FnMut(Facts) -> Vec<Filing>,
+    ) -> Result<Vec<Filing>> {
+        let mut tx = self.writer().await?;
+        let facts = facts::read(&mut tx, questions).await?;
+        let filings = decide(facts);
+        self.room_for(&filings)?;
+        record::write(&mut tx, &filings).await?;
+        tx.commit().await?;
+        Ok(filings)
+    }
+
+    fn room_for(&self, filings: &[Filing]) -> Result<()> {
+        let bytes: usize = filings.iter().map(|filing| filing.content.len()).sum();
+        if self.has_room_for(bytes as u64) { Ok(()) } else { Err(Error::Full) }
+    }
+}

@@ -1,0 +1,320 @@
+//! The record of a batch: every decision's rows, one statement a table, nothing for a table without rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::columns::{attachment_row, json, json_or_null, message_row, verdict_row};
+use super::file::{Again, Filing};
+use super::tx::Tx;
+use super::value::{Value, values};
+use super::{Error, Result, again};
+use crate::decide::Change;
+use crate::model::contact::PARTICIPANTS_MAX;
+use crate::model::{
+    ConversationId, Doors, Message, Outcome, State, StoredMessageId, SubAccountId, Sync, ThreadId,
+    Time,
+};
+
+statements! {
+    ADD_CONTACTS = "insert into contacts (sub_account, id, email, written, name, source, \
+            unsubscribed, created_at) \
+        select * from {rows uuid uuid text text text text boolean bigint} as added \
+        where column1 is not null";
+    ADD_CONVERSATIONS = "insert into conversations (sub_account, id, contact_id, created_at, \
+            message_count, last_message_at, subject) \
+        select * from {rows uuid uuid uuid bigint bigint bigint text} as added \
+        where column1 is not null";
+    COUNT_MESSAGES = "update conversations set \
+            message_count = conversations.message_count + added.column3, \
+            subject = case when added.column4 >= conversations.last_message_at \
+                then added.column5 else conversations.subject end, \
+            last_message_at = case when added.column4 >= conversations.last_message_at \
+                then added.column4 else conversations.last_message_at end \
+        from {rows uuid uuid bigint bigint text} as added \
+        where conversations.sub_account = added.column1 and conversations.id = added.column2";
+    ADD_THREADS = "insert into threads (sub_account, id, conversation_id, subject, sync, \
+            thread_index, participants, created_at) \
+        select * from {rows uuid uuid uuid text text bytea text bigint} as added \
+        where column1 is not null";
+    PARTICIPANTS = "select threads.sub_account, threads.id, threads.participants \
+        from {rows uuid uuid} as asked cross join threads \
+        where threads.sub_account = asked.column1 and threads.id = asked.column2";
+    EXTEND_THREADS = "update threads set participants = added.column3, \
+            thread_index = coalesce(threads.thread_index, added.column4) \
+        from {rows uuid uuid text bytea} as added \
+        where threads.sub_account = added.column1 and threads.id = added.column2";
+    MOVE_MESSAGES = "update messages set thread_id = $3 where sub_account = $1 and thread_id = $2";
+    REMOVE_THREAD = "delete from threads where sub_account = $1 and id = $2 \
+        returning participants, thread_index";
+    ADD_MESSAGES = "insert into messages (sub_account, id, state, conversation_id, thread_id, \
+            message_id, in_reply_to, reference_ids, direction, kind, sender, recipients_to, \
+            recipients_cc, subject, sent_date, at, doors, user_id, text_hash, id_conflict, \
+            forwarded, envelope, raw_size, raw) \
+        select * from {rows uuid uuid text uuid uuid text text text text text text text text text \
+            bigint bigint bigint uuid bytea boolean boolean text bigint bytea} as added \
+        where column1 is not null";
+    ADD_ATTACHMENTS = "insert into attachments (sub_account, id, message_id, position, file_name, \
+            content_type, size, sha256, inline, state, reason) \
+        select * from {rows uuid uuid uuid bigint text text bigint bytea boolean text text} as added \
+        where column1 is not null";
+    /// A second message of the same id does not get here as a first: the key refuses it.
+    ADD_FIRST_ALIASES = "insert into aliases (sub_account, key, slot, message_id, own) \
+        select * from {rows uuid bytea uuid uuid boolean} as added where column1 is not null";
+    ADD_ALIASES = "insert into aliases (sub_account, key, slot, message_id, own) \
+        select * from {rows uuid bytea uuid uuid boolean} as added where column1 is not null \
+        on conflict do nothing";
+    LINK_CONTACTS = "insert into message_contacts (sub_account, contact_id, message_id) \
+        select * from {rows uuid uuid uuid} as added where column1 is not null \
+        on conflict do nothing";
+    ADD_SIGHTINGS = "update messages set doors = messages.doors | added.column3 \
+        from {rows uuid uuid bigint} as added \
+        where messages.sub_account = added.column1 and messages.id = added.column2";
+    ADD_VERDICTS = "insert into verdicts (sub_account, id, at, door, reason, outcome, matched, \
+            message_id, message_key, user_id, conversation_id, stored_message_id, candidates, \
+            report, trust, expires_at, recheck_at) \
+        select * from {rows uuid uuid bigint text text text text text bytea uuid uuid uuid text \
+            text text bigint bigint} as added \
+        where column1 is not null";
+    ADD_EVENTS = "insert into events (sub_account, id, type, object_id, at) \
+        select * from {rows uuid uuid text uuid bigint} as added where column1 is not null";
+}
+
+/// Writes a batch inside its transaction.
+pub(super) async fn write(tx: &mut Tx<'_>, filings: &[Filing]) -> Result<()> {
+    for filing in filings {
+        if let Some(Again { action, actor, before_json }) = &filing.again {
+            again::take_out(tx, &filing.decision, (*action, actor, before_json)).await?;
+        }
+    }
+    let mut rows = Rows::default();
+    for filing in filings {
+        rows.add(filing)?;
+    }
+    rows.write(tx).await
+}
+
+/// What a batch adds to each table, row after row.
+#[derive(Default)]
+struct Rows {
+    contacts: Vec<Value>,
+    conversations: BTreeMap<(SubAccountId, ConversationId), NewConversation>,
+    counts: BTreeMap<(SubAccountId, ConversationId), Count>,
+    threads: Vec<Value>,
+    extensions: BTreeMap<(SubAccountId, ThreadId), Extension>,
+    merges: Vec<(SubAccountId, ThreadId, ThreadId)>,
+    messages: Vec<Value>,
+    attachments: Vec<Value>,
+    /// In which thread the batch's messages are.
+    places: BTreeMap<StoredMessageId, ThreadId>,
+    first_aliases: Vec<Value>,
+    aliases: Vec<Value>,
+    links: Vec<Value>,
+    sightings: BTreeMap<(SubAccountId, StoredMessageId), Doors>,
+    verdicts: Vec<Value>,
+    events: Vec<Value>,
+}
+
+struct NewConversation {
+    contact: Uuid,
+    created_at: Time,
+}
+
+/// How many messages a conversation gains, and the latest of them.
+#[derive(Default)]
+struct Count {
+    messages: i64,
+    latest: Time,
+    subject: String,
+}
+
+#[derive(Default)]
+struct Extension {
+    participants: BTreeSet<String>,
+    thread_index: Option<[u8; 16]>,
+}
+
+impl Rows {
+    fn add(&mut self, filing: &Filing) -> Result<()> {
+        let of = filing.decision.sub_account;
+        for change in &filing.decision.changes {
+            self.add_change(of, change, filing)?;
+        }
+        self.verdicts.extend(verdict_row(of, &filing.decision.verdict)?);
+        for event in &filing.decision.events {
+            let name = event.event_type.name();
+            self.events.extend(values![of, event.id, name, event.object_id, event.at]);
+        }
+        Ok(())
+    }
+
+    fn add_change(&mut self, of: SubAccountId, change: &Change, filing: &Filing) -> Result<()> {
+        match change {
+            Change::AddContact(contact) => self.contacts.extend(values![
+                of,
+                contact.id,
+                contact.email.normal(),
+                contact.email.written(),
+                contact.name.clone(),
+                contact.source,
+                false,
+                contact.created_at,
+            ]),
+            Change::AddConversation(conversation) => {
+                let new = NewConversation {
+                    contact: conversation.contact_id.0,
+                    created_at: conversation.created_at,
+                };
+                self.conversations.insert((of, conversation.id), new);
+            }
+            Change::AddThread(thread) => self.threads.extend(values![
+                of,
+                thread.id,
+                thread.conversation_id,
+                &thread.subject,
+                Sync::None.name(),
+                thread.thread_index,
+                json(&thread.participants)?,
+                thread.created_at,
+            ]),
+            Change::AddMessage(message) => self.add_message(of, message, filing)?,
+            Change::AddAlias { key, message, own, first } => {
+                let slot = self.slot(*message, *own, *first);
+                let rows = if *first { &mut self.first_aliases } else { &mut self.aliases };
+                rows.extend(values![of, *key, slot, *message, *own]);
+            }
+            Change::LinkContact { contact, message } => {
+                self.links.extend(values![of, *contact, *message]);
+            }
+            Change::ExtendThread { thread, participants, thread_index } => {
+                let extension = self.extensions.entry((of, *thread)).or_default();
+                extension.participants.extend(participants.iter().cloned());
+                extension.thread_index = extension.thread_index.or(*thread_index);
+            }
+            Change::MergeThread { from, into, .. } => self.merges.push((of, *from, *into)),
+            Change::SeenAt { message, door } => {
+                let doors = self.sightings.entry((of, *message)).or_default();
+                *doors = doors.with(*door);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_message(&mut self, of: SubAccountId, message: &Message, filing: &Filing) -> Result<()> {
+        let envelope = match message.state {
+            State::Held => json_or_null(filing.envelope.as_ref())?,
+            State::Filed | State::Skipped => None,
+        };
+        self.messages.extend(message_row(of, message, envelope, &filing.content)?);
+        for attachment in &message.attachments {
+            self.attachments.extend(attachment_row(of, message.id, attachment));
+        }
+        if let Some(thread) = message.thread_id {
+            self.places.insert(message.id, thread);
+        }
+        if let Some(conversation) = message.conversation_id {
+            let count = self.counts.entry((of, conversation)).or_default();
+            count.messages += 1;
+            if count.messages == 1 || message.at >= count.latest {
+                count.latest = message.at;
+                count.subject.clone_from(&message.subject);
+            }
+        }
+        Ok(())
+    }
+
+    /// Own ids: nil for the first message of the id, which guards against a second first, and the
+    /// message for others. Ids that are only named: their thread, once, however many of its messages
+    /// name them.
+    fn slot(&self, message: StoredMessageId, own: bool, first: bool) -> Uuid {
+        match self.places.get(&message) {
+            _ if first => Uuid::nil(),
+            Some(thread) if !own => thread.0,
+            _ => message.0,
+        }
+    }
+
+    async fn write(mut self, tx: &mut Tx<'_>) -> Result<()> {
+        tx.execute_rows(ADD_CONTACTS, std::mem::take(&mut self.contacts)).await?;
+        self.write_conversations(tx).await?;
+        tx.execute_rows(ADD_THREADS, std::mem::take(&mut self.threads)).await?;
+        tx.execute_rows(ADD_MESSAGES, std::mem::take(&mut self.messages)).await?;
+        tx.execute_rows(ADD_ATTACHMENTS, std::mem::take(&mut self.attachments)).await?;
+        tx.execute_rows(ADD_FIRST_ALIASES, std::mem::take(&mut self.first_aliases)).await?;
+        tx.execute_rows(ADD_ALIASES, std::mem::take(&mut self.aliases)).await?;
+        tx.execute_rows(LINK_CONTACTS, std::mem::take(&mut self.links)).await?;
+        self.write_sightings(tx).await?;
+        self.extend_threads(tx).await?;
+        self.merge_threads(tx).await?;
+        tx.execute_rows(ADD_VERDICTS, self.verdicts).await?;
+        tx.execute_rows(ADD_EVENTS, self.events).await?;
+        Ok(())
+    }
+
+    async fn write_conversations(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        let mut rows = Vec::new();
+        for ((of, id), new) in &self.conversations {
+            let count = self.counts.remove(&(*of, *id)).unwrap_or_default();
+            let latest = if count.messages == 0 { new.created_at } else { count.latest };
+            let contact = new.contact;
+            rows.extend(values![
+                *of,
+                *id,
+                contact,
+                new.created_at,
+                count.messages,
+                latest,
+                count.subject
+            ]);
+        }
+        tx.execute_rows(ADD_CONVERSATIONS, rows).await?;
+        let mut rows = Vec::new();
+        for ((of, id), count) in std::mem::take(&mut self.counts) {
+            rows.extend(values![of, id, count.messages, count.latest, count.subject]);
+        }
+        tx.execute_rows(COUNT_MESSAGES, rows).await.map(drop)
+    }
+
+    async fn write_sightings(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        let sightings = std::mem::take(&mut self.sightings).into_iter();
+        let rows = sightings.flat_map(|((of, message), doors)| values![of, message, doors.0]);
+        tx.execute_rows(ADD_SIGHTINGS, rows.collect()).await.map(drop)
+    }
+
+    async fn extend_threads(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        let asked = self.extensions.keys().flat_map(|(of, thread)| values![*of, *thread]).collect();
+        let stored: Vec<(Uuid, Uuid, String)> = tx.all_of_rows(PARTICIPANTS, asked).await?;
+        let mut rows = Vec::new();
+        for (of, thread, participants) in stored {
+            let key = (SubAccountId(of), ThreadId(thread));
+            let Some(extension) = self.extensions.remove(&key) else { continue };
+            let mut all: BTreeSet<String> =
+                serde_json::from_str(&participants).map_err(Error::damaged)?;
+            let room = PARTICIPANTS_MAX.saturating_sub(all.len());
+            let new: Vec<String> = extension.participants.difference(&all).cloned().collect();
+            all.extend(new.into_iter().take(room));
+            rows.extend(values![of, thread, json(&all)?, extension.thread_index]);
+        }
+        tx.execute_rows(EXTEND_THREADS, rows).await.map(drop)
+    }
+
+    /// Rare, so one after the other; in order, because what is merged may be merged again.
+    async fn merge_threads(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        for (of, from, into) in std::mem::take(&mut self.merges) {
+            tx.execute(MOVE_MESSAGES, values![of, from, into]).await?;
+            let gone: Option<(String, Option<Vec<u8>>)> =
+                tx.optional(REMOVE_THREAD, values![of, from]).await?;
+            let Some((participants, thread_index)) = gone else { continue };
+            let extension = self.extensions.entry((of, into)).or_default();
+            extension.participants = serde_json::from_str(&participants).map_err(Error::damaged)?;
+            extension.thread_index = thread_index.and_then(|guid| guid.try_into().ok());
+            self.extend_threads(tx).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Can the mail be found by its Message-ID only through its verdict?
+pub(super) const fn needs_key(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Held | Outcome::Ignored | Outcome::Rejected)
+}

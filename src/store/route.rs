@@ -1,0 +1,99 @@
+//! Whom a recipient address belongs to. It is asked once a mail, so look-ups that wait at the same time
+//! share a statement; nothing is kept, so that a revoked address is refused from the next mail on.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::value::Value;
+use super::{Result, Store};
+use crate::model::{Address, Route, SubAccountId, UserId};
+
+statements! {
+    ROUTES = "select bcc_addresses.address, bcc_addresses.sub_account, bcc_addresses.user_id, \
+            bcc_addresses.revoked_at \
+        from {rows text} as asked cross join bcc_addresses \
+        where bcc_addresses.address = asked.column1";
+}
+
+/// An address, and who wants to know.
+type Asked = (String, oneshot::Sender<Result<Route>>);
+
+/// The look-ups that wait. Whoever has the turn asks for all of them.
+#[derive(Default)]
+pub(super) struct Routes {
+    // Held only to push or take the list.
+    waiting: Mutex<Vec<Asked>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Store {
+    /// Whom an address of our domains belongs to (B1).
+    pub async fn route(&self, address: &Address) -> Result<Route> {
+        // RFC 5321 4.5.1: postmaster is always accepted, whatever its case.
+        if address.local() == "postmaster" {
+            return Ok(Route::Postmaster);
+        }
+        loop {
+            let mut answer = self.routes.wait_for(address.normal());
+            let turn = tokio::select! {
+                biased;
+                // Nobody answers when the one who asked for us was cancelled: then we ask.
+                Ok(route) = &mut answer => return route,
+                turn = self.routes.turn.lock() => turn,
+            };
+            self.answer_all().await;
+            drop(turn);
+            if let Ok(route) = answer.try_recv() {
+                return route;
+            }
+        }
+    }
+
+    async fn answer_all(&self) {
+        let waiting = self.routes.take();
+        if waiting.is_empty() {
+            return;
+        }
+        let found = self.look_up(&waiting).await;
+        for (address, answer) in waiting {
+            let route = match &found {
+                Ok(found) => Ok(found.get(&address).cloned().unwrap_or(Route::Unknown)),
+                Err(error) => Err(error.clone()),
+            };
+            // Who does not listen any more has hung up.
+            let _ = answer.send(route);
+        }
+    }
+
+    async fn look_up(&self, waiting: &[Asked]) -> Result<BTreeMap<String, Route>> {
+        let asked = waiting.iter().map(|(address, _)| Value::from(address)).collect();
+        let mut tx = self.reader().await?;
+        let rows: Vec<(String, Uuid, Uuid, Option<i64>)> = tx.all_of_rows(ROUTES, asked).await?;
+        Ok(rows.into_iter().map(read).collect())
+    }
+}
+
+impl Routes {
+    fn wait_for(&self, address: &str) -> oneshot::Receiver<Result<Route>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push((address.to_owned(), sender));
+        receiver
+    }
+
+    fn take(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn read((address, of, user, revoked_at): (String, Uuid, Uuid, Option<i64>)) -> (String, Route) {
+    let (sub_account, user) = (SubAccountId(of), UserId(user));
+    let route = match revoked_at {
+        None => Route::User { sub_account, user },
+        Some(_) => Route::Revoked { sub_account, user },
+    };
+    (address, route)
+}
