@@ -2,6 +2,11 @@
 //! a mail is not decided here: the listener hands it to a [`Receiver`].
 
 pub mod limits;
+pub mod reply;
+pub mod session;
+
+mod command;
+mod path;
 
 use std::future::Future;
 
