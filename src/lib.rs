@@ -47,6 +47,7 @@ pub mod mail;
 // L2: adapters
 pub mod clock;
 pub mod store;
+pub mod tls;
 // L3: the spine of way 1
 pub mod ingest;
 // L4: drivers

@@ -1,6 +1,7 @@
 //! The SMTP listener (RFC 5321): `session` is the machine, `driver` the only IO loop. What becomes of
 //! a mail is not decided here: the listener hands it to a [`Receiver`].
 
+pub mod driver;
 pub mod limits;
 pub mod reply;
 pub mod session;

@@ -162,6 +162,11 @@ impl Session {
         }
     }
 
+    /// The client's true address, when a load balancer told it.
+    pub fn handle_peer(&mut self, peer: IpAddr) {
+        self.peer = peer;
+    }
+
     /// Takes what was read.
     pub fn handle_bytes(&mut self, bytes: &[u8]) {
         if !matches!(self.state, State::Closed) {

@@ -75,7 +75,7 @@ impl Session {
                 Step::Ask(Action::Deliver(self.mail_object(finished, now)))
             }
             Err((fault, rejection)) => {
-                self.actions.push_back(Action::Reject(rejection));
+                self.actions.extend(rejection.map(Action::Reject));
                 self.say(fault.reply())
             }
         }

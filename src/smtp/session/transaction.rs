@@ -58,8 +58,9 @@ impl Transaction {
         }
     }
 
-    /// The end of the content: what was sent to whom, or what its recipients are told.
-    pub fn finish(self, hops_max: usize) -> Result<Finished, (Fault, Rejection)> {
+    /// The end of the content: what was sent to whom, or what its recipients are told. They are told
+    /// nothing of what the sender will send again.
+    pub fn finish(self, hops_max: usize) -> Result<Finished, (Fault, Option<Rejection>)> {
         let Self { reverse_path, content, recipients, .. } = self;
         match content.finish(hops_max) {
             Ok(content) => Ok(Finished { reverse_path, recipients, content }),
@@ -76,16 +77,14 @@ pub struct Finished {
     pub content: Vec<u8>,
 }
 
-fn rejection(fault: Fault, recipients: Vec<Recipient>, header: Vec<u8>) -> Rejection {
+fn rejection(fault: Fault, recipients: Vec<Recipient>, header: Vec<u8>) -> Option<Rejection> {
     let (reason, what) = match fault {
         Fault::TooLarge => (Reason::TooLarge, "larger than this server accepts"),
-        Fault::NoMemory => {
-            (Reason::TooLarge, "too many large mails at once; the sender tries again")
-        }
         Fault::Smuggling => {
             (Reason::ProtocolError, "CR or LF alone where a line must end with CRLF")
         }
         Fault::Loop => (Reason::ProtocolError, "too many Received fields: the mail goes in a loop"),
+        Fault::NoMemory => return None,
     };
-    Rejection { recipients, reason, what: what.to_owned(), header }
+    Some(Rejection { recipients, reason, what: what.to_owned(), header })
 }

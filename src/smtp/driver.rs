@@ -1,0 +1,178 @@
+//! The listener: accepts connections within the limits and runs a session on each. The only IO of way
+//! 1's front; the protocol is `session`'s, one connection is `connection`'s.
+
+mod admission;
+mod connection;
+mod proxy;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::admission::{Admission, Place};
+use self::connection::Connection;
+use super::Receiver;
+use super::reply::{self, Reply, Starttls};
+use super::session;
+use crate::tls::{self, Certificates};
+
+/// What the listener is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Our name in the greeting.
+    pub hostname: String,
+    /// The smart BCC domains, in the normal form of `Address`.
+    pub domains: Vec<String>,
+    /// The greatest mail, in bytes.
+    pub max_message_bytes: usize,
+    pub proxy: Proxy,
+    pub limits: super::limits::Limits,
+    /// For STARTTLS, which is not offered without.
+    pub certificates: Option<Arc<Certificates>>,
+}
+
+/// Whether a load balancer stands in front and says who the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    Absent,
+    /// Every connection begins with a PROXY header.
+    Required,
+}
+
+/// What all connections share.
+struct Shared<R> {
+    session: Arc<session::Options>,
+    proxy: Proxy,
+    tls: Option<TlsAcceptor>,
+    admission: Arc<Admission>,
+    receiver: Arc<R>,
+}
+
+/// Between two tries to accept when the system has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// Serves until `stop`; then sessions end as RULES and `Limits::stop_seconds` have it.
+pub async fn serve<R: Receiver>(
+    listeners: Vec<TcpListener>,
+    options: Options,
+    receiver: Arc<R>,
+    stop: CancellationToken,
+) -> Result<(), tls::Error> {
+    let patience = Duration::from_secs(options.limits.stop_seconds);
+    let shared = Arc::new(Shared::new(options, receiver)?);
+    let connections = TaskTracker::new();
+    let loops = TaskTracker::new();
+    for listener in listeners {
+        loops.spawn(accept_all(listener, Arc::clone(&shared), connections.clone(), stop.clone()));
+    }
+    loops.spawn(forget(Arc::clone(&shared.admission), stop.clone()));
+    stop.cancelled().await;
+    shared.admission.stop(Instant::now() + patience);
+    loops.close();
+    connections.close();
+    loops.wait().await;
+    // Every connection ends by itself by then; a receiver that hangs does not hold up the gateway.
+    if timeout(patience + Duration::from_secs(1), connections.wait()).await.is_err() {
+        tracing::warn!(code = "smtp_stopped_hard", "Sessions were cut off at the stop.");
+    }
+    Ok(())
+}
+
+impl<R: Receiver> Shared<R> {
+    fn new(options: Options, receiver: Arc<R>) -> Result<Self, tls::Error> {
+        let tls = match &options.certificates {
+            Some(certificates) => Some(TlsAcceptor::from(certificates.server_config(&[])?)),
+            None => None,
+        };
+        let starttls = if tls.is_some() { Starttls::Offered } else { Starttls::Absent };
+        let admission = Admission::new(options.limits.clone());
+        let session = Arc::new(session::Options {
+            hostname: options.hostname,
+            domains: options.domains,
+            max_message_bytes: options.max_message_bytes as u64,
+            starttls,
+            limits: options.limits,
+        });
+        Ok(Self { session, proxy: options.proxy, tls, admission, receiver })
+    }
+}
+
+async fn accept_all<R: Receiver>(
+    listener: TcpListener,
+    shared: Arc<Shared<R>>,
+    connections: TaskTracker,
+    stop: CancellationToken,
+) {
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, peer)) => admit(stream, peer, &shared, &connections),
+            Err(error) => {
+                tracing::warn!(code = "smtp_accept_failed", %error, "A connection is not accepted.");
+                // Out of descriptors: those that end in the meantime make room.
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit<R: Receiver>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared<R>>,
+    connections: &TaskTracker,
+) {
+    metrics::counter!("mailweave_smtp_connections_total").increment(1);
+    let Some(mut place) = shared.admission.enter() else {
+        return turn_away(stream, peer);
+    };
+    // Behind a balancer the address is known later.
+    if shared.proxy == Proxy::Absent && !place.take(peer.ip()) {
+        return turn_away(stream, peer);
+    }
+    connections.spawn(converse(stream, peer, Arc::clone(shared), place));
+}
+
+async fn converse<R: Receiver>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared<R>>,
+    place: Place,
+) {
+    // Replies are whole writes: waiting for more to send would only delay them.
+    let _ignored = stream.set_nodelay(true);
+    Connection::new(stream, peer.ip().to_canonical(), shared, place).run().await;
+}
+
+/// Says 421 without waiting for anything: whoever comes in a flood gets no task.
+fn turn_away(stream: TcpStream, peer: SocketAddr) {
+    use std::io::Write as _;
+
+    refused(peer.ip(), reply::TOO_MANY_CONNECTIONS);
+    let mut output = Vec::new();
+    reply::TOO_MANY_CONNECTIONS.write(&mut output);
+    // The socket does not block; its buffer is empty, so that the line fits or nobody reads it.
+    if let Ok(mut stream) = stream.into_std() {
+        let _ignored = stream.write_all(&output);
+    }
+}
+
+/// Notes a refusal: a line with a stable code, and a counter.
+fn refused(peer: std::net::IpAddr, reply: Reply) {
+    metrics::counter!("mailweave_smtp_refusals_total", "code" => reply.name).increment(1);
+    tracing::info!(code = reply.name, %peer, "Refused {peer}: {} {}.", reply.code, reply.text);
+}
+
+async fn forget(admission: Arc<Admission>, stop: CancellationToken) {
+    let mut ticks = interval(FORGET_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        admission.forget();
+    }
+}

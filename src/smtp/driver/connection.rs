@@ -1,0 +1,452 @@
+//! One connection: carries bytes and answers between the socket, the session and the receiver, and
+//! ends it when the client is too slow.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
+
+use super::admission::{Place, Pressure};
+use super::proxy::{self, Parsed};
+use super::{Proxy, Shared, refused};
+use crate::clock;
+use crate::model::{Address, Route};
+use crate::smtp::limits::Limits;
+use crate::smtp::reply::{self, Reply};
+use crate::smtp::session::{Action, Closing, FREE_BYTES, Phase, Session};
+use crate::smtp::{Delivery, MailObject, Receiver, Rejection, Unavailable};
+
+/// A connection and its session.
+pub struct Connection<R> {
+    shared: Arc<Shared<R>>,
+    session: Session,
+    stream: Stream,
+    peer: IpAddr,
+    place: Place,
+    /// The share of the memory for large mails.
+    memory: Option<OwnedSemaphorePermit>,
+    pressure: watch::Receiver<Pressure>,
+    pace: Pace,
+    buffer: Vec<u8>,
+    /// Lines that this connection may still write to the log.
+    lines: u32,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Between the two, and when the handshake failed.
+    Closed,
+}
+
+/// Where the client stands in time.
+struct Pace {
+    /// The last mail, or the start.
+    mail: Instant,
+    mails: u32,
+    /// When we began to wait for the command.
+    command: Instant,
+    commands: u64,
+    /// When the content began, with the time that we let the client wait added.
+    content: Option<Instant>,
+    received: u64,
+    /// When something was last read.
+    read: Instant,
+}
+
+/// Why there is nothing more to be said to the client.
+enum End {
+    /// It is gone, or does not take what is sent.
+    Gone,
+    /// The session has ended.
+    Closed,
+}
+
+const COMMAND_BUFFER: usize = 4_096;
+const CONTENT_BUFFER: usize = 16_384;
+const LARGE_BUFFER: usize = 65_536;
+/// A connection that is refused much must not fill the disk with its log.
+const LINES_MAX: u32 = 30;
+/// What is still read after the end, so that our last reply is not lost by a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 262_144;
+
+impl<R: Receiver> Connection<R> {
+    pub fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared<R>>, place: Place) -> Self {
+        Self {
+            session: Session::new(Arc::clone(&shared.session), peer),
+            stream: Stream::Plain(stream),
+            peer,
+            place,
+            memory: None,
+            pressure: shared.admission.pressure(),
+            pace: Pace::new(),
+            buffer: Vec::new(),
+            lines: LINES_MAX,
+            shared,
+        }
+    }
+
+    /// Runs it to its end.
+    pub async fn run(mut self) {
+        if self.shared.proxy == Proxy::Required && !self.learn_peer().await {
+            return;
+        }
+        loop {
+            let action = self.session.poll(clock::now());
+            if let Err(end) = self.act(action).await {
+                if matches!(end, End::Closed) {
+                    self.linger().await;
+                }
+                tracing::debug!(
+                    peer = %self.peer,
+                    helo = %self.session.helo().escape_debug(),
+                    mails = self.session.mails(),
+                    "Connection of {} closed.",
+                    self.peer
+                );
+                return;
+            }
+        }
+    }
+
+    async fn act(&mut self, action: Action) -> Result<(), End> {
+        match action {
+            Action::Write(bytes) => return self.write(&bytes).await,
+            Action::NeedInput => return self.read().await,
+            Action::StartTls => return self.start_tls().await,
+            Action::Close => return Err(End::Closed),
+            Action::AskRecipient(address) => self.look_up(&address).await,
+            Action::AskMemory(bytes) => self.reserve(bytes).await,
+            Action::Deliver(mail) => self.deliver(mail).await,
+            Action::Reject(rejection) => self.reject(rejection).await,
+            Action::Note(reply) => self.note(reply),
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.shared.session.limits
+    }
+
+    /// Learns from the load balancer who the client is. `false`: the connection ends.
+    async fn learn_peer(&mut self) -> bool {
+        let deadline = Instant::now() + seconds(self.limits().proxy_seconds);
+        let source = loop {
+            match proxy::parse(&self.buffer) {
+                Parsed::Header { source, length } => {
+                    self.session.handle_bytes(self.buffer.get(length..).unwrap_or_default());
+                    break source;
+                }
+                Parsed::Invalid => {
+                    self.count("proxy_header_missing");
+                    return false;
+                }
+                Parsed::Partial => {}
+            }
+            let Stream::Plain(stream) = &mut self.stream else { return false };
+            match timeout_at(deadline, stream.read_buf(&mut self.buffer)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                _ => {
+                    self.count("proxy_header_missing");
+                    return false;
+                }
+            }
+        };
+        self.buffer.clear();
+        self.come_from(source.map_or(self.peer, |ip| ip.to_canonical())).await
+    }
+
+    /// Counts the connection to the client's true address.
+    async fn come_from(&mut self, peer: IpAddr) -> bool {
+        self.peer = peer;
+        self.session.handle_peer(peer);
+        if self.place.take(peer) {
+            return true;
+        }
+        self.note(reply::TOO_MANY_CONNECTIONS);
+        let mut output = Vec::new();
+        reply::TOO_MANY_CONNECTIONS.write(&mut output);
+        if self.write(&output).await.is_ok() {
+            self.linger().await;
+        }
+        false
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+        let written = timeout(seconds(self.limits().write_seconds), self.stream.write(bytes)).await;
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => {
+                self.count("replies_not_read");
+                Err(End::Gone)
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), End> {
+        if self.session.phase() == Phase::Command {
+            self.memory = None;
+        }
+        self.pace.wait(&self.session);
+        self.fit_buffer();
+        loop {
+            let pressure = *self.pressure.borrow_and_update();
+            if matches!(pressure, Pressure::Stopping(_)) && self.session.phase() == Phase::Command {
+                self.session.handle_closing(Closing::Stopping);
+                return Ok(());
+            }
+            let deadline = self.pace.deadline(self.limits(), pressure, self.session.phase());
+            tokio::select! {
+                biased;
+                read = self.stream.read(&mut self.buffer) => return self.take(read),
+                // The deadline is another now.
+                _ = self.pressure.changed() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    self.session.handle_closing(Closing::TooSlow);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, read: io::Result<usize>) -> Result<(), End> {
+        match read {
+            Ok(0) | Err(_) => Err(End::Gone),
+            Ok(count) => {
+                self.pace.read(count);
+                self.session.handle_bytes(&self.buffer);
+                self.buffer.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// Idle connections keep little memory, large mails come in large pieces.
+    fn fit_buffer(&mut self) {
+        let size = match self.session.phase() {
+            Phase::Command => COMMAND_BUFFER,
+            Phase::Content if self.pace.received < FREE_BYTES => CONTENT_BUFFER,
+            Phase::Content => LARGE_BUFFER,
+        };
+        if self.buffer.capacity() != size {
+            self.buffer = Vec::with_capacity(size);
+        }
+    }
+
+    async fn start_tls(&mut self) -> Result<(), End> {
+        let stream = std::mem::replace(&mut self.stream, Stream::Closed);
+        let (Stream::Plain(stream), Some(acceptor)) = (stream, &self.shared.tls) else {
+            return Err(End::Gone);
+        };
+        // Boxed: a handshake is large, and short against the connection.
+        let handshake = Box::pin(acceptor.accept(stream));
+        match timeout(seconds(self.limits().handshake_seconds), handshake).await {
+            Ok(Ok(stream)) => {
+                self.stream = Stream::Tls(Box::new(stream));
+                self.session.handle_tls();
+                Ok(())
+            }
+            _ => {
+                self.count("tls_handshake_failed");
+                Err(End::Gone)
+            }
+        }
+    }
+
+    async fn look_up(&mut self, address: &Address) {
+        let limit = seconds(self.limits().lookup_seconds);
+        let answer = timeout(limit, self.shared.receiver.route(address)).await;
+        let answer = answer.unwrap_or(Err(Unavailable));
+        let is_miss = matches!(answer, Ok(Route::Unknown | Route::Revoked { .. }));
+        if is_miss && !self.shared.admission.may_miss(self.peer) {
+            self.session.handle_closing(Closing::TooManyUnknown);
+        } else {
+            self.session.handle_recipient(answer);
+        }
+    }
+
+    async fn reserve(&mut self, bytes: u64) {
+        let began = Instant::now();
+        let held = self.memory.as_ref().map_or(0, |held| held.num_permits() as u64 * 1024);
+        let more = self.shared.admission.memory(bytes.saturating_sub(held)).await;
+        let is_granted = more.is_some();
+        if let Some(more) = more {
+            match &mut self.memory {
+                Some(held) => held.merge(more),
+                none => *none = Some(more),
+            }
+        }
+        self.session.handle_memory(is_granted.then_some(bytes));
+        self.pace.excuse(began.elapsed());
+    }
+
+    async fn deliver(&mut self, mail: MailObject) {
+        let limit = seconds(self.limits().delivery_seconds);
+        let delivery = timeout(limit, self.shared.receiver.deliver(mail)).await;
+        let delivery = delivery.unwrap_or(Delivery::Unavailable);
+        if delivery == Delivery::Durable {
+            metrics::counter!("mailweave_smtp_mails_total").increment(1);
+        }
+        self.memory = None;
+        self.session.handle_delivery(delivery);
+    }
+
+    async fn reject(&mut self, rejection: Rejection) {
+        let limit = seconds(self.limits().lookup_seconds);
+        if timeout(limit, self.shared.receiver.reject(rejection)).await.is_err() {
+            self.count("rejection_not_told");
+        }
+    }
+
+    fn note(&mut self, reply: Reply) {
+        if self.may_log() {
+            return refused(self.peer, reply);
+        }
+        metrics::counter!("mailweave_smtp_refusals_total", "code" => reply.name).increment(1);
+    }
+
+    /// Notes an end that the client is not told of.
+    fn count(&mut self, code: &'static str) {
+        metrics::counter!("mailweave_smtp_refusals_total", "code" => code).increment(1);
+        if self.may_log() {
+            tracing::info!(code, peer = %self.peer, "Connection of {} cut off: {code}.", self.peer);
+        }
+    }
+
+    fn may_log(&mut self) -> bool {
+        let may = self.lines > 0;
+        self.lines = self.lines.saturating_sub(1);
+        may
+    }
+
+    /// Ends our side and reads what is still coming: a socket closed with bytes unread resets the
+    /// connection, and the client may never see why it was closed.
+    async fn linger(&mut self) {
+        let stream = &mut self.stream;
+        let _ignored = timeout(LINGER, async {
+            stream.shutdown().await?;
+            let mut left = LINGER_BYTES;
+            let mut buffer = Vec::with_capacity(COMMAND_BUFFER);
+            while left > 0 {
+                buffer.clear();
+                match stream.read(&mut buffer).await? {
+                    0 => break,
+                    count => left = left.saturating_sub(count),
+                }
+            }
+            io::Result::Ok(())
+        })
+        .await;
+    }
+}
+
+impl Stream {
+    async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read_buf(buffer).await,
+            Self::Tls(stream) => stream.read_buf(buffer).await,
+            Self::Closed => Ok(0),
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.shutdown().await,
+            Self::Tls(stream) => stream.shutdown().await,
+            Self::Closed => Ok(()),
+        }
+    }
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            mail: now,
+            mails: 0,
+            command: now,
+            commands: 0,
+            content: None,
+            received: 0,
+            read: now,
+        }
+    }
+
+    /// We begin to wait for input.
+    fn wait(&mut self, session: &Session) {
+        let now = Instant::now();
+        if self.mails != session.mails() {
+            self.mails = session.mails();
+            self.mail = now;
+        }
+        if self.commands != session.commands() {
+            self.commands = session.commands();
+            (self.command, self.read) = (now, now);
+        }
+        match session.phase() {
+            Phase::Command => (self.content, self.received) = (None, 0),
+            Phase::Content => _ = self.content.get_or_insert(now),
+        }
+    }
+
+    /// So many bytes came.
+    fn read(&mut self, count: usize) {
+        self.read = Instant::now();
+        if self.content.is_some() {
+            self.received = self.received.saturating_add(count as u64);
+        }
+    }
+
+    /// We let the client wait.
+    fn excuse(&mut self, waited: Duration) {
+        self.content = self.content.map(|began| began + waited);
+        self.read += waited;
+    }
+
+    /// When the client has been too slow. A command must be whole by then, however its bytes trickle;
+    /// content must come at the least rate, however it is spread.
+    fn deadline(&self, limits: &Limits, pressure: Pressure, phase: Phase) -> Instant {
+        let is_pressed = pressure != Pressure::Normal;
+        let patience = |usual: u64| {
+            seconds(if is_pressed { usual.min(limits.overload_seconds) } else { usual })
+        };
+        let idle = patience(limits.command_seconds);
+        let mut deadline = self.mail + seconds(limits.session_seconds);
+        match (phase, self.content) {
+            (Phase::Content, Some(began)) => {
+                let earned = seconds(self.received / limits.data_bytes_per_second.max(1));
+                let rate = began + patience(limits.data_grace_seconds) + earned;
+                let whole = began + seconds(limits.data_seconds);
+                deadline = deadline.min(self.read + idle).min(rate).min(whole);
+            }
+            _ => deadline = deadline.min(self.command + idle),
+        }
+        match pressure {
+            Pressure::Stopping(until) => deadline.min(until),
+            Pressure::Normal | Pressure::Overload => deadline,
+        }
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
