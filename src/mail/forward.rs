@@ -209,13 +209,20 @@ impl Inline<'_> {
     /// The text from a line on, without so many quote marks. A quotation ends with its marks, and a
     /// forward with the words that say so.
     fn body(&self, start: usize, depth: u32) -> String {
-        let is_marker = |line: &&Line<'_>| matches!(line.kind, Kind::Forwarded | Kind::Rule);
         // Zoho repeats its marker below the block.
-        let start = start + self.lines.iter().skip(start).take(1).filter(is_marker).count();
+        let repeated = self.lines.get(start).is_some_and(|line| line.kind == Kind::Forwarded);
+        let start = start + usize::from(repeated);
         let kept = self.lines.iter().skip(start).take_while(|line| {
             line.kind != Kind::EndForwarded && (line.depth >= depth || line.is_blank())
         });
-        let raw = self.email.text.lines().skip(start).take(kept.count());
+        let kept: Vec<&Line<'_>> = kept.collect();
+        // Notes draws a rule above the text, KMail below it.
+        let is_rule =
+            |line: &&&Line<'_>| matches!(line.kind, Kind::Blank | Kind::Rule | Kind::Underscores);
+        let above = kept.iter().take_while(is_rule).count();
+        let below = kept.iter().rev().take_while(is_rule).count();
+        let count = kept.len().saturating_sub(above + below);
+        let raw = self.email.text.lines().skip(start + above).take(count);
         let text: Vec<&str> = raw.map(|line| line::unquoted_by(line, depth)).collect();
         text.join("\n").trim().to_owned()
     }

@@ -29,30 +29,29 @@ impl Attribution {
     /// The attribution whose last line this is.
     pub fn ending_at(lines: &[Line<'_>], last: usize) -> Option<Self> {
         let line = lines.get(last).filter(|line| may_end(line))?;
-        let mut doubtful = None;
-        let mut certain = None;
-        for first in (0..=last).rev().take(LINES_MAX) {
-            let above = lines.get(first).filter(|above| {
-                above.kind == Kind::Plain
-                    && above.depth == line.depth
-                    && above.text.len() <= LENGTH_MAX
-            });
-            if above.is_none() {
-                break;
-            }
+        let is_part = |above: &&Line<'_>| {
+            above.kind == Kind::Plain && above.depth == line.depth && above.text.len() <= LENGTH_MAX
+        };
+        let wrapped = lines.iter().take(last + 1).rev().take(LINES_MAX).take_while(is_part).count();
+        let mut found: Option<Self> = None;
+        for first in (last + 1 - wrapped..=last).rev() {
             let text = joined(lines, first, last);
             let evidence = Evidence::of(&text);
             if evidence.is_certain() {
-                let found = Self { first, last, text, is_certain: true };
+                let certain = Self { first, last, text, is_certain: true };
                 if evidence.is_introduced {
-                    return Some(found);
+                    return Some(certain);
                 }
-                certain = certain.or(Some(found));
-            } else if first == last && evidence.is_enough_over_a_quotation() {
-                doubtful = Some(Self { first, last, text, is_certain: false });
+                found = found.filter(|found| found.is_certain).or(Some(certain));
+            } else if first == last {
+                if !evidence.may_be_one() {
+                    return None;
+                }
+                let doubtful = Self { first, last, text, is_certain: false };
+                found = evidence.is_enough_over_a_quotation().then_some(doubtful);
             }
         }
-        certain.or(doubtful)
+        found
     }
 
     /// Whose mail it introduces, when it shows exactly one address.
@@ -118,8 +117,13 @@ impl Evidence {
         self.has_date && (with_verb || self.ends_with_address)
     }
 
+    /// The last line of one has a verb or an address.
+    fn may_be_one(&self) -> bool {
+        self.has_verb || self.ends_with_address
+    }
+
     fn is_enough_over_a_quotation(&self) -> bool {
-        self.has_verb || (self.has_address && self.has_date)
+        self.has_verb || (self.ends_with_address && self.has_date)
     }
 }
 

@@ -235,7 +235,7 @@ fn is_letter(c: char) -> bool {
 fn month_in<'a>(word: &str, languages: &mut dyn Iterator<Item = &'a Language>) -> Option<i8> {
     let mut best: Option<(usize, i8)> = None;
     for language in languages {
-        for (names, month) in language.months.iter().zip(1..) {
+        for (names, month) in language.months.split(' ').zip(1..) {
             let length = names
                 .split('|')
                 .filter(|name| word.starts_with(name))
