@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
     }
 }
 
-impl<'a> Ruling<'a> {
+impl Ruling<'_> {
     /// Ignored for what matched.
     pub fn ignore(reason: Reason, what: &str) -> Self {
         Self::Ignore(reason, Matched { what: Some(what.to_owned()), ..Matched::default() })
@@ -69,7 +69,7 @@ impl<'a> Ruling<'a> {
     }
 
     /// Held until somebody chooses among these people.
-    pub fn choose(reason: Reason, candidates: impl IntoIterator<Item = &'a Person>) -> Self {
+    pub fn choose<'p>(reason: Reason, candidates: impl IntoIterator<Item = &'p Person>) -> Self {
         let candidates = candidates.into_iter().map(|person| Candidate {
             email: person.email.normal().to_owned(),
             name: person.name.clone(),

@@ -1,5 +1,8 @@
 //! One test binary: it links once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::panic, clippy::print_stderr)]
+
 mod commands;
 mod crash;
 mod decide;
