@@ -9,18 +9,23 @@ use super::value::values;
 use super::{Error, Result, Store};
 use crate::decide::Decision;
 use crate::model::{
-    ConversationId, Door, Envelope, StoredMessageId, SubAccountId, Time, UserId, VerdictId,
+    ConversationId, Door, Envelope, Standing, StoredMessageId, SubAccountId, Time, TrustResults,
+    UserId, VerdictId,
 };
 
 statements! {
     WAITING = "select verdicts.sub_account, verdicts.id as verdict_id, verdicts.at, verdicts.door, \
-            verdicts.user_id, messages.id as message_id, messages.envelope, messages.raw \
+            verdicts.user_id, verdicts.reason, verdicts.matched, verdicts.candidates, \
+            verdicts.expires_at, verdicts.trust, messages.id as message_id, messages.envelope, \
+            messages.raw \
         from verdicts join messages on messages.sub_account = verdicts.sub_account \
             and messages.id = verdicts.stored_message_id \
         where verdicts.sub_account = $1 and verdicts.id = $2 \
             and verdicts.outcome in ('held', 'skipped') and messages.state in ('held', 'skipped')";
     DUE = "select sub_account, id from verdicts \
         where recheck_at is not null and recheck_at <= $1 order by recheck_at limit $2";
+    POSTPONE = "update verdicts set recheck_at = $3 where sub_account = $1 and id = $2 \
+        and outcome = 'held'";
     STANDING = "select outcome, stored_message_id from verdicts where sub_account = $1 and id = $2";
     REMOVE_VERDICT = "delete from verdicts where sub_account = $1 and id = $2";
     ADD_ACTION = "insert into verdict_actions (sub_account, id, verdict_id, at, action, actor, before) \
@@ -50,6 +55,10 @@ pub struct Waiting {
     /// When it came.
     pub at: Time,
     pub door: Door,
+    /// How its verdict stands, for `undo`.
+    pub standing: Standing,
+    /// What the checks of its sender said.
+    pub trust: Option<TrustResults>,
     pub user: Option<UserId>,
     /// `None` when it did not come by SMTP.
     pub envelope: Option<Envelope>,
@@ -63,6 +72,11 @@ struct WaitingRow {
     at: i64,
     door: String,
     user_id: Option<Uuid>,
+    reason: String,
+    matched: String,
+    candidates: Option<String>,
+    expires_at: Option<i64>,
+    trust: Option<String>,
     message_id: Uuid,
     envelope: Option<String>,
     raw: Vec<u8>,
@@ -86,13 +100,35 @@ impl Store {
         let due: Vec<(Uuid, Uuid)> = tx.all(DUE, values![now, limit]).await?;
         Ok(due.into_iter().map(|(of, id)| (SubAccountId(of), VerdictId(id))).collect())
     }
+
+    /// Sets when the sender of a held mail is checked again; `None`: not any more.
+    pub async fn postpone_recheck(
+        &self,
+        of: SubAccountId,
+        verdict: VerdictId,
+        next: Option<Time>,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(POSTPONE, values![of, verdict, next]).await?;
+        tx.commit().await
+    }
 }
 
 impl WaitingRow {
     fn read(self) -> Result<Waiting> {
         let door = Door::parse(&self.door).ok_or_else(|| Error::damaged("an unknown door"))?;
         let envelope = self.envelope.as_deref().map(serde_json::from_str).transpose();
+        let trust = self.trust.as_deref().map(serde_json::from_str).transpose();
+        let candidates = self.candidates.as_deref().map(serde_json::from_str).transpose();
+        let standing = Standing {
+            reason: self.reason,
+            matched: serde_json::from_str(&self.matched).map_err(Error::damaged)?,
+            candidates: candidates.map_err(Error::damaged)?.unwrap_or_default(),
+            expires_at: self.expires_at.map(Time::from_micros),
+        };
         Ok(Waiting {
+            standing,
+            trust: trust.map_err(Error::damaged)?,
             sub_account: SubAccountId(self.sub_account),
             verdict: VerdictId(self.verdict_id),
             message: StoredMessageId(self.message_id),

@@ -1,0 +1,114 @@
+//! Lets concurrent deliveries share one transaction and one fsync: one task takes what waits, at most
+//! [`BATCH_MAX`], files it, and answers everybody. A mail that comes alone waits for nobody. A batch
+//! that fails is tried one by one, so that a mail fails alone.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::decide::Decision;
+use crate::store::{Error, Store};
+
+use super::flow::{self, Pending};
+use super::prepare;
+
+/// More than this in one transaction brings nothing (measured: PostgreSQL loses above 64).
+const BATCH_MAX: usize = 64;
+/// Deliveries that may wait; those beyond wait to be allowed to wait.
+const QUEUE_MAX: usize = 1_024;
+
+/// What became of a mail: its decision, `None` when its sub-account is gone.
+pub type Outcome = Result<Option<Decision>, Refused>;
+
+/// A mail that was not filed; its sender comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The store cannot be written just now.
+    Unavailable,
+    /// There is no room.
+    Full,
+}
+
+impl From<&Error> for Refused {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Full => Self::Full,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+struct Waiting {
+    pending: Pending,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// The way to the task that files.
+#[derive(Clone)]
+pub struct Batch {
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl Batch {
+    /// Starts the task; it ends when the last `Batch` is dropped and all that waited is answered.
+    pub fn start(store: Arc<Store>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(run(store, waiting));
+        Self { queue }
+    }
+
+    /// Files a mail; it is durable when this returns a decision.
+    pub async fn file(&self, pending: Pending) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        if self.queue.send(Waiting { pending, answer }).await.is_err() {
+            return Err(Refused::Unavailable);
+        }
+        answered.await.unwrap_or(Err(Refused::Unavailable))
+    }
+}
+
+async fn run(store: Arc<Store>, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let (pending, answers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|it| (it.pending, it.answer)).unzip();
+        let outcomes = file_all(&store, &pending).await;
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // A session that went away meanwhile needs no answer; its mail is filed all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+async fn file_all(store: &Store, batch: &[Pending]) -> Vec<Outcome> {
+    let error = match flow::file(store, batch, clock::now(), clock::seed()).await {
+        Ok(decisions) => return decisions.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    tracing::error!(code = "batch_failed", mails = batch.len(), %error, "A batch of mails could not be filed.");
+    if error.is_transient() {
+        // The store is away for all of them: trying each would only take longer.
+        return batch.iter().map(|_| Err(Refused::from(&error))).collect();
+    }
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for pending in batch {
+        outcomes.push(file_alone(store, pending).await.map_err(|error| Refused::from(&error)));
+    }
+    outcomes
+}
+
+/// V4: what the store refuses for what it says is kept as unreadable.
+async fn file_alone(store: &Store, pending: &Pending) -> Result<Option<Decision>, Error> {
+    let first = |decisions: Vec<Option<Decision>>| decisions.into_iter().next().flatten();
+    let one = std::slice::from_ref(pending);
+    let error = match flow::file(store, one, clock::now(), clock::seed()).await {
+        Ok(decisions) => return Ok(first(decisions)),
+        Err(error) if error.is_transient() => return Err(error),
+        Err(error) => error,
+    };
+    tracing::error!(code = "mail_unreadable", %error, "A mail could not be filed and is kept as unreadable.");
+    let submission = prepare::as_unreadable(&pending.submission);
+    let kept = Pending { submission, ..pending.clone() };
+    flow::file(store, &[kept], clock::now(), clock::seed()).await.map(first)
+}

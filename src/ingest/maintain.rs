@@ -1,0 +1,100 @@
+//! What happens by itself as time passes: checks of senders that failed for want of DNS are repeated
+//! for 24 hours (B2), and what was held for 30 days is removed (B13).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::model::{Time, Trust, TrustResults};
+use crate::store::{Error, Store, Waiting};
+
+use super::prepare::Reader;
+use super::release;
+use super::trust::Verifier;
+
+/// How often due work is looked for.
+const EVERY: Duration = Duration::from_secs(30);
+/// Mails taken at once.
+const AT_ONCE: u32 = 50;
+/// B2: how long a check is repeated.
+const RECHECK_SECONDS_MAX: i64 = 24 * 3600;
+/// The longest wait between two checks.
+const RECHECK_PAUSE_MAX: i64 = 3600;
+
+/// Works until it is told to stop.
+pub async fn run(store: Arc<Store>, reader: Reader, verifier: Option<Arc<Verifier>>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        if let Err(error) = once(&store, &reader, verifier.as_deref()).await {
+            tracing::warn!(code = "maintenance_failed", %error, "Maintenance failed; it is tried again.");
+        }
+    }
+}
+
+/// Does all that is due now.
+pub async fn once(store: &Store, reader: &Reader, verifier: Option<&Verifier>) -> Result<(), Error> {
+    while store.expire_held(clock::now()).await? > 0 {}
+    store.expire_answers(clock::now()).await?;
+    let Some(verifier) = verifier else { return Ok(()) };
+    for (account, verdict) in store.due_rechecks(clock::now(), AT_ONCE).await? {
+        match store.waiting(account, verdict).await? {
+            Some(waiting) => recheck(store, reader, verifier, waiting).await?,
+            None => store.postpone_recheck(account, verdict, None).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn recheck(
+    store: &Store,
+    reader: &Reader,
+    verifier: &Verifier,
+    waiting: Waiting,
+) -> Result<(), Error> {
+    let (account, id, first_seen) = (waiting.sub_account, waiting.verdict, waiting.at);
+    let trust = verify_again(reader, verifier, &waiting).await;
+    if trust.trust == Trust::Unknown {
+        return store.postpone_recheck(account, id, next(first_seen, clock::now())).await;
+    }
+    let (now, seed) = (clock::now(), clock::seed());
+    match release::recheck(store, reader, waiting, trust, now, seed).await? {
+        Ok(decision) => {
+            let reason = decision.verdict.reason.name();
+            tracing::info!(verdict.id = %id, reason, "Verdict {id} was settled: its sender could be checked.");
+            Ok(())
+        }
+        // Checked, and not believed: it waits for a person.
+        Err(_) => store.postpone_recheck(account, id, None).await,
+    }
+}
+
+async fn verify_again(reader: &Reader, verifier: &Verifier, waiting: &Waiting) -> TrustResults {
+    let Some(envelope) = &waiting.envelope else {
+        return TrustResults::without_checks(Trust::Unverified);
+    };
+    let read = reader.read(Arc::clone(&waiting.content));
+    verifier.verify(envelope, &waiting.content, read.email.headers.from.as_ref()).await
+}
+
+/// When it is checked next: after as long as it has waited, at most an hour, for a day in all.
+fn next(first_seen: Time, now: Time) -> Option<Time> {
+    let waited = now.as_seconds() - first_seen.as_seconds();
+    let pause = waited.clamp(60, RECHECK_PAUSE_MAX);
+    (waited < RECHECK_SECONDS_MAX).then(|| now.plus_seconds(pause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_again_ever_more_rarely_for_a_day() {
+        let start = Time::from_seconds(0);
+        let at = |seconds| next(start, Time::from_seconds(seconds)).map(Time::as_seconds);
+        assert_eq!(at(0), Some(60));
+        assert_eq!(at(600), Some(1_200));
+        assert_eq!(at(50_000), Some(53_600));
+        assert_eq!(at(90_000), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! Where the SMTP listener's mail goes: it is read, its author checked, and filed in a batch.
+
+use std::sync::Arc;
+
+use crate::clock;
+use crate::decide::Decision;
+use crate::mail;
+use crate::model::{
+    Address, Door, Envelope, Matched, MessageId, Outcome, Reason, Recipient, Route, SubAccountId,
+    Trust, TrustResults, UserId, Verdict, VerdictId,
+};
+use crate::smtp::{Delivery, MailObject, Receiver, Rejection, Unavailable};
+use crate::store::{self, Filing, Store};
+
+use super::batch::{Batch, Refused};
+use super::flow::Pending;
+use super::prepare::{Read, Reader};
+use super::rate::Rate;
+use super::trust::Verifier;
+
+/// Mail above this size is read on a thread of its own, so that other sessions go on.
+const READ_INLINE_MAX: usize = 65_536;
+
+/// The gateway behind the SMTP listener.
+pub struct Gateway {
+    pub store: Arc<Store>,
+    pub batch: Batch,
+    pub reader: Reader,
+    /// `None`: the header From is believed (`verify = "off"`).
+    pub verifier: Option<Arc<Verifier>>,
+    pub rate: Rate,
+}
+
+impl Receiver for Gateway {
+    async fn route(&self, address: &Address) -> Result<Route, Unavailable> {
+        self.store.route(address).await.map_err(|error| {
+            tracing::warn!(code = "route_unavailable", %error, "A recipient could not be looked up.");
+            Unavailable
+        })
+    }
+
+    async fn deliver(&self, mail: MailObject) -> Delivery {
+        let MailObject { envelope, content } = mail;
+        if !self.rate.allows(&envelope) {
+            return Delivery::Throttled;
+        }
+        let Some(read) = self.read(Arc::new(content)).await else {
+            return Delivery::Unavailable;
+        };
+        let trust = self.trust(&envelope, &read).await;
+        let mut delivery = Delivery::Durable;
+        for submission in self.reader.submissions(&read, &envelope, &trust) {
+            let pending = Pending {
+                submission,
+                content: Arc::clone(&read.content),
+                envelope: Some(envelope.clone()),
+                again: None,
+            };
+            match self.batch.file(pending).await {
+                Ok(decision) => tell(decision.as_ref()),
+                // The sender comes again; what is filed already is then a duplicate.
+                Err(Refused::Unavailable) => delivery = Delivery::Unavailable,
+                Err(Refused::Full) => delivery = Delivery::Full,
+            }
+        }
+        delivery
+    }
+
+    async fn reject(&self, rejection: Rejection) {
+        let accounts = rejection.recipients.iter().filter_map(account_of);
+        for (sub_account, user, address) in accounts {
+            let verdict = rejected(&rejection, user, address);
+            let decision =
+                Decision { sub_account, verdict, changes: Vec::new(), events: Vec::new() };
+            if let Err(error) = self.record(decision).await {
+                tracing::warn!(code = "verdict_lost", %error, "A refusal could not be recorded.");
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// Records a verdict on a mail that was not stored.
+    async fn record(&self, decision: Decision) -> Result<(), store::Error> {
+        let content = Arc::new(Vec::new());
+        let filing = Filing { decision, content, envelope: None, again: None };
+        self.store.file(&[], |_| vec![filing.clone()]).await.map(drop)
+    }
+
+    async fn read(&self, content: Arc<Vec<u8>>) -> Option<Read> {
+        if content.len() <= READ_INLINE_MAX {
+            return Some(self.reader.read(content));
+        }
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || reader.read(content)).await.ok()
+    }
+
+    /// B2: is the author who they say?
+    async fn trust(&self, envelope: &Envelope, read: &Read) -> TrustResults {
+        let Some(verifier) = &self.verifier else {
+            return TrustResults::without_checks(Trust::Local);
+        };
+        if is_first_steps(envelope, &self.reader.bcc_domains) {
+            return TrustResults::without_checks(Trust::Local);
+        }
+        verifier.verify(envelope, &read.content, read.email.headers.from.as_ref()).await
+    }
+}
+
+/// B2: under a domain that ends in `.localhost`, mail from a loopback peer is believed.
+fn is_first_steps(envelope: &Envelope, domains: &[String]) -> bool {
+    let is_local = |domain: &String| domain == "localhost" || domain.ends_with(".localhost");
+    envelope.peer.to_canonical().is_loopback() && domains.iter().all(is_local)
+}
+
+fn tell(decision: Option<&Decision>) {
+    let Some(decision) = decision else { return };
+    let (outcome, reason) = (decision.verdict.outcome().name(), decision.verdict.reason.name());
+    metrics::counter!("mailweave_verdicts_total", "door" => "smtp", "outcome" => outcome, "reason" => reason)
+        .increment(1);
+    tracing::debug!(verdict.id = %decision.verdict.id, outcome, reason, "A mail was judged.");
+}
+
+fn account_of(recipient: &Recipient) -> Option<(SubAccountId, UserId, &Address)> {
+    match recipient.route {
+        Route::User { sub_account, user } | Route::Revoked { sub_account, user } => {
+            Some((sub_account, user, &recipient.address))
+        }
+        Route::Postmaster | Route::Unknown => None,
+    }
+}
+
+/// The verdict of a mail that was refused before it was stored.
+fn rejected(rejection: &Rejection, user: UserId, address: &Address) -> Verdict {
+    debug_assert_eq!(rejection.reason.outcome(), Outcome::Rejected);
+    let headers = mail::parse::headers(&rejection.header, &mail::Limits::default());
+    let address = (rejection.reason == Reason::UnknownRecipient).then(|| address.normal().to_owned());
+    let message_id: Option<MessageId> = headers.message_id;
+    let mut ids = crate::model::NewIds::new(clock::now(), clock::seed());
+    Verdict {
+        id: VerdictId(ids.next_id()),
+        at: clock::now(),
+        door: Door::Smtp,
+        reason: rejection.reason,
+        matched: Matched { address, what: Some(rejection.what.clone()), rule: None },
+        message_id,
+        user_id: Some(user),
+        conversation_id: None,
+        stored_message_id: None,
+        candidates: Vec::new(),
+        report: Vec::new(),
+        trust: None,
+        expires_at: None,
+        recheck_at: None,
+    }
+}
