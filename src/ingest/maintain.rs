@@ -24,7 +24,12 @@ const RECHECK_SECONDS_MAX: i64 = 24 * 3600;
 const RECHECK_PAUSE_MAX: i64 = 3600;
 
 /// Works until it is told to stop.
-pub async fn run(store: Arc<Store>, reader: Reader, verifier: Option<Arc<Verifier>>, stop: CancellationToken) {
+pub async fn run(
+    store: Arc<Store>,
+    reader: Reader,
+    verifier: Option<Arc<Verifier>>,
+    stop: CancellationToken,
+) {
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         if let Err(error) = once(&store, &reader, verifier.as_deref()).await {
             tracing::warn!(code = "maintenance_failed", %error, "Maintenance failed; it is tried again.");
@@ -33,7 +38,11 @@ pub async fn run(store: Arc<Store>, reader: Reader, verifier: Option<Arc<Verifie
 }
 
 /// Does all that is due now.
-pub async fn once(store: &Store, reader: &Reader, verifier: Option<&Verifier>) -> Result<(), Error> {
+pub async fn once(
+    store: &Store,
+    reader: &Reader,
+    verifier: Option<&Verifier>,
+) -> Result<(), Error> {
     while store.expire_held(clock::now()).await? > 0 {}
     store.expire_answers(clock::now()).await?;
     let Some(verifier) = verifier else { return Ok(()) };

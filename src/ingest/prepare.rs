@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::decide::{Again, Submission};
 use crate::mail::{self, Defect, Email, Forward};
-use crate::model::{
-    Address, Door, Envelope, Route, SubAccountId, Time, TrustResults, UserId,
-};
+use crate::model::{Address, Door, Envelope, Route, SubAccountId, Time, TrustResults, UserId};
 
 /// What is the same for every mail.
 #[derive(Clone, Debug)]

@@ -16,15 +16,19 @@ pub struct Rate {
 impl Rate {
     /// So many mails a minute for each sub-account; 0 is no limit.
     pub fn new(per_minute: u32) -> Self {
-        let limiter = NonZeroU32::new(per_minute).map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
+        let limiter =
+            NonZeroU32::new(per_minute).map(|limit| RateLimiter::keyed(Quota::per_minute(limit)));
         Self { limiter }
     }
 
     /// May this mail come now? It counts against each sub-account it is for.
     pub fn allows(&self, envelope: &Envelope) -> bool {
         let Some(limiter) = &self.limiter else { return true };
-        let accounts: BTreeSet<SubAccountId> =
-            envelope.recipients.iter().filter_map(|recipient| account_of(&recipient.route)).collect();
+        let accounts: BTreeSet<SubAccountId> = envelope
+            .recipients
+            .iter()
+            .filter_map(|recipient| account_of(&recipient.route))
+            .collect();
         accounts.iter().all(|account| limiter.check_key(account).is_ok())
     }
 }

@@ -134,7 +134,8 @@ fn account_of(recipient: &Recipient) -> Option<(SubAccountId, UserId, &Address)>
 fn rejected(rejection: &Rejection, user: UserId, address: &Address) -> Verdict {
     debug_assert_eq!(rejection.reason.outcome(), Outcome::Rejected);
     let headers = mail::parse::headers(&rejection.header, &mail::Limits::default());
-    let address = (rejection.reason == Reason::UnknownRecipient).then(|| address.normal().to_owned());
+    let address =
+        (rejection.reason == Reason::UnknownRecipient).then(|| address.normal().to_owned());
     let message_id: Option<MessageId> = headers.message_id;
     let mut ids = crate::model::NewIds::new(clock::now(), clock::seed());
     Verdict {
