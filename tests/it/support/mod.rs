@@ -1,3 +1,8 @@
 //! What the tests share: a gateway in a throw-away directory, databases, real servers.
 
+pub mod gateway;
+pub mod http;
+#[allow(dead_code, reason = "the load generator uses the rest")]
+pub mod postfix;
 pub mod postgres;
+pub mod sender;
