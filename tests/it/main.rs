@@ -6,6 +6,7 @@
 mod commands;
 mod crash;
 mod decide;
+mod faults;
 mod forwards;
 mod house;
 mod lab;

@@ -36,8 +36,6 @@ pub struct Gateway {
 /// A sub-account with one user, and what is needed to act as either.
 #[derive(Clone, Debug)]
 pub struct Account {
-    pub id: String,
-    pub user_id: String,
     /// The user's sign-in address.
     pub email: String,
     pub bcc_address: String,
@@ -146,8 +144,6 @@ impl Gateway {
         let user = json!({"name": "Anna Actor", "email": email});
         let user = api.post("/api/v1/users", &user).expect(201);
         Account {
-            id: text(&made["id"]),
-            user_id: text(&user["id"]),
             email: email.to_owned(),
             bcc_address: text(&user["bcc_address"]),
             api,

@@ -18,7 +18,6 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub head: String,
     pub body: Vec<u8>,
 }
 
@@ -85,9 +84,9 @@ impl Answer {
     fn parse(mut bytes: Vec<u8>) -> Option<Self> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let body = bytes.split_off(end + 4);
-        let head = String::from_utf8(bytes).ok()?;
+        let head = std::str::from_utf8(&bytes).ok()?;
         let status = head.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        Some(Self { status, head, body })
+        Some(Self { status, body })
     }
 
     /// The body as JSON, when the status is the one expected.

@@ -2,6 +2,7 @@
 
 pub mod gateway;
 pub mod http;
+pub mod load;
 #[allow(dead_code, reason = "the load generator uses the rest")]
 pub mod postfix;
 pub mod postgres;

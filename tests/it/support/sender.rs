@@ -10,7 +10,7 @@ pub struct Sender {
 }
 
 /// A reply: its code, and its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Reply {
     pub code: u16,
     pub text: String,
@@ -46,10 +46,6 @@ impl Sender {
         }
         self.socket.get_mut().write_all(&stuffed(content))?;
         self.reply()
-    }
-
-    pub fn quit(mut self) -> Result<Reply> {
-        self.command("QUIT")
     }
 
     pub fn reply(&mut self) -> Result<Reply> {
