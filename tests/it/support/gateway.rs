@@ -143,11 +143,7 @@ impl Gateway {
         let api = Caller { address: self.http(), token: text(&made["api_token"]) };
         let user = json!({"name": "Anna Actor", "email": email});
         let user = api.post("/api/v1/users", &user).expect(201);
-        Account {
-            email: email.to_owned(),
-            bcc_address: text(&user["bcc_address"]),
-            api,
-        }
+        Account { email: email.to_owned(), bcc_address: text(&user["bcc_address"]), api }
     }
 
     /// The same account, at the port where the gateway listens now.
