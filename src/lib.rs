@@ -51,6 +51,7 @@ pub mod tls;
 // L3: the spine of way 1
 pub mod ingest;
 // L4: drivers
+pub mod import;
 pub mod smtp;
 pub mod web;
 // L5: the whole
