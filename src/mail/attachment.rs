@@ -91,8 +91,9 @@ fn blobs<'a>(parts: &[Part<'a>]) -> impl Iterator<Item = Blob<'a>> {
         if !is_tnef(part) {
             return vec![blob];
         }
-        match tnef::open(&blob.content) {
+        match tnef::open(&blob.content).filter(|opened| *opened != tnef::Tnef::default()) {
             Some(opened) => opened.files.into_iter().map(Blob::of_tnef).collect(),
+            // What cannot be opened, or seems to be empty, is better kept than lost.
             None => vec![Blob { defect: Some(Defect::BadTnef), ..blob }],
         }
     })

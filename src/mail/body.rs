@@ -147,8 +147,7 @@ fn unflowed(text: &str, deletes_space: bool) -> String {
     let mut open: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         let line = line.strip_suffix('\n').unwrap_or(line);
-        let content = line.trim_start_matches('>');
-        let depth = line.len() - content.len();
+        let (depth, content) = unquoted(line);
         // RFC 3676 4.4: a space was put before what begins with a space, `>` or `From `.
         let content = content.strip_prefix(' ').unwrap_or(content);
         if open != Some(depth) || content == "-- " {
@@ -167,6 +166,19 @@ fn unflowed(text: &str, deletes_space: bool) -> String {
         }
     }
     whole
+}
+
+/// How deep a line is quoted, and what is. RFC 3676 4.5 knows only `>>`; `> >` is in use.
+fn unquoted(line: &str) -> (usize, &str) {
+    let mut depth = 0;
+    let mut content = line;
+    while let Some(rest) =
+        content.strip_prefix('>').or_else(|| content.strip_prefix(" >").filter(|_| depth > 0))
+    {
+        content = rest;
+        depth += 1;
+    }
+    (depth, content)
 }
 
 fn begin_line(whole: &mut String, is_open: bool, depth: usize) {
@@ -190,6 +202,8 @@ mod tests {
             ("one \ntwo\n", true, "onetwo\n"),
             ("> a \n> b\nc\n", false, "> a b\nc\n"),
             ("> a \n>> b\n", false, "> a \n>> b\n"),
+            ("> > a \n> > b\n", false, ">> a b\n"),
+            (" >a\n", false, ">a\n"),
             ("> a \nb\n", false, "> a \nb\n"),
             ("text \n-- \nAnn\n", false, "text \n-- \nAnn\n"),
             (" From here\n", false, "From here\n"),

@@ -34,10 +34,15 @@ pub(super) fn text(part: &Part<'_>) -> (String, Vec<Defect>) {
     (with_line_feeds(text), bad_encoding.into_iter().chain(bad_charset).collect())
 }
 
-/// RFC 2045 6.8. What is not of the alphabet is dropped, as the RFC asks for.
+/// RFC 2045 6.8. What is not of the alphabet is dropped, as the RFC asks for; and all that follows
+/// the padding, where virus scanners and lists put their words.
 fn base64(body: &[u8]) -> (Vec<u8>, bool) {
     if let Some(decoded) = base64_decode(body) {
         return (decoded, true);
+    }
+    let padding = body.iter().position(|byte| *byte == b'=');
+    if let Some(decoded) = padding.and_then(|at| base64_decode(body.get(..at)?)) {
+        return (decoded, false);
     }
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     let clean: Vec<u8> = body.iter().filter(|byte| is_base64(byte)).copied().collect();
@@ -187,6 +192,7 @@ mod tests {
             ("aGVsbG8=", "hello", true),
             ("aGVs\r\nbG8", "hello", true),
             ("aGVs!!!bG8=", "hello", false),
+            ("aGVsbG8=\n-- \nscanned", "hello", false),
             ("!!!", "", false),
         ] {
             let (decoded, whole) = base64(body.as_bytes());

@@ -7,6 +7,10 @@ use super::lines::{Lines, without_end};
 use super::values::MediaType;
 use super::{Defect, Limits, values};
 
+/// RFC 2045 5.2: what a part is that does not say; and what a multipart is shown as that cannot be
+/// taken apart.
+const PLAIN: &str = "text/plain";
+
 /// A part that has no parts.
 #[derive(Clone, Debug)]
 pub(super) struct Part<'a> {
@@ -39,7 +43,7 @@ impl<'a> Structure<'a> {
         let mut walk = Walk::new(lines, limits);
         walk.run(head);
         let media = head.first("content-type").and_then(MediaType::parse);
-        let media = media.unwrap_or_else(|| MediaType::named("text/plain"));
+        let media = media.unwrap_or_else(|| MediaType::named(PLAIN));
         Self { media, parts: walk.parts, defects: walk.defects }
     }
 }
@@ -93,8 +97,11 @@ impl<'a, 'l> Walk<'a, 'l> {
     /// Begins the part with that header: opens a multipart, or notes a leaf.
     fn begin(&mut self, head: &Head<'a>) {
         self.begun += 1;
-        let part = self.part(head);
+        let mut part = self.part(head);
         let Some(boundary) = boundary(&part.media) else {
+            if part.media.is_of("multipart") {
+                part.media = MediaType::named(PLAIN);
+            }
             self.open = Some(part);
             return;
         };
@@ -117,7 +124,7 @@ impl<'a, 'l> Walk<'a, 'l> {
         let parent = self.frames.last();
         // RFC 2046 5.1.5: in a digest a part is a mail unless it says otherwise.
         let is_digest = parent.is_some_and(|frame| frame.is_digest);
-        let default = if is_digest { "message/rfc822" } else { "text/plain" };
+        let default = if is_digest { "message/rfc822" } else { PLAIN };
         let media = head.first("content-type").and_then(MediaType::parse);
         let content_id = head.first("content-id").map(values::raw);
         let content_id = content_id.map(|id| id.trim_matches(['<', '>', ' ']).to_owned());
@@ -168,8 +175,7 @@ impl<'a, 'l> Walk<'a, 'l> {
         }
         for frame in self.frames.drain(depth.min(self.frames.len())..) {
             if !frame.has_parts {
-                // A multipart without a delimiter is shown as the text it is.
-                let media = MediaType::named("text/plain");
+                let media = MediaType::named(PLAIN);
                 self.parts.push(ended(Part { media, ..frame.part }, rest));
             }
         }
@@ -266,8 +272,8 @@ mod tests {
     #[test]
     fn a_mail_without_a_boundary_is_one_part() {
         for (field, expected) in [
-            ("multipart/mixed", "multipart/mixed=--b\n\none"),
-            ("multipart/mixed; boundary=\"\"", "multipart/mixed=--b\n\none"),
+            ("multipart/mixed", "text/plain=--b\n\none"),
+            ("multipart/mixed; boundary=\"\"", "text/plain=--b\n\none"),
             ("text/html", "text/html=--b\n\none"),
             ("", "text/plain=--b\n\none"),
         ] {

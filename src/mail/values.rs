@@ -99,7 +99,13 @@ pub(super) fn people(value: &[u8], count_max: usize) -> (Vec<Person>, usize) {
 }
 
 fn person(addr: &Addr<'_>) -> Option<Person> {
-    let email = Address::parse(addr.address.as_deref()?)?;
+    let address = addr.address.as_deref()?;
+    if let (Some(local), Some('@')) = (addr.name.as_deref(), address.chars().next()) {
+        // mail-parser takes a quoted local part (RFC 5322 3.4.1) for a name.
+        let quoted = local.replace('\\', "\\\\").replace('"', "\\\"");
+        return Address::parse(&format!("\"{quoted}\"{address}")).map(Person::new);
+    }
+    let email = Address::parse(address)?;
     let name = addr.name.as_deref().map(display_name).filter(|name| {
         // Outlook repeats an address without a name as its name, often in quotes.
         !name.is_empty() && !name.trim_matches(['\'', '"']).eq_ignore_ascii_case(email.written())
@@ -205,6 +211,7 @@ mod tests {
             ("Ann\u{202e}nnA <ann@x.org>", "1: AnnnnA <ann@x.org>"),
             ("undisclosed-recipients:;", "0: "),
             ("Team: ann@x.org, Bob <bob@x.org>;", "2: <ann@x.org>, Bob <bob@x.org>"),
+            ("\"Ann Lee\"@x.org", "1: <\"Ann Lee\"@x.org>"),
             ("a@b\0@c", "1: "),
             ("not an address", "0: "),
             ("<>", "0: "),
