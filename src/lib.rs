@@ -46,6 +46,7 @@ pub mod decide;
 pub mod mail;
 // L2: adapters
 pub mod clock;
+pub mod secrets;
 pub mod store;
 pub mod tls;
 // L3: the spine of way 1

@@ -36,6 +36,7 @@ create table users (
     created_at bigint not null,
     primary key (sub_account, id)
 );
+create unique index users_email on users (sub_account, email);
 
 -- Every address a user writes from: the sign-in address and the aliases.
 create table user_addresses (

@@ -8,9 +8,11 @@ pub mod event;
 pub mod ids;
 pub mod message;
 pub mod message_id;
+pub mod public_domains;
 pub mod settings;
 pub mod time;
 pub mod trust;
+pub mod user;
 pub mod verdict;
 
 pub use address::{Address, Person};
@@ -27,4 +29,5 @@ pub use message_id::{MessageId, MessageKey};
 pub use settings::Settings;
 pub use time::Time;
 pub use trust::{Trust, TrustResults};
+pub use user::User;
 pub use verdict::{Candidate, Matched, Outcome, Reason, RecipientReport, Standing, Verdict};

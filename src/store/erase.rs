@@ -10,7 +10,7 @@ use super::columns::json;
 use super::tx::Tx;
 use super::value::values;
 use super::{Database, Error, Result, Store};
-use crate::model::{Address, ContactId, SubAccountId, UserId};
+use crate::model::{Address, ContactId, ConversationId, SubAccountId, UserId};
 
 /// What becomes of a user's mail when the user goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ statements! {
             on messages.sub_account = conversations.sub_account \
             and messages.conversation_id = conversations.id \
         where conversations.sub_account = $1 and conversations.contact_id = $2";
+    MESSAGES_OF_CONVERSATION = "select id from messages \
+        where sub_account = $1 and conversation_id = $2 and conversation_id is not null";
     MESSAGES_OF_USER = "select id from messages \
         where sub_account = $1 and user_id = $2 and user_id is not null";
     /// An address in JSON, whatever its case; `like` would take its `_` for any letter.
@@ -114,6 +116,23 @@ impl Store {
         tx.commit().await?;
         self.forget_log().await?;
         Ok(true)
+    }
+
+    /// Erases a conversation with its mail; its contact stays. `false` if there is none.
+    pub async fn erase_conversation(
+        &self,
+        of: SubAccountId,
+        conversation: ConversationId,
+    ) -> Result<bool> {
+        let mut tx = self.writer().await?;
+        let messages = tx.all(MESSAGES_OF_CONVERSATION, values![of, conversation]).await?;
+        erase_messages(&mut tx, of, messages).await?;
+        tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
+        tx.execute_rows(REMOVE_EVENTS, values![of, conversation]).await?;
+        let removed = tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
+        tx.commit().await?;
+        self.forget_log().await?;
+        Ok(removed > 0)
     }
 
     /// Erases a user with the addresses and, if so asked, the mail; `false` if there is none.

@@ -41,20 +41,30 @@ macro_rules! statements {
     };
 }
 
+mod accounts;
+mod actions;
 mod again;
 mod columns;
+mod contacts;
+mod conversations;
 mod erase;
 mod error;
 mod expire;
 mod facts;
 mod file;
+mod idempotency;
+mod messages;
 mod open;
 mod record;
 mod route;
 mod rows;
 mod space;
+mod tokens;
 mod tx;
+mod users;
 mod value;
+mod verdicts;
+mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,11 +72,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use accounts::AccountSettings;
+pub use actions::{Action, Undone};
 pub use again::Waiting;
+pub use contacts::StoredContact;
+pub use conversations::{StoredConversation, StoredThread};
 pub use erase::Mail;
 pub use error::{Error, Result};
 pub use file::{Again, Filing};
+pub use idempotency::Reservation;
 pub use open::{Holder, Options};
+pub use tokens::NewToken;
+pub use verdicts::VerdictFilter;
+pub use window::{Position, Window};
 use tx::{Lease, Tx};
 
 /// Where everything is kept.
@@ -151,12 +169,21 @@ statements! {
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     let files = [
         STATEMENTS,
+        accounts::STATEMENTS,
+        actions::STATEMENTS,
         again::STATEMENTS,
+        contacts::STATEMENTS,
+        conversations::STATEMENTS,
         erase::STATEMENTS,
         expire::STATEMENTS,
         facts::STATEMENTS,
+        idempotency::STATEMENTS,
+        messages::STATEMENTS,
         record::STATEMENTS,
         route::STATEMENTS,
+        tokens::STATEMENTS,
+        users::STATEMENTS,
+        verdicts::STATEMENTS,
     ];
     files.into_iter().flatten().copied()
 }

@@ -1,1 +1,106 @@
-//! The REST API and the pages.
+//! The REST API (`/api/v1`), health and metrics: the router and what every request goes through.
+//! Decides nothing about mail, and holds no SQL.
+
+mod api;
+pub mod auth;
+pub mod error;
+mod health;
+mod idempotency;
+mod input;
+mod openapi;
+mod page;
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::model::{NewIds, Time};
+use crate::secrets::Secrets;
+use crate::store::Store;
+use error::{Code, Problem};
+
+pub use api::new_bcc_address;
+pub use server::{Limits, serve};
+
+/// What requests are answered with.
+pub struct State {
+    pub store: Arc<Store>,
+    pub secrets: Secrets,
+    pub admin_token: SecretString,
+    /// The smart BCC domains, in their normal form; new addresses are made in the first.
+    pub bcc_domains: Vec<String>,
+    pub public_url: String,
+    pub metrics: PrometheusHandle,
+    /// The listeners are up.
+    pub ready: Arc<AtomicBool>,
+    /// One raw mail is read at a time, so that memory stays bounded.
+    pub raw_reads: RawReads,
+}
+
+/// A turn at reading a raw mail.
+pub struct RawReads(tokio::sync::Semaphore);
+
+impl Default for RawReads {
+    fn default() -> Self {
+        Self(tokio::sync::Semaphore::new(1))
+    }
+}
+
+impl RawReads {
+    /// Waits for the turn, which lasts as long as what is returned.
+    pub async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
+    }
+}
+
+/// The time now, and a source of ids for what is made now.
+fn now_and_ids() -> (Time, NewIds) {
+    let now = crate::clock::now();
+    (now, NewIds::new(now, crate::clock::seed()))
+}
+
+/// Everything that is answered by HTTP.
+pub fn router(state: State) -> Router {
+    let state = Arc::new(state);
+    let (calls, description) = api::router().split_for_parts();
+    let calls = calls
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&state), idempotency::once))
+        .route_layer(middleware::from_fn(input::whole_body))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&state), auth::authenticate));
+    Router::new()
+        .merge(calls)
+        .merge(openapi::router(description))
+        .merge(health::router())
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(set(header::CACHE_CONTROL, "no-store"))
+        .layer(set(header::REFERRER_POLICY, "no-referrer"))
+        .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// Adds a header to answers that do not say it themselves.
+fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+async fn method_not_allowed() -> Problem {
+    let detail = "See /api/v1/openapi.json for the methods of this path.";
+    Problem::new(Code::MethodNotAllowed, detail)
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("A request ended in a panic; the panic's own message says where.");
+    Problem::internal().into_response()
+}

@@ -1,0 +1,227 @@
+//! What people do to verdicts beside releasing (V3): discard what is held, undo what was done. Every
+//! action is recorded with how the verdict stood before.
+
+use uuid::Uuid;
+
+use super::columns::{json, verdict_row};
+use super::messages::{json as read_json, known, read_message};
+use super::tx::Tx;
+use super::value::values;
+use super::verdicts::read_verdict;
+use super::{Result, Store, again};
+use crate::model::{
+    Event, EventId, EventType, Message, NewIds, Reason, Standing, SubAccountId, Time, Verdict,
+    VerdictId,
+};
+
+statements! {
+    /// Changes nothing, and makes later writers of the row wait, on both databases.
+    LOCK_VERDICT = "update verdicts set door = door where sub_account = $1 and id = $2";
+    ACTIONS = "select at, action, actor from verdict_actions
+        where sub_account = $1 and verdict_id = $2 order by id limit 200";
+    LAST_BEFORE = "select before from verdict_actions
+        where sub_account = $1 and verdict_id = $2 and action = $3 order by id desc limit 1";
+    REMOVE_VERDICT = "delete from verdicts where sub_account = $1 and id = $2";
+    TAKE_BACK = "update messages set state = 'held', conversation_id = null, thread_id = null
+        where sub_account = $1 and id = $2";
+    REMOVE_ALIASES = "delete from aliases where sub_account = $1 and message_id = $2";
+    CONTACTS_OF_MESSAGE = "select contact_id from message_contacts
+        where sub_account = $1 and message_id = $2";
+    OWNER = "select contact_id from conversations where sub_account = $1 and id = $2";
+    REMOVE_LINKS = "delete from message_contacts where sub_account = $1 and message_id = $2";
+    REMOVE_EMPTY_THREAD = "delete from threads where sub_account = $1 and id = $2
+        and not exists (select 1 from messages where messages.sub_account = $1
+            and messages.thread_id = $2)";
+    REMOVE_EMPTY_CONVERSATION = "delete from conversations
+        where sub_account = $1 and id = $2 and message_count = 0";
+    /// A contact that mail made, and of which nothing is left.
+    REMOVE_LONELY_CONTACT = "delete from contacts where sub_account = $1 and id = $2
+        and source in ('smart_bcc', 'import') and external_id is null and not unsubscribed
+        and not exists (select 1 from conversations
+            where conversations.sub_account = $1 and conversations.contact_id = $2)
+        and not exists (select 1 from message_contacts
+            where message_contacts.sub_account = $1 and message_contacts.contact_id = $2)";
+    REMOVE_EVENTS = "delete from events where sub_account = $1 and object_id = $2";
+    ADD_EVENT = "insert into events (sub_account, id, type, object_id, at)
+        values ($1, $2, $3, $4, $5)";
+}
+
+/// Something that somebody did to a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    pub at: Time,
+    /// `release`, `discard`, `undo`, `recheck`.
+    pub action: String,
+    /// Who: a token, the operator, or the gateway.
+    pub actor: String,
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// The verdict as it is now.
+    Done(Box<Verdict>),
+    /// There is no such verdict.
+    NotFound,
+    /// The verdict is not in a state for it, or its mail is no longer there.
+    DoesNotFit,
+}
+
+/// How long what was taken back waits, in seconds (B13).
+const HELD_SECONDS: i64 = 30 * 24 * 3600;
+
+impl Store {
+    /// What was done to a verdict, in order.
+    pub async fn actions(&self, of: SubAccountId, id: VerdictId) -> Result<Vec<Action>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(i64, String, String)> = tx.all(ACTIONS, values![of, id]).await?;
+        let action = |(at, action, actor)| Action { at: Time::from_micros(at), action, actor };
+        Ok(rows.into_iter().map(action).collect())
+    }
+
+    /// Discards what is held. It can be taken back until it expires.
+    pub async fn discard(
+        &self,
+        of: SubAccountId,
+        id: VerdictId,
+        actor: &str,
+        (now, mut ids): (Time, NewIds),
+    ) -> Result<Undone> {
+        let mut tx = self.writer().await?;
+        let Some((former, Some(_))) = standing(&mut tx, of, id).await? else {
+            return Ok(missing(&mut tx, of, id).await?);
+        };
+        if !former.outcome().eq(&crate::model::Outcome::Held) {
+            return Ok(Undone::DoesNotFit);
+        }
+        let verdict = Verdict { reason: Reason::Discarded, recheck_at: None, ..former.clone() };
+        let values = values![of, ids.next_id(), id, now, "discard", actor, standing_json(&former)?];
+        tx.execute(again::ADD_ACTION, values).await?;
+        replace(&mut tx, of, &verdict).await?;
+        tx.commit().await?;
+        Ok(Undone::Done(Box::new(verdict)))
+    }
+
+    /// Undoes the last action: what was discarded or released is held again as before, and what was
+    /// filed is taken out of the CRM and held.
+    pub async fn undo(
+        &self,
+        of: SubAccountId,
+        id: VerdictId,
+        actor: &str,
+        (now, mut ids): (Time, NewIds),
+    ) -> Result<Undone> {
+        let mut tx = self.writer().await?;
+        let Some((former, Some(message))) = standing(&mut tx, of, id).await? else {
+            return Ok(missing(&mut tx, of, id).await?);
+        };
+        let Some(verdict) = undone(&mut tx, of, &former, now).await? else {
+            return Ok(Undone::DoesNotFit);
+        };
+        if message.conversation_id.is_some() {
+            take_out(&mut tx, of, &message).await?;
+            let event = held_event(id, now, &mut ids);
+            tx.execute(ADD_EVENT, event_row(of, event)).await?;
+        }
+        let values = values![of, ids.next_id(), id, now, "undo", actor, standing_json(&former)?];
+        tx.execute(again::ADD_ACTION, values).await?;
+        replace(&mut tx, of, &verdict).await?;
+        tx.commit().await?;
+        Ok(Undone::Done(Box::new(verdict)))
+    }
+}
+
+/// A verdict, locked, and its stored mail.
+async fn standing(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    id: VerdictId,
+) -> Result<Option<(Verdict, Option<Message>)>> {
+    tx.execute(LOCK_VERDICT, values![of, id]).await?;
+    let Some(verdict) = read_verdict(tx, of, id).await? else { return Ok(None) };
+    let message = match verdict.stored_message_id {
+        Some(message) => read_message(tx, of, message).await?,
+        None => None,
+    };
+    Ok(Some((verdict, message)))
+}
+
+async fn missing(tx: &mut Tx<'_>, of: SubAccountId, id: VerdictId) -> Result<Undone> {
+    let is_there = read_verdict(tx, of, id).await?.is_some();
+    Ok(if is_there { Undone::DoesNotFit } else { Undone::NotFound })
+}
+
+/// The verdict as it is when the last action is undone; `None` when there is nothing to undo.
+async fn undone(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    former: &Verdict,
+    now: Time,
+) -> Result<Option<Verdict>> {
+    let action = match former.reason {
+        Reason::Discarded => "discard",
+        Reason::Released => "release",
+        Reason::Filed | Reason::IdConflict | Reason::AttachmentTooLarge => {
+            return Ok(Some(Verdict {
+                reason: Reason::TakenBack,
+                conversation_id: None,
+                candidates: Vec::new(),
+                expires_at: Some(now.plus_seconds(HELD_SECONDS)),
+                ..former.clone()
+            }));
+        }
+        _ => return Ok(None),
+    };
+    let row: Option<(String,)> =
+        tx.optional(LAST_BEFORE, values![of, former.id, action]).await?;
+    let Some((before,)) = row else { return Ok(None) };
+    let before: Standing = read_json(&before)?;
+    Ok(Some(Verdict {
+        reason: known(Reason::parse(&before.reason), &before.reason)?,
+        matched: before.matched,
+        candidates: before.candidates,
+        expires_at: Some(before.expires_at.unwrap_or(now.plus_seconds(HELD_SECONDS))),
+        conversation_id: None,
+        ..former.clone()
+    }))
+}
+
+/// Takes a message out of its conversation, with whatever it alone had made.
+async fn take_out(tx: &mut Tx<'_>, of: SubAccountId, message: &Message) -> Result<()> {
+    let (id, conversation) = (message.id, message.conversation_id);
+    let mut contacts: Vec<(Uuid,)> = tx.all(CONTACTS_OF_MESSAGE, values![of, id]).await?;
+    contacts.extend(tx.optional::<(Uuid,)>(OWNER, values![of, conversation]).await?);
+    tx.execute(TAKE_BACK, values![of, id]).await?;
+    tx.execute(REMOVE_ALIASES, values![of, id]).await?;
+    tx.execute(REMOVE_LINKS, values![of, id]).await?;
+    tx.execute(REMOVE_EVENTS, values![of, id]).await?;
+    tx.execute(REMOVE_EMPTY_THREAD, values![of, message.thread_id]).await?;
+    tx.execute(again::RECOUNT, values![of, conversation]).await?;
+    if tx.execute(REMOVE_EMPTY_CONVERSATION, values![of, conversation]).await? > 0 {
+        tx.execute(REMOVE_EVENTS, values![of, conversation]).await?;
+    }
+    for (contact,) in contacts {
+        if tx.execute(REMOVE_LONELY_CONTACT, values![of, contact]).await? > 0 {
+            tx.execute(REMOVE_EVENTS, values![of, contact]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn replace(tx: &mut Tx<'_>, of: SubAccountId, verdict: &Verdict) -> Result<()> {
+    tx.execute(REMOVE_VERDICT, values![of, verdict.id]).await?;
+    tx.execute_rows(super::record::ADD_VERDICTS, verdict_row(of, verdict)?).await.map(drop)
+}
+
+fn standing_json(verdict: &Verdict) -> Result<String> {
+    json(&Standing::of(verdict))
+}
+
+fn held_event(verdict: VerdictId, now: Time, ids: &mut NewIds) -> Event {
+    let id = EventId(ids.next_id());
+    Event { id, event_type: EventType::VerdictHeld, object_id: verdict.0, at: now }
+}
+
+fn event_row(of: SubAccountId, event: Event) -> Vec<super::value::Value> {
+    values![of, event.id, event.event_type.name(), event.object_id, event.at]
+}

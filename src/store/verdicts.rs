@@ -1,0 +1,134 @@
+//! Verdicts, as the API shows them, and what is held behind them.
+
+use uuid::Uuid;
+
+use super::messages::{json, known};
+use super::value::{Value, values};
+use super::{Result, Store, Tx, Window};
+use crate::model::{
+    ConversationId, Door, MessageId, Outcome, Reason, StoredMessageId,
+    SubAccountId, Time, UserId, Verdict, VerdictId,
+};
+
+macro_rules! verdict_columns {
+    () => {
+        "id, at, door, reason, matched, message_id, user_id, conversation_id, stored_message_id,
+        candidates, report, trust, expires_at, recheck_at"
+    };
+}
+
+/// The filters that every list of verdicts has; each is left out by null.
+macro_rules! verdict_filters {
+    () => {
+        " from verdicts where sub_account = $1 and id < $2
+        and (cast($4 as text) is null or outcome = $4)
+        and (cast($5 as text) is null or reason = $5)
+        and (cast($6 as text) is null or door = $6)
+        and (cast($7 as uuid) is null or user_id = $7)"
+    };
+}
+
+statements! {
+    VERDICT = concat!("select ", verdict_columns!(), " from verdicts
+        where sub_account = $1 and id = $2");
+    VERDICTS = concat!("select ", verdict_columns!(), verdict_filters!(),
+        " order by id desc limit $3");
+    VERDICTS_OF_OUTCOME = concat!("select ", verdict_columns!(), verdict_filters!(),
+        " and outcome = $4 order by id desc limit $3");
+    /// A mail is found by its key, or as the stored message that has the id as its own.
+    VERDICTS_OF_MESSAGE = concat!("select ", verdict_columns!(), verdict_filters!(),
+        " and (message_key = $8 or stored_message_id in (select message_id from aliases
+            where aliases.sub_account = $1 and aliases.key = $8 and aliases.own))
+        order by id desc limit $3");
+}
+
+/// Which verdicts are listed.
+#[derive(Clone, Debug, Default)]
+pub struct VerdictFilter {
+    pub message_id: Option<MessageId>,
+    pub outcome: Option<Outcome>,
+    pub reason: Option<Reason>,
+    pub door: Option<Door>,
+    pub user_id: Option<UserId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    at: i64,
+    door: String,
+    reason: String,
+    matched: String,
+    message_id: Option<String>,
+    user_id: Option<Uuid>,
+    conversation_id: Option<Uuid>,
+    stored_message_id: Option<Uuid>,
+    candidates: Option<String>,
+    report: Option<String>,
+    trust: Option<String>,
+    expires_at: Option<i64>,
+    recheck_at: Option<i64>,
+}
+
+impl Row {
+    fn read(self) -> Result<Verdict> {
+        Ok(Verdict {
+            id: VerdictId(self.id),
+            at: Time::from_micros(self.at),
+            door: known(Door::parse(&self.door), &self.door)?,
+            reason: known(Reason::parse(&self.reason), &self.reason)?,
+            matched: json(&self.matched)?,
+            message_id: self.message_id.as_deref().and_then(MessageId::parse),
+            user_id: self.user_id.map(UserId),
+            conversation_id: self.conversation_id.map(ConversationId),
+            stored_message_id: self.stored_message_id.map(StoredMessageId),
+            candidates: self.candidates.map_or(Ok(Vec::new()), |text| json(&text))?,
+            report: self.report.map_or(Ok(Vec::new()), |text| json(&text))?,
+            trust: self.trust.map(|text| json(&text)).transpose()?,
+            expires_at: self.expires_at.map(Time::from_micros),
+            recheck_at: self.recheck_at.map(Time::from_micros),
+        })
+    }
+}
+
+impl Store {
+    /// The verdicts of a sub-account, newest first.
+    pub async fn verdicts(
+        &self,
+        of: SubAccountId,
+        filter: &VerdictFilter,
+        window: Window,
+    ) -> Result<Vec<Verdict>> {
+        let mut tx = self.reader().await?;
+        // A reason has one outcome, by which there is an index.
+        let outcome = filter.outcome.or(filter.reason.map(Reason::outcome));
+        let mut values = values![of, window.from_last().id, window.limit];
+        values.extend(values![outcome.map(Outcome::name), filter.reason.map(Reason::name)]);
+        values.extend(values![filter.door.map(Door::name), filter.user_id]);
+        let rows: Vec<Row> = match &filter.message_id {
+            Some(id) => {
+                values.push(Value::from(id.key()));
+                tx.all(VERDICTS_OF_MESSAGE, values).await?
+            }
+            None if outcome.is_some() => tx.all(VERDICTS_OF_OUTCOME, values).await?,
+            None => tx.all(VERDICTS, values).await?,
+        };
+        rows.into_iter().map(Row::read).collect()
+    }
+
+    /// A verdict.
+    pub async fn verdict(&self, of: SubAccountId, id: VerdictId) -> Result<Option<Verdict>> {
+        let mut tx = self.reader().await?;
+        read_verdict(&mut tx, of, id).await
+    }
+}
+
+/// A verdict.
+pub(super) async fn read_verdict(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    id: VerdictId,
+) -> Result<Option<Verdict>> {
+    let row: Option<Row> = tx.optional(VERDICT, values![of, id]).await?;
+    row.map(Row::read).transpose()
+}

@@ -1,0 +1,45 @@
+//! The calls of `/api/v1`, one file for each resource. Each call reads its input, asks the store, and
+//! writes JSON; the description of the API is made from the same lines.
+
+mod attachments;
+mod contacts;
+mod conversations;
+mod messages;
+mod settings;
+mod sub_accounts;
+mod users;
+mod verdicts;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::State;
+
+pub use users::new_bcc_address;
+
+/// All calls, under their full paths.
+pub fn router() -> OpenApiRouter<Arc<State>> {
+    let calls = OpenApiRouter::new()
+        .routes(routes!(sub_accounts::create))
+        .routes(routes!(sub_accounts::erase))
+        .routes(routes!(settings::show, settings::change))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::change, users::delete))
+        .routes(routes!(users::renew_bcc_address))
+        .routes(routes!(contacts::list, contacts::create))
+        .routes(routes!(contacts::show, contacts::change, contacts::erase))
+        .routes(routes!(contacts::messages))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::show, conversations::erase))
+        .routes(routes!(conversations::messages))
+        .routes(routes!(messages::show))
+        .routes(routes!(messages::raw))
+        .routes(routes!(attachments::download))
+        .routes(routes!(verdicts::list))
+        .routes(routes!(verdicts::show))
+        .routes(routes!(verdicts::discard))
+        .routes(routes!(verdicts::undo));
+    OpenApiRouter::with_openapi(super::openapi::frame()).nest("/api/v1", calls)
+}

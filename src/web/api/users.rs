@@ -1,0 +1,261 @@
+//! Users and their smart BCC addresses.
+
+use std::sync::Arc;
+
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::model::{self, Address, UserId};
+use crate::store::{Error, Mail, Position};
+use crate::web::auth::Account;
+use crate::web::error::{Code, Problem};
+use crate::web::input::{self, Id, Json, Query};
+use crate::web::page::{List, Listing};
+use crate::web::{State, now_and_ids};
+
+#[derive(Serialize, ToSchema)]
+pub struct User {
+    id: Uuid,
+    name: String,
+    email: String,
+    aliases: Vec<String>,
+    time_zone: String,
+    /// Copies sent here are filed in the CRM.
+    #[schema(required)]
+    bcc_address: Option<String>,
+}
+
+impl From<model::User> for User {
+    fn from(user: model::User) -> Self {
+        Self {
+            id: user.id.0,
+            name: user.name,
+            email: user.email.to_string(),
+            aliases: user.aliases.iter().map(Address::to_string).collect(),
+            time_zone: user.time_zone,
+            bcc_address: user.bcc_address.as_ref().map(Address::to_string),
+        }
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    name: String,
+    /// The sign-in address.
+    email: String,
+    /// Other addresses the user writes from; they count as confirmed.
+    #[serde(default)]
+    aliases: Vec<String>,
+    /// A name of the IANA time zone database; `UTC` when left out.
+    time_zone: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserChange {
+    name: Option<String>,
+    email: Option<String>,
+    aliases: Option<Vec<String>>,
+    time_zone: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct BccAddress {
+    bcc_address: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteQuery {
+    /// Keeps what is filed; what is held goes in any case.
+    #[serde(default)]
+    #[param(required = false)]
+    keep_messages: bool,
+}
+
+const ALIASES_MAX: usize = 100;
+
+/// A new smart BCC address: 100 random bits, so that nobody finds it by trying.
+pub fn new_bcc_address(domain: &str) -> Option<Address> {
+    const LETTERS: [char; 32] = [
+        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
+        's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '2', '3', '4', '5', '6', '7',
+    ];
+    let bits: u128 = rand::random();
+    let letter = |place: usize| LETTERS.get((bits >> (5 * place)) as usize & 31);
+    let local: String = (0..20).filter_map(letter).collect();
+    Address::parse(&format!("{local}@{domain}"))
+}
+
+fn bcc_address(state: &State) -> Result<Address, Problem> {
+    let domain = state.bcc_domains.first();
+    domain.and_then(|domain| new_bcc_address(domain)).ok_or_else(Problem::internal)
+}
+
+/// An address that somebody outside this gateway has.
+pub fn outside_address(state: &State, field: &str, text: &str) -> Result<Address, Problem> {
+    let address = input::address(field, text)?;
+    if state.bcc_domains.iter().any(|domain| domain == address.domain()) {
+        let detail = format!("`{field}` must not be under a smart BCC domain.");
+        return Err(Problem::new(Code::OwnDomain, detail));
+    }
+    Ok(address)
+}
+
+fn aliases(state: &State, texts: &[String]) -> Result<Vec<Address>, Problem> {
+    if texts.len() > ALIASES_MAX {
+        return Err(Problem::field("aliases", "must have at most 100 addresses"));
+    }
+    let mut aliases: Vec<Address> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let alias = outside_address(state, "aliases", text)?;
+        if !aliases.contains(&alias) {
+            aliases.push(alias);
+        }
+    }
+    aliases.sort();
+    Ok(aliases)
+}
+
+fn time_zone(text: &str) -> Result<String, Problem> {
+    match jiff::tz::TimeZone::get(text) {
+        Ok(zone) => Ok(zone.iana_name().unwrap_or(text).to_owned()),
+        Err(_) => Err(Problem::field("time_zone", "must be a zone such as Europe/Berlin")),
+    }
+}
+
+/// A conflict of the store here means that the sign-in address is taken.
+fn email_taken(error: Error) -> Problem {
+    match error {
+        Error::Conflict(_) => Problem::new(
+            Code::EmailTaken,
+            "Change that user, or give it this address as an alias of both.",
+        ),
+        error => error.into(),
+    }
+}
+
+/// Lists the users, by the time they were made.
+#[utoipa::path(get, path = "/users", tag = "users", params(ListQuery),
+    responses((status = 200, description = "A page of users.", body = List<User>)))]
+pub async fn list(
+    Shared(state): Shared<Arc<State>>,
+    Account(of): Account,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<List<User>>, Problem> {
+    let listing = Listing::open(of, &["users"], query.limit, query.cursor.as_deref())?;
+    let users = state.store.users(of, listing.window()).await?;
+    Ok(Json(listing.page(users, |user| Position { at: 0, id: user.id.0 }, User::from)))
+}
+
+/// Adds a user, with a smart BCC address.
+#[utoipa::path(post, path = "/users", tag = "users",
+    responses((status = 201, description = "The user was added.", body = User)))]
+pub async fn create(
+    Shared(state): Shared<Arc<State>>,
+    Account(of): Account,
+    Json(new): Json<NewUser>,
+) -> Result<(StatusCode, Json<User>), Problem> {
+    let (now, mut ids) = now_and_ids();
+    let user = model::User {
+        id: UserId(ids.next_id()),
+        name: input::line("name", &new.name)?,
+        email: outside_address(&state, "email", &new.email)?,
+        aliases: aliases(&state, &new.aliases)?,
+        time_zone: time_zone(new.time_zone.as_deref().unwrap_or("UTC"))?,
+        bcc_address: Some(bcc_address(&state)?),
+        created_at: now,
+    };
+    state.store.add_user(of, &user).await.map_err(email_taken)?;
+    Ok((StatusCode::CREATED, Json(user.into())))
+}
+
+/// Shows a user.
+#[utoipa::path(get, path = "/users/{id}", tag = "users", params(("id" = Uuid, Path)),
+    responses((status = 200, description = "The user.", body = User)))]
+pub async fn show(
+    Shared(state): Shared<Arc<State>>,
+    Account(of): Account,
+    Id(id): Id,
+) -> Result<Json<User>, Problem> {
+    let user = state.store.user(of, UserId(id)).await?;
+    user.map(|user| Json(user.into())).ok_or_else(Problem::not_found)
+}
+
+/// Changes a user; what is left out stays.
+#[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = Uuid, Path)),
+    responses((status = 200, description = "The user as it is now.", body = User)))]
+pub async fn change(
+    Shared(state): Shared<Arc<State>>,
+    Account(of): Account,
+    Id(id): Id,
+    Json(change): Json<UserChange>,
+) -> Result<Json<User>, Problem> {
+    let apply = |user: &mut model::User| {
+        if let Some(name) = &change.name {
+            user.name = input::line("name", name)?;
+        }
+        if let Some(email) = &change.email {
+            user.email = outside_address(&state, "email", email)?;
+        }
+        if let Some(texts) = &change.aliases {
+            user.aliases = aliases(&state, texts)?;
+        }
+        if let Some(zone) = &change.time_zone {
+            user.time_zone = time_zone(zone)?;
+        }
+        Ok::<(), Problem>(())
+    };
+    let changed = state.store.change_user(of, UserId(id), apply).await.map_err(email_taken)?;
+    Ok(Json(changed.ok_or_else(Problem::not_found)??.into()))
+}
+
+/// Deletes a user, and the user's mail unless it is to be kept.
+#[utoipa::path(delete, path = "/users/{id}", tag = "users",
+    params(("id" = Uuid, Path), DeleteQuery),
+    responses((status = 204, description = "The user is gone; the smart BCC address stops.")))]
+pub async fn delete(
+    Shared(state): Shared<Arc<State>>,
+    Account(of): Account,
+    Id(id): Id,
+    Query(query): Query<DeleteQuery>,
+) -> Result<StatusCode, Problem> {
+    let mail = if query.keep_messages { Mail::Keep } else { Mail::Erase };
+    match state.store.erase_user(of, UserId(id), mail).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::not_found()),
+    }
+}
+
+/// Gives a user a new smart BCC address; the old one stops at once.
+#[utoipa::path(post, path = "/users/{id}/bcc-address", tag = "users",
+    params(("id" = Uuid, Path)),
+    responses((status = 201, description = "The new address.", body = BccAddress)))]
+pub async fn renew_bcc_address(
+    Shared(state): Shared<Arc<State>>,
+    Account(of): Account,
+    Id(id): Id,
+) -> Result<(StatusCode, Json<BccAddress>), Problem> {
+    let address = bcc_address(&state)?;
+    let (now, _) = now_and_ids();
+    match state.store.replace_bcc_address(of, UserId(id), &address, now).await? {
+        true => {
+            Ok((StatusCode::CREATED, Json(BccAddress { bcc_address: address.to_string() })))
+        }
+        false => Err(Problem::not_found()),
+    }
+}

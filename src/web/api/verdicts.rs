@@ -1,0 +1,260 @@
+//! Verdicts: what was decided about mail, and what can be done about it (V2, V3).
+
+use std::sync::Arc;
+
+use axum::extract::State as Shared;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::model::{
+    self, Door, MessageId, Outcome, Reason, Time, UserId, VerdictId, verdict::explanation,
+};
+use crate::store::{Action, Position, Undone, VerdictFilter};
+use crate::web::auth::Reader;
+use crate::web::error::{Code, Problem, ProblemDetails};
+use crate::web::input::{Id, Json, Query};
+use crate::web::page::{List, Listing};
+use crate::web::{State, now_and_ids};
+
+#[derive(Serialize, ToSchema)]
+pub struct Verdict {
+    id: Uuid,
+    #[schema(value_type = String, format = DateTime)]
+    at: Time,
+    /// `smtp`, `imap`, `graph`, `ews`, `import` or `send`.
+    door: &'static str,
+    /// `filed`, `duplicate`, `held`, `ignored`, `skipped` or `rejected`.
+    outcome: &'static str,
+    reason: &'static str,
+    /// The rule that decided.
+    rule: String,
+    /// The reason in a sentence.
+    explanation: String,
+    #[schema(required)]
+    message_id: Option<String>,
+    #[schema(required)]
+    user_id: Option<Uuid>,
+    #[schema(required)]
+    conversation_id: Option<Uuid>,
+    /// The message that is filed, held or skipped, or of which this is a duplicate.
+    #[schema(required)]
+    stored_message_id: Option<Uuid>,
+    /// Whom a held mail may belong to.
+    candidates: Vec<Candidate>,
+    /// What a delivery report or a complaint says.
+    #[schema(required)]
+    report: Option<Report>,
+    /// What the checks of the sender said.
+    #[schema(required)]
+    trust: Option<Trust>,
+    /// When what is held is removed.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Candidate {
+    email: String,
+    #[schema(required)]
+    name: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Report {
+    recipients: Vec<RecipientReport>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RecipientReport {
+    address: String,
+    /// The enhanced status code (RFC 3463).
+    status: String,
+    /// It will not get better by trying again.
+    hard: bool,
+}
+
+/// Words of RFC 8601: `pass`, `fail`, `none` and others.
+#[derive(Serialize, ToSchema)]
+pub struct Trust {
+    /// Why the author is believed, or `unverified`, or `unknown`.
+    trust: &'static str,
+    #[schema(required)]
+    spf: Option<String>,
+    dkim: Vec<String>,
+    #[schema(required)]
+    dmarc: Option<String>,
+}
+
+/// A verdict with what was done to it.
+#[derive(Serialize, ToSchema)]
+pub struct VerdictActions {
+    #[serde(flatten)]
+    verdict: Verdict,
+    actions: Vec<DoneAction>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct DoneAction {
+    #[schema(value_type = String, format = DateTime)]
+    at: Time,
+    /// `release`, `discard`, `undo` or `recheck`.
+    action: String,
+    /// Who did it.
+    actor: String,
+}
+
+impl From<model::Verdict> for Verdict {
+    fn from(verdict: model::Verdict) -> Self {
+        let rule = verdict.matched.rule.clone();
+        let recipients: Vec<RecipientReport> = verdict
+            .report
+            .into_iter()
+            .map(|one| RecipientReport { address: one.address, status: one.status, hard: one.hard })
+            .collect();
+        Self {
+            id: verdict.id.0,
+            at: verdict.at,
+            door: verdict.door.name(),
+            outcome: verdict.reason.outcome().name(),
+            reason: verdict.reason.name(),
+            rule: rule.unwrap_or_else(|| verdict.reason.rule().to_owned()),
+            explanation: explanation(verdict.reason, &verdict.matched),
+            message_id: verdict.message_id.map(|id| id.to_string()),
+            user_id: verdict.user_id.map(|id| id.0),
+            conversation_id: verdict.conversation_id.map(|id| id.0),
+            stored_message_id: verdict.stored_message_id.map(|id| id.0),
+            candidates: verdict
+                .candidates
+                .into_iter()
+                .map(|one| Candidate { email: one.email, name: one.name })
+                .collect(),
+            report: (!recipients.is_empty()).then_some(Report { recipients }),
+            trust: verdict.trust.map(|trust| Trust {
+                trust: trust.trust.name(),
+                spf: trust.spf,
+                dkim: trust.dkim,
+                dmarc: trust.dmarc,
+            }),
+            expires_at: verdict.expires_at,
+        }
+    }
+}
+
+impl From<Action> for DoneAction {
+    fn from(action: Action) -> Self {
+        Self { at: action.at, action: action.action, actor: action.actor }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VerdictsQuery {
+    /// With or without angle brackets.
+    message_id: Option<String>,
+    outcome: Option<String>,
+    reason: Option<String>,
+    door: Option<String>,
+    user_id: Option<Uuid>,
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl VerdictsQuery {
+    fn filter(&self) -> Result<VerdictFilter, Problem> {
+        Ok(VerdictFilter {
+            message_id: named("message_id", self.message_id.as_deref(), MessageId::parse)?,
+            outcome: named("outcome", self.outcome.as_deref(), Outcome::parse)?,
+            reason: named("reason", self.reason.as_deref(), Reason::parse)?,
+            door: named("door", self.door.as_deref(), Door::parse)?,
+            user_id: self.user_id.map(UserId),
+        })
+    }
+}
+
+fn named<T>(
+    name: &str,
+    text: Option<&str>,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let unknown = || Problem::invalid(format!("`{name}` has no such value."));
+    text.map(|text| parse(text).ok_or_else(unknown)).transpose()
+}
+
+/// Lists the verdicts, newest first.
+#[utoipa::path(get, path = "/verdicts", tag = "verdicts", params(VerdictsQuery),
+    responses((status = 200, description = "A page of verdicts.", body = List<Verdict>)))]
+pub async fn list(
+    Shared(state): Shared<Arc<State>>,
+    reader: Reader,
+    Query(query): Query<VerdictsQuery>,
+) -> Result<Json<List<Verdict>>, Problem> {
+    let filter = query.filter()?;
+    let of = reader.sub_account();
+    let filters = format!("{filter:?}");
+    let list = ["verdicts", &filters];
+    let listing = Listing::open(of, &list, query.limit, query.cursor.as_deref())?;
+    let verdicts = state.store.verdicts(of, &filter, listing.window()).await?;
+    let position = |verdict: &model::Verdict| Position { at: 0, id: verdict.id.0 };
+    Ok(Json(listing.page(verdicts, position, Verdict::from)))
+}
+
+/// Shows a verdict, and what was done to it.
+#[utoipa::path(get, path = "/verdicts/{id}", tag = "verdicts", params(("id" = Uuid, Path)),
+    responses((status = 200, description = "The verdict.", body = VerdictActions)))]
+pub async fn show(
+    Shared(state): Shared<Arc<State>>,
+    reader: Reader,
+    Id(id): Id,
+) -> Result<Json<VerdictActions>, Problem> {
+    let (of, id) = (reader.sub_account(), VerdictId(id));
+    let verdict = state.store.verdict(of, id).await?.ok_or_else(Problem::not_found)?.into();
+    let actions = state.store.actions(of, id).await?;
+    let actions = actions.into_iter().map(DoneAction::from).collect();
+    Ok(Json(VerdictActions { verdict, actions }))
+}
+
+/// Discards what is held. It can be undone until it expires.
+#[utoipa::path(post, path = "/verdicts/{id}/discard", tag = "verdicts",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The verdict as it is now.", body = Verdict),
+        (status = 409, description = "It is not held.",
+            content_type = "application/problem+json", body = ProblemDetails)))]
+pub async fn discard(
+    Shared(state): Shared<Arc<State>>,
+    reader: Reader,
+    Id(id): Id,
+) -> Result<Json<Verdict>, Problem> {
+    let (of, actor) = (reader.sub_account(), reader.0.actor());
+    let done = state.store.discard(of, VerdictId(id), &actor, now_and_ids()).await?;
+    after(done, "Only what is held can be discarded; undo what is filed.")
+}
+
+/// Undoes the last action: what was discarded or released is held again as before, and what was filed
+/// or left out is taken out of the CRM and held.
+#[utoipa::path(post, path = "/verdicts/{id}/undo", tag = "verdicts",
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The verdict as it is now.", body = Verdict),
+        (status = 409, description = "There is nothing to undo.",
+            content_type = "application/problem+json", body = ProblemDetails)))]
+pub async fn undo(
+    Shared(state): Shared<Arc<State>>,
+    reader: Reader,
+    Id(id): Id,
+) -> Result<Json<Verdict>, Problem> {
+    let (of, actor) = (reader.sub_account(), reader.0.actor());
+    let done = state.store.undo(of, VerdictId(id), &actor, now_and_ids()).await?;
+    after(done, "Only what is filed, left out, released or discarded can be undone.")
+}
+
+fn after(done: Undone, detail: &'static str) -> Result<Json<Verdict>, Problem> {
+    match done {
+        Undone::Done(verdict) => Ok(Json((*verdict).into())),
+        Undone::NotFound => Err(Problem::not_found()),
+        Undone::DoesNotFit => Err(Problem::new(Code::ActionDoesNotFit, detail)),
+    }
+}

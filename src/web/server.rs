@@ -1,0 +1,138 @@
+//! The HTTP server: connections, each in a task, within limits. HTTP/1.1 only: what sits before it speaks
+//! HTTP/2 to the world, and its floods end there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// Limits on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// For the TLS handshake.
+    pub handshake: Duration,
+    /// For the header of a request, and for the pause before it.
+    pub header: Duration,
+    /// Bytes of a request's line and header.
+    pub header_bytes: usize,
+    /// Until a connection is asked to end after its request.
+    pub connection: Duration,
+    /// Until it is ended after that, and for requests that run when the server stops.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_000,
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            header_bytes: 65_536,
+            connection: Duration::from_secs(600),
+            grace: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Answers requests until `stop`, and then those that run.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let tls = tls.map(TlsAcceptor::from);
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let tasks = TaskTracker::new();
+    while let Some((stream, place)) = accept(&listener, &places, &stop).await {
+        let connection =
+            Connection { router: router.clone(), tls: tls.clone(), limits, stop: stop.clone() };
+        tasks.spawn(async move {
+            connection.run(stream).await;
+            drop(place);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// The next connection, when there is a place for it; `None` once the server stops.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let next = async {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => return Some((stream, place)),
+                // No file descriptors left, or the client is gone: neither ends the server.
+                Err(error) => {
+                    tracing::warn!(%error, "An HTTP connection could not be accepted.");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(next).await?
+}
+
+struct Connection {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream) {
+        // Small answers go out at once; a socket that refuses this works all the same.
+        let _ = stream.set_nodelay(true);
+        match self.tls.clone() {
+            None => self.answer(stream).await,
+            Some(tls) => {
+                let handshake = tokio::time::timeout(self.limits.handshake, tls.accept(stream));
+                match handshake.await {
+                    Ok(Ok(stream)) => self.answer(stream).await,
+                    Ok(Err(_)) | Err(_) => tracing::debug!("A TLS handshake came to nothing."),
+                }
+            }
+        }
+    }
+
+    async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let router = self.router.map_request(|request: hyper::Request<Incoming>| {
+            request.map(Body::new)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header)
+            .max_buf_size(self.limits.header_bytes)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(self.limits.connection) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        // A client that does not read its answer is cut off: no answer needs that long.
+        let _ = tokio::time::timeout(self.limits.grace, connection).await;
+    }
+}
