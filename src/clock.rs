@@ -16,3 +16,9 @@ pub fn now() -> Time {
 pub fn seed() -> u128 {
     rand::random()
 }
+
+/// Bytes that nobody can guess: keys, tokens, addresses.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks for randomness")]
+pub fn random_bytes<const LENGTH: usize>() -> [u8; LENGTH] {
+    rand::random()
+}

@@ -43,7 +43,7 @@ impl Secrets {
     }
 
     fn make_key(path: &Path) -> io::Result<Self> {
-        let key: [u8; KEY_LENGTH] = rand::random();
+        let key: [u8; KEY_LENGTH] = crate::clock::random_bytes();
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -57,7 +57,7 @@ impl Secrets {
     /// Seals `plain`. It opens only with the same `place`: the row it belongs to, so that a sealed
     /// value moved to another row is worthless.
     pub fn seal(&self, place: &[u8], plain: &[u8]) -> Vec<u8> {
-        let nonce: [u8; NONCE_LENGTH] = rand::random();
+        let nonce: [u8; NONCE_LENGTH] = crate::clock::random_bytes();
         let payload = Payload { msg: plain, aad: place };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload);
         // Proof: encryption fails only beyond 256 GB of input, which no memory here holds.

@@ -47,7 +47,7 @@ impl Caller {
 
 /// A new API token: 256 random bits.
 pub fn new_token() -> SecretString {
-    let bits: [u8; 32] = rand::random();
+    let bits: [u8; 32] = crate::clock::random_bytes();
     format!("mw_{}", URL_SAFE_NO_PAD.encode(bits)).into()
 }
 

@@ -95,7 +95,7 @@ pub fn new_bcc_address(domain: &str) -> Option<Address> {
         'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
         's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '2', '3', '4', '5', '6', '7',
     ];
-    let bits: u128 = rand::random();
+    let bits = crate::clock::seed();
     let letter = |place: usize| LETTERS.get((bits >> (5 * place)) as usize & 31);
     let local: String = (0..20).filter_map(letter).collect();
     Address::parse(&format!("{local}@{domain}"))
