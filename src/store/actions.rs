@@ -172,8 +172,7 @@ async fn undone(
         }
         _ => return Ok(None),
     };
-    let row: Option<(String,)> =
-        tx.optional(LAST_BEFORE, values![of, former.id, action]).await?;
+    let row: Option<(String,)> = tx.optional(LAST_BEFORE, values![of, former.id, action]).await?;
     let Some((before,)) = row else { return Ok(None) };
     let before: Standing = read_json(&before)?;
     Ok(Some(Verdict {

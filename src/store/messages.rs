@@ -8,8 +8,8 @@ use super::value::values;
 use super::window::Position;
 use super::{Error, Result, Store, Tx, Window};
 use crate::model::{
-    Attachment, AttachmentId, ContactId, ConversationId, Direction, Doors, FileState, Kind, Message,
-    MessageId, Person, State, StoredMessageId, SubAccountId, ThreadId, Time, UserId,
+    Attachment, AttachmentId, ContactId, ConversationId, Direction, Doors, FileState, Kind,
+    Message, MessageId, Person, State, StoredMessageId, SubAccountId, ThreadId, Time, UserId,
 };
 
 /// What is read of a message: everything but the raw mail.

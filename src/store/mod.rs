@@ -83,9 +83,9 @@ pub use file::{Again, Filing};
 pub use idempotency::Reservation;
 pub use open::{Holder, Options};
 pub use tokens::NewToken;
+use tx::{Lease, Tx};
 pub use verdicts::VerdictFilter;
 pub use window::{Position, Window};
-use tx::{Lease, Tx};
 
 /// Where everything is kept.
 pub struct Store {

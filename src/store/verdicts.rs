@@ -6,8 +6,8 @@ use super::messages::{json, known};
 use super::value::{Value, values};
 use super::{Result, Store, Tx, Window};
 use crate::model::{
-    ConversationId, Door, MessageId, Outcome, Reason, StoredMessageId,
-    SubAccountId, Time, UserId, Verdict, VerdictId,
+    ConversationId, Door, MessageId, Outcome, Reason, StoredMessageId, SubAccountId, Time, UserId,
+    Verdict, VerdictId,
 };
 
 macro_rules! verdict_columns {

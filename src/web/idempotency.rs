@@ -100,12 +100,7 @@ fn request_hash(method: &Method, uri: &str, body: &Bytes) -> [u8; 32] {
     hash.finalize().into()
 }
 
-async fn run(
-    state: &State,
-    key: Key,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+async fn run(state: &State, key: Key, request: Request, next: Next) -> Result<Response, Problem> {
     let response = next.run(request).await;
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, ANSWER_BYTES_MAX).await.unwrap_or_default();

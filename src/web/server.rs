@@ -117,9 +117,8 @@ impl Connection {
     }
 
     async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let router = self.router.map_request(|request: hyper::Request<Incoming>| {
-            request.map(Body::new)
-        });
+        let router =
+            self.router.map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header)

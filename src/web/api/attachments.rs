@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::State as Shared;
-use axum::http::header;
-use axum::response::IntoResponse;
 use crate::mail::{self, Limits};
 use crate::model::{AttachmentId, FileState, StoredMessageId, SubAccountId};
 use crate::web::State;
 use crate::web::auth::Reader;
 use crate::web::error::{Code, Problem, ProblemDetails};
 use crate::web::input::Id;
+use axum::extract::State as Shared;
+use axum::http::header;
+use axum::response::IntoResponse;
 
 /// Even a browser that shows it runs nothing in it and loads nothing for it.
 pub const SANDBOX: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";

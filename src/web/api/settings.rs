@@ -261,9 +261,8 @@ fn provider(
     let domain = |text: &String| input::domain("allowed_domains", text);
     Ok(SealedProvider {
         port: change.port,
-        password: password.ok_or_else(|| {
-            Problem::field("password", "is needed for a new host or user name")
-        })?,
+        password: password
+            .ok_or_else(|| Problem::field("password", "is needed for a new host or user name"))?,
         default_from: default_from.to_string(),
         allowed_domains: change.allowed_domains.iter().map(domain).collect::<Result<_, _>>()?,
         host,
@@ -294,11 +293,7 @@ fn unseal(
     serde_json::from_slice(&json).map(Some).map_err(|_| Problem::internal())
 }
 
-fn shown(
-    state: &State,
-    of: SubAccountId,
-    settings: AccountSettings,
-) -> Result<Settings, Problem> {
+fn shown(state: &State, of: SubAccountId, settings: AccountSettings) -> Result<Settings, Problem> {
     let provider = unseal(state, of, settings.provider.as_deref())?;
     let switches = settings.switches;
     Ok(Settings {

@@ -253,9 +253,7 @@ pub async fn renew_bcc_address(
     let address = bcc_address(&state)?;
     let (now, _) = now_and_ids();
     match state.store.replace_bcc_address(of, UserId(id), &address, now).await? {
-        true => {
-            Ok((StatusCode::CREATED, Json(BccAddress { bcc_address: address.to_string() })))
-        }
+        true => Ok((StatusCode::CREATED, Json(BccAddress { bcc_address: address.to_string() }))),
         false => Err(Problem::not_found()),
     }
 }
