@@ -2,7 +2,7 @@
 //! programs, on one line or wrapped over several.
 
 use super::date;
-use super::language::{LANGUAGES, Language};
+use super::language::{Language, languages};
 use super::line::{Kind, Line, clean, folded};
 use super::people;
 use super::phrase;
@@ -58,15 +58,16 @@ impl Attribution {
     pub fn author(&self) -> Option<Person> {
         let mut people = people::people(&self.text);
         let person = people.pop()?;
-        // Everything before the address is date and name in one; only quotes tell them apart.
-        people.is_empty().then(|| Person { name: quoted_name(&self.text), email: person.email })
+        // Everything before the address is date and name in one; only their order and quotes tell them
+        // apart.
+        people.is_empty().then(|| Person { name: name(&self.text), email: person.email })
     }
 
     /// The date that it says.
     pub fn date(&self, offset_seconds: i32) -> Option<Time> {
         let is_english = folded(&self.text).contains("wrote");
         let languages: Vec<&Language> =
-            LANGUAGES.iter().filter(|language| is_english && language.name == "en").collect();
+            languages().filter(|language| is_english && language.name == "en").collect();
         date::read(&self.text, &languages, offset_seconds)
     }
 }
@@ -140,12 +141,16 @@ fn has_year_or_clock(text: &str) -> bool {
         })
 }
 
-/// The name in quotes before the address.
-fn quoted_name(text: &str) -> Option<String> {
+/// The name before the address, when quotes or the start of the line tell it from the date.
+fn name(text: &str) -> Option<String> {
     let (before, _) = text.split_once('<')?;
-    let before = before.trim_end().strip_suffix(['"', '”', '»', '“'])?;
-    let start = before.rfind(['"', '„', '«', '“'])?;
-    let name: String = before.get(start..)?.chars().skip(1).collect();
-    let name = name.trim();
+    let before = before.trim_end();
+    let quoted = before.strip_suffix(['"', '”', '»', '“']).and_then(|before| {
+        let start = before.rfind(['"', '„', '«', '“'])?;
+        before.get(start..)
+    });
+    let is_date = |text: &str| text.chars().any(|c| c.is_ascii_digit());
+    let name = quoted.or_else(|| Some(before).filter(|before| !is_date(before)))?;
+    let name = name.trim_matches(|c: char| c.is_whitespace() || "\"„«“".contains(c));
     (!name.is_empty() && !name.contains('@')).then(|| name.to_owned())
 }

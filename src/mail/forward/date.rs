@@ -3,7 +3,7 @@
 
 use crate::model::Time;
 
-use super::language::{LANGUAGES, Language};
+use super::language::{self, Language};
 
 /// Dates are shorter, in characters.
 const LENGTH_MAX: usize = 200;
@@ -141,7 +141,7 @@ impl Words {
         let found = (0..self.0.len()).rev().find_map(|at| Some((at, in_these(self.letters(at)?)?)));
         // Programs mix languages: the labels of one, the date of another.
         found.or_else(|| {
-            let in_any = |letters: &str| month_in(letters, &mut LANGUAGES.iter());
+            let in_any = |letters: &str| month_in(letters, &mut language::languages());
             (0..self.0.len()).rev().find_map(|at| Some((at, in_any(self.letters(at)?)?)))
         })
     }
@@ -278,7 +278,8 @@ fn named_zone(name: &str) -> Option<i32> {
 
 impl Day {
     fn new(year: u32, month: u32, day: u32, end: usize) -> Option<Self> {
-        let year = i16::try_from(year).ok().filter(|year| (1970..=9999).contains(year))?;
+        // A Thai year is 543 ahead.
+        let year = i16::try_from(year).ok().filter(|year| (1970..2400).contains(year))?;
         Some(Self { year, month: i8::try_from(month).ok()?, day: i8::try_from(day).ok()?, end })
     }
 }
@@ -346,7 +347,8 @@ mod tests {
 
     /// In UTC of a clock that is two hours ahead.
     fn read_in(name: &str, text: &str) -> Option<String> {
-        let languages: Vec<&Language> = LANGUAGES.iter().filter(|it| it.name == name).collect();
+        let languages: Vec<&Language> =
+            language::languages().filter(|it| it.name == name).collect();
         read(text, &languages, 7_200).map(Time::to_rfc3339)
     }
 

@@ -178,12 +178,14 @@ fn phrase_kind(words: &str) -> Option<Kind> {
     phrase::ORIGINAL.contains(&words).then_some(Kind::Original)
 }
 
-/// Apple Mail announces a forwarded mail without rules.
+/// Apple Mail and MailMate announce a forwarded mail without rules.
 fn announcement(text: &str) -> Kind {
     let text = text.trim_matches(|c| is_space(c) || c == '*');
     let Some(words) = text.strip_suffix([':', '：']) else { return Kind::Plain };
     let is_short = words.len() <= MARKER_MAX;
-    let begins = is_short && phrase::BEGIN_FORWARDED.contains(&folded(words).as_str());
+    let words = if is_short { folded(words) } else { return Kind::Plain };
+    let lists = [phrase::BEGIN_FORWARDED, phrase::FORWARDED];
+    let begins = lists.iter().any(|list| list.contains(&words.as_str()));
     if begins { Kind::Forwarded } else { Kind::Plain }
 }
 

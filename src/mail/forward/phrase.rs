@@ -62,7 +62,7 @@ pub const FORWARDED: &[&str] = &[
     "message transféré", "message transmis", "message réexpédié", "courriel transféré",
     "mensaje reenviado", "mensaje reenviado original", "mensagem encaminhada",
     "mensagem reencaminhada", "messaggio inoltrato", "doorgestuurd bericht", "doorgestuurd",
-    "przekazana wiadomość", "treść przekazanej wiadomości", "wiadomość przekazana dalej",
+    "przekazana wiadomość", "treść przekazanej wiadomości", "wiadomość przekazana dalej", "wiadomość przesłana dalej",
     "wiadomość przekazana", "vidarebefordrat meddelande", "vidarebefordrat mejl",
     "vidarebefordrat mail", "videresendt melding", "videresendt meddelelse",
     "videresendt besked", "videresendt e-post", "videresendt mail", "välitetty viesti",
@@ -74,7 +74,7 @@ pub const FORWARDED: &[&str] = &[
     "iletilen ileti", "iletilmiş mesaj", "iletilen mesaj", "yönlendirilen ileti",
     "yönlendirilmiş mesaj", "προωθημένο μήνυμα", "προωθούμενο μήνυμα", "προωθηθέν μήνυμα",
     "mesaj redirecționat", "mesaj transmis", "mesaj redirectionat", "proslijeđena poruka",
-    "転送メッセージ", "転送されたメッセージ", "転送", "转发邮件信息", "转发的邮件", "转发邮件", "转发的消息", "已转发邮件", "轉寄郵件", "轉寄的郵件",
+    "転送メッセージ", "メッセージを転送", "転送されたメッセージ", "転送", "转发邮件信息", "转发的邮件", "转发邮件", "转发的消息", "已转发邮件", "轉寄郵件", "轉寄的郵件",
     "轉寄訊息", "轉寄的訊息", "轉寄郵件訊息", "已轉寄郵件", "轉發郵件", "전달된 메시지", "전달된 메일", "전달 메시지", "전달된 내용",
 ];
 

@@ -1,0 +1,88 @@
+//! The languages of Asia.
+
+use super::Language;
+
+/// Their labels and months.
+pub const LANGUAGES: &[Language] = &[
+    Language {
+        name: "ja",
+        from: &["差出人", "送信者", "送信元"],
+        date: &["送信日時", "日時", "日付", "送信日"],
+        to: &["宛先", "送信先", "to"],
+        cc: &["cc", "写し"],
+        subject: &["件名"],
+        months: "",
+    },
+    Language {
+        name: "zh-Hans",
+        from: &["发件人", "发信人", "寄件人"],
+        date: &["发送时间", "日期", "发送日期", "时间", "发件时间"],
+        to: &["收件人", "收信人"],
+        cc: &["抄送", "抄送人"],
+        subject: &["主题"],
+        months: "",
+    },
+    Language {
+        name: "zh-Hant",
+        from: &["寄件者", "寄件人", "發件人"],
+        date: &["寄件日期", "日期", "傳送時間", "傳送日期", "發送時間", "寄件時間"],
+        to: &["收件者", "收件人"],
+        cc: &["副本", "副本抄送", "抄送"],
+        subject: &["主旨", "主題"],
+        months: "",
+    },
+    Language {
+        name: "ko",
+        from: &["보낸 사람", "보낸사람", "발신자", "발신"],
+        date: &["보낸 날짜", "날짜", "보낸날짜", "보낸 시간", "발신일", "일시"],
+        to: &["받는 사람", "받는사람", "수신자", "수신"],
+        cc: &["참조", "cc"],
+        subject: &["제목"],
+        months: "",
+    },
+    Language {
+        name: "he",
+        from: &["מאת"],
+        date: &["נשלח", "תאריך"],
+        to: &["אל"],
+        cc: &["עותק"],
+        subject: &["נושא"],
+        months: "ינו|בינו פבר|בפבר מרץ|במרץ אפר|באפר מאי|במאי יונ|ביונ יול|ביול אוג|באוג ספט|בספט אוק|באוק נוב|בנוב דצמ|בדצמ",
+    },
+    Language {
+        name: "ar",
+        from: &["من"],
+        date: &["تم الإرسال", "التاريخ", "تاريخ الإرسال"],
+        to: &["إلى"],
+        cc: &["نسخة", "نسخة إلى"],
+        subject: &["الموضوع"],
+        months: "يناير فبراير مارس أبريل|ابريل مايو يونيو يوليو أغسطس|اغسطس سبتمبر أكتوبر|اكتوبر نوفمبر ديسمبر",
+    },
+    Language {
+        name: "id",
+        from: &["dari"],
+        date: &["dikirim", "tanggal"],
+        to: &["kepada", "ke"],
+        cc: &["cc", "tembusan"],
+        subject: &["subjek", "perihal"],
+        months: "jan feb mar apr mei jun jul agu|agt sep okt nov des",
+    },
+    Language {
+        name: "vi",
+        from: &["từ", "người gửi"],
+        date: &["đã gửi", "ngày", "thời gian"],
+        to: &["đến", "tới", "người nhận"],
+        cc: &["cc"],
+        subject: &["chủ đề", "tiêu đề"],
+        months: "",
+    },
+    Language {
+        name: "th",
+        from: &["จาก"],
+        date: &["ส่ง", "วันที่", "ส่งเมื่อ"],
+        to: &["ถึง"],
+        cc: &["สำเนา", "สำเนาถึง"],
+        subject: &["เรื่อง", "หัวเรื่อง"],
+        months: "",
+    },
+];
