@@ -24,6 +24,9 @@ pub struct Limits {
     pub junk_commands: u32,
     /// `Received` fields of a mail (RFC 5321 6.3: more are a loop).
     pub hops: usize,
+    /// Mails of a sub-account in a minute, by any connection; those beyond are asked to come later, so
+    /// that one runaway rule does not fill the store. 0: no limit.
+    pub mails_per_sub_account_per_minute: u32,
     /// Mails of a connection.
     pub mails_per_connection: u32,
     /// Seconds from one command to the end of the next (RFC 5321 4.5.3.2.7).
@@ -67,6 +70,7 @@ impl Default for Limits {
             errors: 20,
             junk_commands: 100,
             hops: 100,
+            mails_per_sub_account_per_minute: 600_000,
             mails_per_connection: 1_000_000,
             command_seconds: 300,
             overload_seconds: 10,
