@@ -50,6 +50,17 @@ create table user_addresses (
 );
 create index user_addresses_user on user_addresses (sub_account, user_id);
 
+-- Links that sign a user in once.
+create table sign_in_links (
+    sub_account uuid not null,
+    -- SHA-256 of the code in the link.
+    hash bytea not null,
+    user_id uuid not null,
+    expires_at bigint not null,
+    primary key (sub_account, hash)
+);
+create unique index sign_in_links_hash on sign_in_links (hash);
+
 create table bcc_addresses (
     sub_account uuid not null,
     address text not null,

@@ -50,6 +50,17 @@ create table user_addresses (
 ) strict;
 create index user_addresses_user on user_addresses (sub_account, user_id);
 
+-- Links that sign a user in once.
+create table sign_in_links (
+    sub_account blob not null,
+    -- SHA-256 of the code in the link.
+    hash blob not null,
+    user_id blob not null,
+    expires_at integer not null,
+    primary key (sub_account, hash)
+) strict;
+create unique index sign_in_links_hash on sign_in_links (hash);
+
 create table bcc_addresses (
     sub_account blob not null,
     address text not null,

@@ -58,6 +58,7 @@ mod open;
 mod record;
 mod route;
 mod rows;
+mod sign_in;
 mod space;
 mod tokens;
 mod tx;
@@ -181,6 +182,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         messages::STATEMENTS,
         record::STATEMENTS,
         route::STATEMENTS,
+        sign_in::STATEMENTS,
         tokens::STATEMENTS,
         users::STATEMENTS,
         verdicts::STATEMENTS,

@@ -10,6 +10,7 @@ mod input;
 mod openapi;
 mod page;
 mod server;
+mod sign_in;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -42,6 +43,8 @@ pub struct State {
     pub metrics: PrometheusHandle,
     /// The listeners are up.
     pub ready: Arc<AtomicBool>,
+    /// How mail is read, for what is released.
+    pub reader: crate::ingest::prepare::Reader,
     /// One raw mail is read at a time, so that memory stays bounded.
     pub raw_reads: RawReads,
 }
@@ -80,6 +83,7 @@ pub fn router(state: State) -> Router {
         .merge(calls)
         .merge(openapi::router(description))
         .merge(health::router())
+        .merge(sign_in::router())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
