@@ -56,4 +56,6 @@ pub mod import;
 pub mod smtp;
 pub mod web;
 // L5: the whole
+pub mod app;
+pub mod command;
 pub mod config;

@@ -8,6 +8,7 @@ use crate::model::{Settings, SubAccountId, Time};
 statements! {
     ADD_SUB_ACCOUNT = "insert into sub_accounts (sub_account, name, settings, created_at)
         values ($1, $2, $3, $4)";
+    ANY_SUB_ACCOUNT = "select sub_account from sub_accounts where sub_account <> $1 limit 1";
     /// Changes nothing, and makes later writers of the row wait, on both databases.
     LOCK_SUB_ACCOUNT = "update sub_accounts set name = name where sub_account = $1";
     SETTINGS = "select settings, provider from sub_accounts where sub_account = $1";
@@ -44,6 +45,14 @@ impl Store {
         tx.execute(super::tokens::ADD_TOKEN, values![id, token.id, token.hash, token.name, now])
             .await?;
         tx.commit().await
+    }
+
+    /// Is there a sub-account beside the operator's own?
+    pub async fn has_sub_accounts(&self) -> Result<bool> {
+        let mut tx = self.reader().await?;
+        let any: Option<(uuid::Uuid,)> =
+            tx.optional(ANY_SUB_ACCOUNT, values![SubAccountId::OPERATOR]).await?;
+        Ok(any.is_some())
     }
 
     /// The settings of a sub-account.

@@ -1,0 +1,71 @@
+//! Builds everything from the configuration, starts it, and stops it in order. The only place that
+//! knows all the others.
+
+mod admin_token;
+mod first_start;
+mod serve;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+pub use serve::serve;
+
+use crate::config::Config;
+use crate::ingest::prepare::Reader;
+use crate::mail;
+use crate::secrets::Secrets;
+use crate::store::{self, Holder, Store};
+
+/// What the gateway and every command work with.
+pub struct App {
+    pub config: Config,
+    pub store: Arc<Store>,
+    pub secrets: Secrets,
+    pub reader: Reader,
+}
+
+/// Why it does not start; each says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot use the data directory {}: {source}. Set data_dir to a directory that this user may write", path.display())]
+    DataDir { path: PathBuf, source: std::io::Error },
+    #[error("cannot use the key {}: {source}. It belongs to this store: put the right file back, readable by this user alone", path.display())]
+    Key { path: PathBuf, source: std::io::Error },
+    #[error("cannot open the store: {0}")]
+    Store(#[from] store::Error),
+    #[error("cannot use the certificate: {0}")]
+    Tls(#[from] crate::tls::Error),
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen { key: &'static str, address: String, source: std::io::Error },
+    #[error("cannot ask DNS: {0}")]
+    Dns(#[from] crate::ingest::dns::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl App {
+    /// Opens the data directory, the key and the store; makes what is missing.
+    pub async fn open(config: Config, holder: Holder) -> Result<Self, Error> {
+        open_data_dir(&config.data_dir)?;
+        let key = config.data_dir.join("key");
+        let secrets =
+            Secrets::open(&key).map_err(|source| Error::Key { path: key.clone(), source })?;
+        let url = config.store_url.expose_secret();
+        let store = Arc::new(Store::open(store::Options::new(url, holder)).await?);
+        let reader = Reader {
+            bcc_domains: config.smtp.domains.clone().into(),
+            limits: mail::Limits::default(),
+        };
+        Ok(Self { config, store, secrets, reader })
+    }
+}
+
+/// Mail is nobody else's to read: the directory is its owner's alone.
+fn open_data_dir(path: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Error::DataDir { path: path.to_owned(), source })
+}

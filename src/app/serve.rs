@@ -1,0 +1,201 @@
+//! `mailweave serve`: listeners up, one line when they are, and an orderly end.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::first_start::FirstStart;
+use super::{App, Error, admin_token};
+use crate::config::{Config, Resolver, Verify};
+use crate::ingest::batch::Batch;
+use crate::ingest::rate::Rate;
+use crate::ingest::receiver::Gateway;
+use crate::ingest::trust::{self, Verifier};
+use crate::ingest::{dns, maintain};
+use crate::smtp::driver::{self, Proxy};
+use crate::store::Holder;
+use crate::tls::{self, Certificates};
+use crate::web;
+
+/// Between two looks at the metrics' own memory.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the gateway until it is told to stop.
+pub async fn serve(config: Config) -> Result<(), Error> {
+    tls::install_provider();
+    let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
+    let app = App::open(config, Holder::Gateway).await?;
+    let parts = Parts::open(&app).await?;
+    let first_start = app.first_start().await?;
+
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let ready = Arc::new(AtomicBool::new(false));
+    let (http, smtp) = (parts.http_address, parts.smtp_addresses.clone());
+    let certificates = Arc::clone(&parts.certificates);
+    start(&app, parts, &metrics, &ready, (&tasks, &stop))?;
+    ready.store(true, Ordering::Release);
+    greet(first_start.as_ref(), http, &smtp)?;
+    wait_for_end(&certificates).await?;
+    tracing::info!(code = "stopping", "Stopping: mail under way may end, new mail is sent away.");
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    app.store.close().await;
+    Ok(())
+}
+
+/// What can fail before anything is served.
+struct Parts {
+    certificates: Arc<Certificates>,
+    verifier: Option<Arc<Verifier>>,
+    smtp: Vec<TcpListener>,
+    smtp_addresses: Vec<SocketAddr>,
+    http: TcpListener,
+    http_address: SocketAddr,
+}
+
+impl Parts {
+    async fn open(app: &App) -> Result<Self, Error> {
+        let config = &app.config;
+        let names = [config.smtp.hostname.clone()];
+        let certificates = Certificates::open(&config.tls.certificate, &config.tls.key, &names)?;
+        let verifier = verifier(config)?;
+        let mut smtp = Vec::new();
+        for address in &config.smtp.listen {
+            smtp.push(listen("smtp.listen", *address).await?);
+        }
+        let http = listen("http.listen", config.http.listen).await?;
+        let addresses = smtp.iter().map(TcpListener::local_addr);
+        Ok(Self {
+            certificates,
+            verifier,
+            smtp_addresses: addresses.collect::<Result<_, _>>()?,
+            smtp,
+            http_address: http.local_addr()?,
+            http,
+        })
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| Error::Listen { key, address: address.to_string(), source })
+}
+
+fn verifier(config: &Config) -> Result<Option<Arc<Verifier>>, Error> {
+    if config.smtp.verify == Verify::Off {
+        return Ok(None);
+    }
+    let server = match config.dns_resolver {
+        Resolver::System => None,
+        Resolver::Server(address) => Some(address),
+    };
+    let options = trust::Options {
+        dns: dns::Options { server, ..dns::Options::default() },
+        hostname: config.smtp.hostname.clone(),
+        ..trust::Options::default()
+    };
+    Ok(Some(Arc::new(Verifier::new(&options)?)))
+}
+
+/// Starts every task.
+fn start(
+    app: &App,
+    parts: Parts,
+    metrics: &PrometheusHandle,
+    ready: &Arc<AtomicBool>,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Result<(), Error> {
+    let config = &app.config;
+    let gateway = Arc::new(Gateway {
+        store: Arc::clone(&app.store),
+        batch: Batch::start(Arc::clone(&app.store)),
+        reader: app.reader.clone(),
+        verifier: parts.verifier.clone(),
+        rate: Rate::new(config.smtp.limits.mails_per_sub_account_per_minute),
+    });
+    let options = smtp_options(config, &parts.certificates);
+    let smtp = driver::serve(parts.smtp, options, gateway, stop.clone());
+    tasks.spawn(async {
+        if let Err(error) = smtp.await {
+            tracing::error!(code = "smtp_failed", %error, "The SMTP listener could not start.");
+        }
+    });
+    let state = web::State {
+        store: Arc::clone(&app.store),
+        secrets: app.secrets.clone(),
+        admin_token: admin_token::open(config)?,
+        bcc_domains: config.smtp.domains.clone(),
+        public_url: config.http.public_url.clone(),
+        metrics: metrics.clone(),
+        ready: Arc::clone(ready),
+        reader: app.reader.clone(),
+        raw_reads: web::RawReads::default(),
+    };
+    let tls = match config.http.tls {
+        true => Some(parts.certificates.server_config(&[b"h2", b"http/1.1"])?),
+        false => None,
+    };
+    tasks.spawn(web::serve(parts.http, web::router(state), tls, web::Limits::default(), stop.clone()));
+    let (store, reader) = (Arc::clone(&app.store), app.reader.clone());
+    tasks.spawn(maintain::run(store, reader, parts.verifier, stop.clone()));
+    tasks.spawn(parts.certificates.watch(stop.clone()));
+    tasks.spawn(keep_up(metrics.clone(), stop.clone()));
+    Ok(())
+}
+
+fn smtp_options(config: &Config, certificates: &Arc<Certificates>) -> driver::Options {
+    driver::Options {
+        hostname: config.smtp.hostname.clone(),
+        domains: config.smtp.domains.clone(),
+        max_message_bytes: config.smtp.max_message_bytes,
+        proxy: if config.smtp.proxy_protocol { Proxy::Required } else { Proxy::Absent },
+        limits: config.smtp.limits.clone(),
+        certificates: Some(Arc::clone(certificates)),
+    }
+}
+
+/// The recorder keeps samples until it is asked to sum them up.
+async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+        metrics.run_upkeep();
+    }
+}
+
+/// Says on standard output where everything is; the last line is for programs.
+fn greet(first: Option<&FirstStart>, http: SocketAddr, smtp: &[SocketAddr]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mail = smtp.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+    if let Some(first) = first {
+        let to = smtp.first().map(SocketAddr::to_string).unwrap_or_default();
+        writeln!(out, "{}", first.welcome(&to))?;
+    }
+    writeln!(out, "ready http={http} smtp={mail}")?;
+    out.flush()
+}
+
+/// SIGTERM and SIGINT end; SIGHUP reads the certificates again.
+async fn wait_for_end(certificates: &Certificates) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => match certificates.reload() {
+                Ok(()) => tracing::info!(code = "certificates_reloaded", "The certificates were read again."),
+                Err(error) => tracing::error!(code = "certificates_kept", %error, "The former certificates stay."),
+            },
+        }
+    }
+}
