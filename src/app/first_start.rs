@@ -42,7 +42,12 @@ impl App {
             email,
             aliases: Vec::new(),
             time_zone: "UTC".to_owned(),
-            bcc_address: self.config.smtp.domains.first().and_then(|domain| new_bcc_address(domain)),
+            bcc_address: self
+                .config
+                .smtp
+                .domains
+                .first()
+                .and_then(|domain| new_bcc_address(domain)),
             created_at: now,
         };
         self.store.add_user(sub_account, &user).await?;

@@ -145,7 +145,13 @@ fn start(
         true => Some(parts.certificates.server_config(&[b"h2", b"http/1.1"])?),
         false => None,
     };
-    tasks.spawn(web::serve(parts.http, web::router(state), tls, web::Limits::default(), stop.clone()));
+    tasks.spawn(web::serve(
+        parts.http,
+        web::router(state),
+        tls,
+        web::Limits::default(),
+        stop.clone(),
+    ));
     let (store, reader) = (Arc::clone(&app.store), app.reader.clone());
     tasks.spawn(maintain::run(store, reader, parts.verifier, stop.clone()));
     tasks.spawn(parts.certificates.watch(stop.clone()));

@@ -27,7 +27,9 @@ enum Command {
     ///
     /// The first start makes the store, a self-signed certificate, a key, a sub-account and a user, and
     /// prints a sign-in link, the smart BCC address, and a line that sends a first mail.
-    #[command(after_help = "Example:\n  mailweave serve\n  MAILWEAVE_SMTP__LISTEN=0.0.0.0:25 mailweave serve")]
+    #[command(
+        after_help = "Example:\n  mailweave serve\n  MAILWEAVE_SMTP__LISTEN=0.0.0.0:25 mailweave serve"
+    )]
     Serve,
 }
 
