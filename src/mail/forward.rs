@@ -27,9 +27,15 @@ const SUBJECT_MAX: usize = 998;
 /// What a forward says of the mail that was forwarded.
 pub fn find(email: &Email) -> Forward {
     match &email.attached_mail {
-        Some(attached) => of_attached(attached),
+        Some(attached) if is_only_mail(email) => of_attached(attached),
+        // Several mails at once: only the first was read, and which of them is meant is not said.
+        Some(attached) => Forward::Unsure(attached.headers.from.iter().cloned().collect()),
         None => Inline { email, lines: line::read(&email.text) }.find(),
     }
+}
+
+fn is_only_mail(email: &Email) -> bool {
+    email.files.iter().filter(|file| file.content_type == "message/rfc822").count() <= 1
 }
 
 /// A mail forwarded as an attachment tells everything itself.

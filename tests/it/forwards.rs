@@ -1,6 +1,7 @@
 //! Forwards, quotations and `winmail.dat`: mails as programs write them, in `tests/data`, each with
 //! what is to be read from it beside it. `BLESS=1` writes the expectations anew.
 
+mod html;
 mod languages;
 mod properties;
 mod quotes;
@@ -10,7 +11,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mailweave::mail::{Email, Forward, Headers, forward};
+use mailweave::mail::{Email, Forward, Headers, Limits, forward, parse};
 use mailweave::model::{Address, MessageId, Person, Time};
 
 /// A mail of Bob, who forwards, with this subject and text, sent in a zone one hour ahead of UTC.
@@ -122,6 +123,19 @@ fn an_attached_mail_comes_before_a_block() {
     email.attached_mail = Some(Box::new(Email { headers, ..Email::default() }));
     let Forward::Of(forwarded) = forward::find(&email) else { panic!("no forward") };
     assert_eq!((forwarded.from, forwarded.message_id), (ann, id));
+}
+
+#[test]
+fn several_attached_mails_are_unsure() {
+    let attached = "--b\nContent-Type: message/rfc822\n\nFrom: ann@example.com\n\nHello\n";
+    let raw = |count: usize| {
+        let attached = attached.repeat(count);
+        format!("Subject: Fwd: x\nContent-Type: multipart/mixed; boundary=b\n\n{attached}--b--\n")
+    };
+    let find = |count| forward::find(&parse::read(raw(count).as_bytes(), &Limits::default()));
+    assert!(matches!(find(1), Forward::Of(_)));
+    let Forward::Unsure(candidates) = find(2) else { panic!("sure") };
+    assert_eq!(people(&candidates), "ann@example.com");
 }
 
 #[test]
