@@ -3,9 +3,11 @@
 
 mod admission;
 mod connection;
+mod pace;
 mod proxy;
+mod stream;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,11 +132,11 @@ fn admit<R: Receiver>(
 ) {
     metrics::counter!("mailweave_smtp_connections_total").increment(1);
     let Some(mut place) = shared.admission.enter() else {
-        return turn_away(stream, peer);
+        return turn_away(stream, peer, &shared.admission);
     };
     // Behind a balancer the address is known later.
     if shared.proxy == Proxy::Absent && !place.take(peer.ip()) {
-        return turn_away(stream, peer);
+        return turn_away(stream, peer, &shared.admission);
     }
     connections.spawn(converse(stream, peer, Arc::clone(shared), place));
 }
@@ -151,10 +153,11 @@ async fn converse<R: Receiver>(
 }
 
 /// Says 421 without waiting for anything: whoever comes in a flood gets no task.
-fn turn_away(stream: TcpStream, peer: SocketAddr) {
+fn turn_away(stream: TcpStream, peer: SocketAddr, admission: &Admission) {
     use std::io::Write as _;
 
-    refused(peer.ip(), reply::TOO_MANY_CONNECTIONS);
+    let log = if admission.may_log() { Log::Line } else { Log::Nothing };
+    refused(peer.ip(), reply::TOO_MANY_CONNECTIONS, log);
     let mut output = Vec::new();
     reply::TOO_MANY_CONNECTIONS.write(&mut output);
     // The socket does not block; its buffer is empty, so that the line fits or nobody reads it.
@@ -163,10 +166,19 @@ fn turn_away(stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-/// Notes a refusal: a line with a stable code, and a counter.
-fn refused(peer: std::net::IpAddr, reply: Reply) {
+/// Whether something is worth a line of the log; it is counted all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Log {
+    Line,
+    Nothing,
+}
+
+/// Notes a refusal: a counter by its stable code, and a line with the same.
+fn refused(peer: IpAddr, reply: Reply, log: Log) {
     metrics::counter!("mailweave_smtp_refusals_total", "code" => reply.name).increment(1);
-    tracing::info!(code = reply.name, %peer, "Refused {peer}: {} {}.", reply.code, reply.text);
+    if log == Log::Line {
+        tracing::info!(code = reply.name, %peer, "Refused {peer}: {} {}.", reply.code, reply.text);
+    }
 }
 
 async fn forget(admission: Arc<Admission>, stop: CancellationToken) {

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::{DefaultKeyedRateLimiter, Quota};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
@@ -29,6 +29,8 @@ pub struct Admission {
     // A mutex: held for a few instructions, at the beginning and the end of a connection.
     open: Mutex<Open>,
     unknown: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Lines of the log for those who are turned away.
+    lines: DefaultDirectRateLimiter,
     memory: Arc<Semaphore>,
     pressure: watch::Sender<Pressure>,
 }
@@ -41,6 +43,8 @@ struct Open {
 
 /// Addresses whose unknown recipients are counted one by one; the others are counted together.
 const COUNTED_MAX: usize = 65_536;
+/// A flood of connections must not become a flood of lines.
+const LINES_A_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 /// The unit of the memory budget.
 const KIB: u64 = 1024;
 
@@ -52,6 +56,7 @@ impl Admission {
             open: Mutex::default(),
             unknown: per_minute
                 .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_minute(count))),
+            lines: DefaultDirectRateLimiter::direct(Quota::per_second(LINES_A_SECOND)),
             memory: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             pressure: watch::Sender::new(Pressure::Normal),
             limits,
@@ -77,6 +82,11 @@ impl Admission {
         let is_crowded = unknown.len() >= COUNTED_MAX;
         let key = if is_crowded { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { network };
         unknown.check_key(&key).is_ok()
+    }
+
+    /// Whether the log has room for one more who is turned away.
+    pub fn may_log(&self) -> bool {
+        self.lines.check().is_ok()
     }
 
     /// Forgets the addresses that have had no unknown recipient of late.

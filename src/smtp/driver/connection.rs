@@ -4,17 +4,17 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::server::TlsStream;
 
 use super::admission::{Place, Pressure};
+use super::pace::{Pace, patience, seconds};
 use super::proxy::{self, Parsed};
-use super::{Proxy, Shared, refused};
+use super::stream::Stream;
+use super::{Log, Proxy, Shared, refused};
 use crate::clock;
 use crate::model::{Address, Route};
 use crate::smtp::limits::Limits;
@@ -38,28 +38,6 @@ pub struct Connection<R> {
     lines: u32,
 }
 
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Between the two, and when the handshake failed.
-    Closed,
-}
-
-/// Where the client stands in time.
-struct Pace {
-    /// The last mail, or the start.
-    mail: Instant,
-    mails: u32,
-    /// When we began to wait for the command.
-    command: Instant,
-    commands: u64,
-    /// When the content began, with the time that we let the client wait added.
-    content: Option<Instant>,
-    received: u64,
-    /// When something was last read.
-    read: Instant,
-}
-
 /// Why there is nothing more to be said to the client.
 enum End {
     /// It is gone, or does not take what is sent.
@@ -73,9 +51,6 @@ const CONTENT_BUFFER: usize = 16_384;
 const LARGE_BUFFER: usize = 65_536;
 /// A connection that is refused much must not fill the disk with its log.
 const LINES_MAX: u32 = 30;
-/// What is still read after the end, so that our last reply is not lost by a reset.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 262_144;
 
 impl<R: Receiver> Connection<R> {
     pub fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared<R>>, place: Place) -> Self {
@@ -102,7 +77,7 @@ impl<R: Receiver> Connection<R> {
             let action = self.session.poll(clock::now());
             if let Err(end) = self.act(action).await {
                 if matches!(end, End::Closed) {
-                    self.linger().await;
+                    self.stream.linger().await;
                 }
                 tracing::debug!(
                     peer = %self.peer,
@@ -174,7 +149,7 @@ impl<R: Receiver> Connection<R> {
         let mut output = Vec::new();
         reply::TOO_MANY_CONNECTIONS.write(&mut output);
         if self.write(&output).await.is_ok() {
-            self.linger().await;
+            self.stream.linger().await;
         }
         false
     }
@@ -233,7 +208,7 @@ impl<R: Receiver> Connection<R> {
     fn fit_buffer(&mut self) {
         let size = match self.session.phase() {
             Phase::Command => COMMAND_BUFFER,
-            Phase::Content if self.pace.received < FREE_BYTES => CONTENT_BUFFER,
+            Phase::Content if self.pace.received() < FREE_BYTES => CONTENT_BUFFER,
             Phase::Content => LARGE_BUFFER,
         };
         if self.buffer.capacity() != size {
@@ -248,7 +223,9 @@ impl<R: Receiver> Connection<R> {
         };
         // Boxed: a handshake is large, and short against the connection.
         let handshake = Box::pin(acceptor.accept(stream));
-        match timeout(seconds(self.limits().handshake_seconds), handshake).await {
+        let pressure = *self.pressure.borrow();
+        let limit = patience(self.limits(), pressure, self.limits().handshake_seconds);
+        match timeout(limit, handshake).await {
             Ok(Ok(stream)) => {
                 self.stream = Stream::Tls(Box::new(stream));
                 self.session.handle_tls();
@@ -307,146 +284,21 @@ impl<R: Receiver> Connection<R> {
     }
 
     fn note(&mut self, reply: Reply) {
-        if self.may_log() {
-            return refused(self.peer, reply);
-        }
-        metrics::counter!("mailweave_smtp_refusals_total", "code" => reply.name).increment(1);
+        let log = self.log();
+        refused(self.peer, reply, log);
     }
 
     /// Notes an end that the client is not told of.
     fn count(&mut self, code: &'static str) {
         metrics::counter!("mailweave_smtp_refusals_total", "code" => code).increment(1);
-        if self.may_log() {
+        if self.log() == Log::Line {
             tracing::info!(code, peer = %self.peer, "Connection of {} cut off: {code}.", self.peer);
         }
     }
 
-    fn may_log(&mut self) -> bool {
-        let may = self.lines > 0;
+    fn log(&mut self) -> Log {
+        let log = if self.lines > 0 { Log::Line } else { Log::Nothing };
         self.lines = self.lines.saturating_sub(1);
-        may
+        log
     }
-
-    /// Ends our side and reads what is still coming: a socket closed with bytes unread resets the
-    /// connection, and the client may never see why it was closed.
-    async fn linger(&mut self) {
-        let stream = &mut self.stream;
-        let _ignored = timeout(LINGER, async {
-            stream.shutdown().await?;
-            let mut left = LINGER_BYTES;
-            let mut buffer = Vec::with_capacity(COMMAND_BUFFER);
-            while left > 0 {
-                buffer.clear();
-                match stream.read(&mut buffer).await? {
-                    0 => break,
-                    count => left = left.saturating_sub(count),
-                }
-            }
-            io::Result::Ok(())
-        })
-        .await;
-    }
-}
-
-impl Stream {
-    async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read_buf(buffer).await,
-            Self::Tls(stream) => stream.read_buf(buffer).await,
-            Self::Closed => Ok(0),
-        }
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.write_all(bytes).await,
-            Self::Tls(stream) => {
-                stream.write_all(bytes).await?;
-                stream.flush().await
-            }
-            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    async fn shutdown(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.shutdown().await,
-            Self::Tls(stream) => stream.shutdown().await,
-            Self::Closed => Ok(()),
-        }
-    }
-}
-
-impl Pace {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            mail: now,
-            mails: 0,
-            command: now,
-            commands: 0,
-            content: None,
-            received: 0,
-            read: now,
-        }
-    }
-
-    /// We begin to wait for input.
-    fn wait(&mut self, session: &Session) {
-        let now = Instant::now();
-        if self.mails != session.mails() {
-            self.mails = session.mails();
-            self.mail = now;
-        }
-        if self.commands != session.commands() {
-            self.commands = session.commands();
-            (self.command, self.read) = (now, now);
-        }
-        match session.phase() {
-            Phase::Command => (self.content, self.received) = (None, 0),
-            Phase::Content => _ = self.content.get_or_insert(now),
-        }
-    }
-
-    /// So many bytes came.
-    fn read(&mut self, count: usize) {
-        self.read = Instant::now();
-        if self.content.is_some() {
-            self.received = self.received.saturating_add(count as u64);
-        }
-    }
-
-    /// We let the client wait.
-    fn excuse(&mut self, waited: Duration) {
-        self.content = self.content.map(|began| began + waited);
-        self.read += waited;
-    }
-
-    /// When the client has been too slow. A command must be whole by then, however its bytes trickle;
-    /// content must come at the least rate, however it is spread.
-    fn deadline(&self, limits: &Limits, pressure: Pressure, phase: Phase) -> Instant {
-        let is_pressed = pressure != Pressure::Normal;
-        let patience = |usual: u64| {
-            seconds(if is_pressed { usual.min(limits.overload_seconds) } else { usual })
-        };
-        let idle = patience(limits.command_seconds);
-        let mut deadline = self.mail + seconds(limits.session_seconds);
-        match (phase, self.content) {
-            (Phase::Content, Some(began)) => {
-                let earned = seconds(self.received / limits.data_bytes_per_second.max(1));
-                let rate = began + patience(limits.data_grace_seconds) + earned;
-                let whole = began + seconds(limits.data_seconds);
-                deadline = deadline.min(self.read + idle).min(rate).min(whole);
-            }
-            _ => deadline = deadline.min(self.command + idle),
-        }
-        match pressure {
-            Pressure::Stopping(until) => deadline.min(until),
-            Pressure::Normal | Pressure::Overload => deadline,
-        }
-    }
-}
-
-fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
 }

@@ -97,6 +97,18 @@ impl Running {
         Client::new(socket.connect(self.address).await.unwrap())
     }
 
+    /// A client that has read the greeting, as soon as there is a place for it.
+    pub async fn patient_client(&self) -> Client<TcpStream> {
+        for _ in 0..200 {
+            let mut client = self.connect([127, 0, 0, 1].into()).await;
+            if client.reply().await.starts_with("220") {
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("places are not given back");
+    }
+
     /// How many mails arrived.
     pub fn count(&self) -> usize {
         self.receiver.mails.lock().unwrap().len()
