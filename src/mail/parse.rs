@@ -32,14 +32,19 @@ pub fn headers(raw: &[u8], limits: &Limits) -> Headers {
     guarded(read).unwrap_or_default()
 }
 
-/// SHA-256 of the text without white space, so that neither line ends nor the folding and the
-/// padding of transfer encodings count (B9).
+/// SHA-256 of the text without white space (ASCII's), so that neither line ends nor the folding and
+/// the padding of transfer encodings count (B9).
 pub fn text_hash(text: &str) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for word in text.split_whitespace() {
-        hasher.update(word.as_bytes());
+    // Every byte is written, and white space is written over: no branch, for every mail comes here.
+    let mut compact = vec![0; text.len()];
+    let mut length = 0;
+    for byte in text.bytes() {
+        if let Some(place) = compact.get_mut(length) {
+            *place = byte;
+        }
+        length += usize::from(!byte.is_ascii_whitespace());
     }
-    hasher.finalize().into()
+    Sha256::digest(compact.get(..length).unwrap_or_default()).into()
 }
 
 /// The second wall: no bug on a hostile mail, in mail-parser or here, takes the process with it.

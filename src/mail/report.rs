@@ -97,7 +97,7 @@ fn status_code(text: &str) -> Option<String> {
 fn is_status(word: &str) -> bool {
     let fields: Vec<&str> = word.split('.').collect();
     let is_number = |field: &&str| (1..=3).contains(&field.len());
-    matches!(fields.as_slice(), ["2" | "4" | "5", _, _]) && fields.iter().all(|f| is_number(&f))
+    matches!(fields.as_slice(), ["2" | "4" | "5", _, _]) && fields.iter().all(is_number)
 }
 
 /// Exim and Gmail: `X-Failed-Recipients: ann@example.com, bob@example.com`, of what has failed for

@@ -10,9 +10,10 @@ use crate::model::{Address, Person, Time};
 
 /// An encoded word that does not close within so many bytes is text. RFC 2047 allows 75, but whole
 /// subjects are in use. mail-parser looks for the end of each anew, so this keeps it linear.
-const WORD_BYTES_MAX: usize = 4_096;
-/// Bytes of a Content-Type that are read: mail-parser is quadratic in the number of parameters.
+const WORD_BYTES_MAX: usize = 2_048;
+/// Bytes of a Content-Type that are read, and parameters: mail-parser is quadratic in their number.
 const MEDIA_BYTES_MAX: usize = 8_192;
+const PARAMETERS_MAX: usize = 200;
 /// Bytes of a field of text that are read: more than the 998 characters that are kept need.
 const TEXT_BYTES_MAX: usize = 65_536;
 /// RFC 5322 2.1.1: no line is longer.
@@ -35,7 +36,9 @@ impl MediaType {
 
     /// Reads the value of a Content-Type or Content-Disposition, RFC 2231 and RFC 2047 decoded.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
-        let value = readable(value, MEDIA_BYTES_MAX);
+        let mut ends = value.iter().enumerate().filter(|(_, byte)| **byte == b';');
+        let bytes_max = ends.nth(PARAMETERS_MAX).map_or(MEDIA_BYTES_MAX, |(at, _)| at);
+        let value = readable(value, bytes_max.min(MEDIA_BYTES_MAX));
         let HeaderValue::ContentType(parsed) = MessageStream::new(&value).parse_content_type()
         else {
             return None;
