@@ -65,6 +65,7 @@ mod tx;
 mod users;
 mod value;
 mod verdicts;
+mod wal;
 mod window;
 
 use std::path::PathBuf;
@@ -107,6 +108,7 @@ struct Sqlite {
     /// One connection: SQLite has one writer at a time.
     writer: SqlitePool,
     readers: SqlitePool,
+    log: wal::Log,
     /// Held as long as the gateway serves; see [`Holder`].
     _lock: Option<std::fs::File>,
 }
@@ -141,6 +143,12 @@ impl Store {
         error
     }
 
+    fn committed(&self) {
+        if let Database::Sqlite(sqlite) = &self.database {
+            sqlite.log.grew();
+        }
+    }
+
     /// Answers if the store can be read (`/readyz`).
     pub async fn ping(&self) -> Result<()> {
         let mut tx = self.reader().await?;
@@ -150,11 +158,7 @@ impl Store {
     /// Lets the database parse every statement of this module.
     pub async fn prepare_statements(&self) -> Result<()> {
         let mut tx = self.writer().await?;
-        let is_postgres = tx.is_postgres();
-        for (name, sql) in statements() {
-            if name.ends_with("_ON_POSTGRES") && !is_postgres {
-                continue;
-            }
+        for (name, sql) in statements_as_text(tx.is_postgres()) {
             let prepared = tx.prepare(sql).await;
             prepared.map_err(|error| Error::damaged(format!("{name}: {error}")))?;
         }
@@ -188,4 +192,11 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         verdicts::STATEMENTS,
     ];
     files.into_iter().flatten().copied()
+}
+
+/// The text of all statements as one database gets it, lists of rows two rows long.
+pub fn statements_as_text(is_postgres: bool) -> impl Iterator<Item = (&'static str, String)> {
+    statements()
+        .filter(move |(name, _)| is_postgres || !name.ends_with("_ON_POSTGRES"))
+        .map(move |(name, sql)| (name, rows::with_rows(sql, 2, is_postgres).as_str().to_owned()))
 }

@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlitePool};
 
 use super::route::Routes;
+use super::wal::{self, Log};
 use super::{Database, Error, Result, Sqlite, Store};
 
 static ON_SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -87,11 +88,12 @@ impl Sqlite {
         };
         make_file(path)?;
         // Two starters migrate one after the other; the lock goes with `directory`.
-        directory.lock().map_err(|error| refused(path, "cannot be locked", &error))?;
+        wait_for_lock(&directory, path).await?;
         let writer = open_writer(path, options, distrusted).await?;
         migrate(&ON_SQLITE, &writer).await?;
         let readers = open_readers(path, options).await?;
-        Ok(Self { path: path.to_owned(), writer, readers, _lock: lock })
+        let log = Log::start(connect_options(path, options)).await?;
+        Ok(Self { path: path.to_owned(), writer, readers, log, _lock: lock })
     }
 }
 
@@ -107,7 +109,8 @@ async fn open_writer(
         .foreign_keys(true)
         // What is erased is overwritten. Filing deletes nothing, so it costs filing nothing.
         .pragma("secure_delete", "on")
-        .pragma("cache_size", "-16384");
+        .pragma("cache_size", "-16384")
+        .pragma("wal_autocheckpoint", wal::BACKSTOP_PAGES);
     let distrusted = Arc::clone(distrusted);
     SqlitePoolOptions::new()
         .max_connections(1)
@@ -231,6 +234,19 @@ fn make_file(path: &Path) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Waits for the other starter without keeping the thread, which may be the one it runs on.
+async fn wait_for_lock(file: &File, path: &Path) -> Result<()> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(TryLockError::Error(error)) => {
+                return Err(refused(path, "cannot be locked", &error));
+            }
+        }
+    }
 }
 
 /// Takes the lock that one gateway holds while it serves.

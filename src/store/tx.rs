@@ -3,7 +3,7 @@
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, FromRow, Postgres, SqlSafeStr, Sqlite};
+use sqlx::{AssertSqlSafe, Executor, FromRow, Postgres, SqlSafeStr, Sqlite};
 
 use super::value::{Value, for_postgres, for_sqlite};
 use super::{Error, Result, Store, rows};
@@ -134,7 +134,9 @@ impl<'s> Tx<'s> {
             Lease::SqliteWriter(transaction) => transaction.commit().await,
             Lease::PostgresWriter(transaction) => transaction.commit().await,
         };
-        done.map_err(|error| self.store.failed(error))
+        done.map_err(|error| self.store.failed(error))?;
+        self.store.committed();
+        Ok(())
     }
 
     /// Is it PostgreSQL? For the few statements that only it needs.
@@ -143,8 +145,9 @@ impl<'s> Tx<'s> {
     }
 
     /// Lets the database parse a statement.
-    pub(super) async fn prepare(&mut self, sql: &'static str) -> Result<()> {
-        let sql = rows::with_rows(sql, 2, self.is_postgres());
+    pub(super) async fn prepare(&mut self, sql: String) -> Result<()> {
+        // The caller has it from the constants of this module.
+        let sql = AssertSqlSafe(sql).into_sql_str();
         let prepared = match &mut self.lease {
             Lease::SqliteReader(lease) => lease.prepare(sql).await.map(drop),
             Lease::SqliteWriter(lease) => lease.prepare(sql).await.map(drop),

@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 use crate::support::postgres;
 
+mod opening;
+
 /// A store that is thrown away, and a way to look into its tables behind its back.
 struct Fresh {
     store: Store,
