@@ -1,67 +1,173 @@
-//! The command line: `mailweave [--config FILE] COMMAND`.
+//! The command line: what can be asked, how it is answered, and with what exit code. What a command
+//! does stands in a file of its own.
+
+mod completions;
+mod doctor;
+mod explain;
+mod import;
+mod migrate;
+mod progress;
+mod serve;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use secrecy::ExposeSecret;
 
 use crate::app;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::store::{self, Holder, Store};
 
-/// A mail gateway that gives any CRM a smart BCC address.
+/// A mail gateway that gives any CRM a smart BCC address and two-way sync with Outlook.
 #[derive(Debug, Parser)]
-#[command(name = "mailweave", version, max_term_width = 100)]
+#[command(name = "mailweave", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The configuration; config.toml when that exists. Every key has a default, and can be set from
-    /// the environment, such as MAILWEAVE_SMTP__LISTEN.
+    /// The configuration file [default: config.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  mailweave serve
+  mailweave --config /etc/mailweave/config.toml doctor
+  MAILWEAVE_SMTP__LISTEN=0.0.0.0:25 mailweave serve
+
+Every key of the configuration can be set from the environment: MAILWEAVE_<SECTION>__<KEY>.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway: SMTP for the smart BCC addresses, the API, and what happens by itself.
+    /// Run the gateway
     ///
-    /// The first start makes the store, a self-signed certificate, a key, a sub-account and a user, and
-    /// prints a sign-in link, the smart BCC address, and a line that sends a first mail.
+    /// The first start makes the store, a self-signed certificate, a key, a first sub-account and user,
+    /// and prints the link to sign in with, the smart BCC address, and a line that sends a first mail.
+    /// It prints `ready http=ADDR smtp=ADDR` when it accepts connections.
     #[command(
-        after_help = "Example:\n  mailweave serve\n  MAILWEAVE_SMTP__LISTEN=0.0.0.0:25 mailweave serve"
+        after_help = "Examples:\n  mailweave serve\n  MAILWEAVE_SMTP__LISTEN=0.0.0.0:25 mailweave serve"
     )]
     Serve,
+    Import(import::Arguments),
+    Explain(explain::Arguments),
+    Doctor(doctor::Arguments),
+    /// Make API tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Bring the tables of the store up to date (`serve` does it, too)
+    #[command(after_help = "Example:\n  mailweave migrate")]
+    Migrate,
+    Completions(completions::Arguments),
+    /// Print the manual page
+    #[command(after_help = "Example:\n  mailweave man > /usr/local/share/man/man1/mailweave.1")]
+    Man,
 }
 
-/// Runs the command that the arguments name. What goes wrong is said in one line on standard error.
+/// Why a command did not do what it was asked; each says what to do.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    Config(#[from] config::Error),
+    #[error("{0}")]
+    App(#[from] app::Error),
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    #[error("the store cannot be opened: {0}. `mailweave doctor` says more")]
+    Closed(#[source] store::Error),
+    /// What was asked cannot be done as it was asked.
+    #[error("{0}")]
+    Usage(String),
+    #[error("the answer cannot be written: {0}")]
+    Output(#[from] std::io::Error),
+    #[error("the answer cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// How a command ended that could be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Exit code 0.
+    Good,
+    /// It answered, and the answer is not a good one: exit code 1.
+    Bad,
+}
+
+/// Runs the command that the arguments name. Exit code 2: it could not be run.
 pub async fn run(arguments: Arguments) -> ExitCode {
-    let config = match Config::load(arguments.config.as_deref(), std::env::vars()) {
-        Ok(config) => config,
-        Err(error) => return failed(&error),
-    };
-    start_log(&config);
-    let done = match arguments.command {
-        Command::Serve => app::serve(config).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+    match dispatch(arguments).await {
+        Ok(Ending::Good) => ExitCode::SUCCESS,
+        Ok(Ending::Bad) => ExitCode::from(1),
+        // Somebody reads no further (`mailweave man | head`): that is no error.
+        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            note(&format!("mailweave: {error}"));
+            ExitCode::from(2)
+        }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command's last word is for the person who typed it")]
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("mailweave: {error}");
-    ExitCode::FAILURE
+async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
+    let load = || Config::load(arguments.config.as_deref(), environment());
+    match arguments.command {
+        Command::Serve => serve::run(load()?).await,
+        Command::Import(arguments) => import::run(load()?, arguments).await,
+        Command::Explain(arguments) => explain::run(load()?, arguments).await,
+        Command::Doctor(arguments) => doctor::run(load(), &arguments).await,
+        Command::Token(command) => token::run(load()?, command).await,
+        Command::Migrate => migrate::run(load()?).await,
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man => completions::man(),
+    }
 }
 
-/// Logs go to standard error; standard output is for answers.
-fn start_log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    match config.log.format.as_str() {
-        "json" => log.json().init(),
-        _ => log.with_ansi(is_terminal).init(),
+/// The environment; what is not text sets no key.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((key.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text)
+}
+
+/// Opens the store beside a gateway that may be running, and brings its tables up to date.
+async fn open_store(config: &Config) -> Result<Store, Error> {
+    // An answer stands alone: of what happens on the way, only what went wrong is told.
+    serve::start_log(config, "warn");
+    let options = store::Options::new(config.store_url.expose_secret(), Holder::Command);
+    Store::open(options).await.map_err(Error::Closed)
+}
+
+/// Writes an answer as JSON, for programs.
+fn print_json(answer: &impl serde::Serialize) -> Result<(), Error> {
+    use std::io::Write;
+    let text = serde_json::to_string_pretty(answer)?;
+    writeln!(std::io::stdout(), "{text}").map_err(Error::Output)
+}
+
+/// Writes an answer for people.
+fn print(text: &str) -> Result<(), Error> {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)
+}
+
+/// Says something beside the answer, on standard error.
+fn note(text: &str) {
+    use std::io::Write;
+    // Nobody may be listening; the exit code says it all the same.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
     }
 }

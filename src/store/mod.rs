@@ -47,6 +47,7 @@ mod again;
 mod columns;
 mod contacts;
 mod conversations;
+mod directory;
 mod erase;
 mod error;
 mod expire;
@@ -179,6 +180,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         again::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
+        directory::STATEMENTS,
         erase::STATEMENTS,
         expire::STATEMENTS,
         facts::STATEMENTS,

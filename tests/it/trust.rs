@@ -14,7 +14,7 @@ use mailweave::ingest::dns::{self, Dns};
 use mailweave::ingest::trust::{Options, Verifier};
 use mailweave::model::{Address, Envelope, Person, Time, Trust, TrustResults};
 
-mod zone;
+pub mod zone;
 
 use zone::{Fault, PEER, Zone};
 
