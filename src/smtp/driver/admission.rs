@@ -49,6 +49,7 @@ const LINES_A_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 const KIB: u64 = 1024;
 
 impl Admission {
+    /// An empty house.
     pub fn new(limits: Limits) -> Arc<Self> {
         let permits = usize::try_from(limits.memory_bytes / KIB).unwrap_or(usize::MAX);
         let per_minute = NonZeroU32::new(limits.unknown_recipients_per_ip_per_minute);

@@ -53,6 +53,7 @@ const LARGE_BUFFER: usize = 65_536;
 const LINES_MAX: u32 = 30;
 
 impl<R: Receiver> Connection<R> {
+    /// A connection that has just been accepted.
     pub fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared<R>>, place: Place) -> Self {
         Self {
             session: Session::new(Arc::clone(&shared.session), peer),

@@ -24,6 +24,7 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// A client that has just come.
     pub fn new() -> Self {
         let now = Instant::now();
         Self {

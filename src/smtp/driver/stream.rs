@@ -22,6 +22,7 @@ const LINGER_BYTES: usize = 262_144;
 const LINGER_BUFFER: usize = 4_096;
 
 impl Stream {
+    /// Reads what is there, into the room that `buffer` has; 0 bytes are the end.
     pub async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read_buf(buffer).await,
@@ -30,6 +31,7 @@ impl Stream {
         }
     }
 
+    /// Sends all of it.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.write_all(bytes).await,

@@ -10,6 +10,7 @@ use crate::smtp::path::Path;
 use crate::smtp::reply::{self, Reply, Starttls};
 
 impl Session {
+    /// Does what a command says.
     pub(super) fn obey(&mut self, command: Command) -> Step {
         match command {
             Command::Ehlo(name) => self.ehlo(name),

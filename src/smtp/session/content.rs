@@ -48,6 +48,7 @@ pub struct Content {
 }
 
 impl Content {
+    /// Content of at most `limit` bytes, of which SIZE announced so many.
     pub fn new(limit: u64, announced: Option<u64>) -> Self {
         let granted = FREE_BYTES.min(limit);
         let expected = announced.unwrap_or(0).min(granted);

@@ -36,6 +36,7 @@ pub struct DataReader {
 }
 
 impl DataReader {
+    /// A reader at the start of the content.
     // RFC 5321 4.1.1.4: the CRLF of the DATA line is the one before the first line.
     pub fn new() -> Self {
         Self { state: State::LineStart }

@@ -6,6 +6,7 @@ use crate::model::{Envelope, Time};
 use crate::smtp::{MailObject, reply};
 
 impl Session {
+    /// Goes on with DATA.
     pub(super) fn step_data(&mut self, now: Time) -> Step {
         let (State::Data(reader), Some(transaction)) = (&mut self.state, &mut self.transaction)
         else {
@@ -26,6 +27,7 @@ impl Session {
         if is_done { self.finish(now) } else { Step::Again }
     }
 
+    /// Goes on with a chunk.
     pub(super) fn step_chunk(&mut self, mut chunk: Chunk, now: Time) -> Step {
         if chunk.left == 0 {
             return self.end_chunk(chunk, now);

@@ -30,6 +30,7 @@ pub enum Stage {
 }
 
 impl Transaction {
+    /// Begins with MAIL.
     pub fn new(mail: Mail, limit: u64) -> Self {
         Self {
             reverse_path: mail.reverse_path,

@@ -9,7 +9,7 @@ const LOOPBACK: std::net::Ipv4Addr = std::net::Ipv4Addr::LOCALHOST;
 async fn behind_balancer() -> Running {
     Running::start(|options| {
         options.proxy = Proxy::Required;
-        options.limits.proxy_seconds = 1;
+        options.limits.proxy_seconds = 3;
         options.limits.connections_per_ip = 1;
     })
     .await

@@ -28,7 +28,7 @@ impl Secured {
         let certificates = open(&folder, "a");
         let running = Running::start(|options| {
             options.certificates = Some(Arc::clone(&certificates));
-            options.limits.handshake_seconds = 1;
+            options.limits.handshake_seconds = 5;
             options.limits.connections = 4;
         })
         .await;
