@@ -150,7 +150,8 @@ pub(super) fn with_line_feeds(text: Cow<'_, str>) -> String {
         Some(rest) => Cow::Owned(rest.to_owned()),
         None => text,
     };
-    if !text.bytes().any(|byte| matches!(byte, b'\r' | 0)) {
+    let has_nul = text.contains('\0');
+    if !has_nul && !text.contains('\r') {
         return text.into_owned();
     }
     let mut pieces = text.split('\r');
@@ -159,7 +160,9 @@ pub(super) fn with_line_feeds(text: Cow<'_, str>) -> String {
         plain.push('\n');
         plain.push_str(piece.strip_prefix('\n').unwrap_or(piece));
     }
-    plain.retain(|c| c != '\0');
+    if has_nul {
+        plain.retain(|c| c != '\0');
+    }
     plain
 }
 
