@@ -232,7 +232,7 @@ fn is_letter(c: char) -> bool {
 }
 
 /// The month that a word begins to name, by the longest beginning.
-fn month_in<'a>(word: &str, languages: &mut dyn Iterator<Item = &'a Language>) -> Option<i8> {
+fn month_in(word: &str, languages: &mut dyn Iterator<Item = &Language>) -> Option<i8> {
     let mut best: Option<(usize, i8)> = None;
     for language in languages {
         for (names, month) in language.months.split(' ').zip(1..) {

@@ -104,17 +104,19 @@ fn address(word: &str) -> Option<Address> {
 
 /// The display name in what stands before an address; `None` when there is none, or when it is an
 /// address once more.
-fn name<'a>(before: &'a str) -> Option<String> {
-    let is_mark = |c: char| c.is_whitespace() || "<>[],;:'\"„“”«»*".contains(c);
-    let trim = |piece: &'a str| -> &'a str {
-        let piece = piece.trim_start_matches(|c| is_mark(c) || c == ')');
-        piece.trim_end_matches(|c| is_mark(c) || c == '(')
-    };
+fn name(before: &str) -> Option<String> {
     let before = before.rsplit(';').next()?;
-    let name = before.rsplit(['>', ']']).map(trim).find(|piece| !piece.is_empty())?;
-    let name = trim(name.strip_suffix("mailto").unwrap_or(name));
+    let name = before.rsplit(['>', ']']).map(bare).find(|piece| !piece.is_empty())?;
+    let name = bare(name.strip_suffix("mailto").unwrap_or(name));
     let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect();
     (!name.is_empty() && !name.contains('@')).then_some(name)
+}
+
+/// A name without the marks around it: the brackets of the addresses beside it, quotes, stars.
+fn bare(piece: &str) -> &str {
+    let is_mark = |c: char| c.is_whitespace() || "<>[],;:'\"„“”«»*".contains(c);
+    let piece = piece.trim_start_matches(|c| is_mark(c) || c == ')');
+    piece.trim_end_matches(|c| is_mark(c) || c == '(')
 }
 
 #[cfg(test)]
