@@ -189,11 +189,17 @@ fn greet(first: Option<&FirstStart>, http: SocketAddr, smtp: &[SocketAddr]) -> s
     out.flush()
 }
 
+/// The number that Linux gives it on every platform but MIPS and PA-RISC (signal(7)).
+const SIGXFSZ: i32 = 25;
+
 /// SIGTERM and SIGINT end; SIGHUP reads the certificates again.
 async fn wait_for_end(certificates: &Certificates) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Once it is caught, a limit of file sizes is an error of the write, as a full disk is, and does
+    // not end the process (setrlimit(2), RLIMIT_FSIZE).
+    let _too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
