@@ -206,7 +206,8 @@ fn swaks_sends_plain_and_over_starttls() {
             .args(["--server", &gateway.smtp().to_string(), "--data", "-", "--suppress-data"])
             .args(["--from", &account.email, "--to", &account.bcc_address])
             .args(tls.then_some("--tls"));
-        run(&mut swaks, content);
+        // swaks ends what it is given with one more line end.
+        run(&mut swaks, content.trim_end());
     });
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::gateway::Account;
 use super::sender::Sender;
 
-/// How many contacts the mails go to, in turn.
-pub const CONTACTS: usize = 20;
+/// How many contacts the mails of a session go to, in turn.
+const CONTACTS: usize = 20;
 
 /// Load that runs until it is stopped.
 pub struct Load {
@@ -76,7 +76,7 @@ impl Shared {
         let mut connection = None;
         while !self.stopping.load(Ordering::Relaxed) {
             let id = format!("{session}-{}@load.test", sent.len());
-            let content = mail(&self.account.email, &id, sent.len() % CONTACTS);
+            let content = mail(&self.account.email, &id);
             self.send_until_acknowledged(&mut connection, &content);
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
             sent.push(id);
@@ -108,7 +108,14 @@ impl Shared {
     }
 }
 
-fn mail(from: &str, id: &str, contact: usize) -> String {
+/// The number of the contact that a mail goes to, by its Message-ID `SESSION-NUMBER@load.test`.
+pub fn contact_of(id: &str) -> usize {
+    let number = id.split(['-', '@']).nth(1).and_then(|number| number.parse::<usize>().ok());
+    number.expect("an id of this load") % CONTACTS
+}
+
+fn mail(from: &str, id: &str) -> String {
+    let contact = contact_of(id);
     format!(
         "From: Anna Actor <{from}>\r\nTo: Contact {contact} <contact-{contact}@customer.test>\r\n\
          Subject: Mail {id}\r\nDate: Mon, 16 Nov 2026 10:00:00 +0100\r\nMessage-ID: <{id}>\r\n\
