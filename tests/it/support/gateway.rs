@@ -36,6 +36,7 @@ pub struct Gateway {
 /// A sub-account with one user, and what is needed to act as either.
 #[derive(Clone, Debug)]
 pub struct Account {
+    pub user_id: String,
     /// The user's sign-in address.
     pub email: String,
     pub bcc_address: String,
@@ -48,6 +49,8 @@ struct Process {
     child: Child,
     http: SocketAddr,
     smtp: SocketAddr,
+    /// What it printed before it was ready.
+    greeting: String,
 }
 
 impl Setup {
@@ -127,6 +130,11 @@ impl Gateway {
         self.setup.data_dir()
     }
 
+    /// What it printed before it was ready.
+    pub fn greeting(&self) -> &str {
+        &self.process.greeting
+    }
+
     /// Everything it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.setup.log()).unwrap_or_default()
@@ -143,7 +151,12 @@ impl Gateway {
         let api = Caller { address: self.http(), token: text(&made["api_token"]) };
         let user = json!({"name": "Anna Actor", "email": email});
         let user = api.post("/api/v1/users", &user).expect(201);
-        Account { email: email.to_owned(), bcc_address: text(&user["bcc_address"]), api }
+        Account {
+            user_id: text(&user["id"]),
+            email: email.to_owned(),
+            bcc_address: text(&user["bcc_address"]),
+            api,
+        }
     }
 
     /// The same account, at the port where the gateway listens now.
@@ -206,7 +219,7 @@ impl Process {
             .spawn()
             .expect("the binary runs");
         match ready_line(&mut child) {
-            Some((http, smtp)) => Self { child, http, smtp },
+            Some((greeting, http, smtp)) => Self { child, http, smtp, greeting },
             None => {
                 let _ = child.kill();
                 let log = std::fs::read_to_string(setup.log()).unwrap_or_default();
@@ -222,14 +235,17 @@ impl Process {
 }
 
 /// Waits for `ready http=ADDR smtp=ADDR`. Whatever else is printed is read, so that no pipe fills up.
-fn ready_line(child: &mut Child) -> Option<(SocketAddr, SocketAddr)> {
+fn ready_line(child: &mut Child) -> Option<(String, SocketAddr, SocketAddr)> {
     let lines = BufReader::new(child.stdout.take()?).lines();
     let (found, wait) = mpsc::channel();
     std::thread::spawn(move || {
+        let mut greeting = String::new();
         for line in lines.map_while(Result::ok) {
-            if let Some(addresses) = parse_ready(&line) {
-                let _ = found.send(addresses);
+            if let Some((http, smtp)) = parse_ready(&line) {
+                let _ = found.send((std::mem::take(&mut greeting), http, smtp));
             }
+            greeting += &line;
+            greeting.push('\n');
         }
     });
     wait.recv_timeout(PATIENCE).ok()

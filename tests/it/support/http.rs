@@ -18,6 +18,8 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// Status line and header, in lower case.
+    pub head: String,
     pub body: Vec<u8>,
 }
 
@@ -65,13 +67,29 @@ impl Caller {
         body: Option<&Value>,
     ) -> std::io::Result<Answer> {
         let body = body.map(Value::to_string).unwrap_or_default();
+        self.request(method, path, "application/json", &body)
+    }
+
+    /// Sends a form, as a browser does.
+    pub fn form(&self, path: &str, form: &str) -> Answer {
+        self.request("POST", path, "application/x-www-form-urlencoded", form)
+            .unwrap_or_else(|error| panic!("POST {path} at {}: {error}", self.address))
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &str,
+    ) -> std::io::Result<Answer> {
         let Self { address, token } = self;
         let mut socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(60)))?;
         write!(
             socket,
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+             Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
         let mut bytes = Vec::new();
@@ -86,7 +104,7 @@ impl Answer {
         let body = bytes.split_off(end + 4);
         let head = std::str::from_utf8(&bytes).ok()?;
         let status = head.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        Some(Self { status, body })
+        Some(Self { status, head: head.to_lowercase(), body })
     }
 
     /// The body as JSON, when the status is the one expected.
