@@ -31,6 +31,7 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Runs the gateway until it is told to stop.
 pub async fn serve(config: Config) -> Result<(), Error> {
     tls::install_provider();
+    raise_descriptors();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
     let app = App::open(config, Holder::Gateway).await?;
     let parts = Parts::open(&app).await?;
@@ -51,6 +52,18 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     tasks.wait().await;
     app.store.close().await;
     Ok(())
+}
+
+/// A thousand SMTP connections, as many HTTP ones and the store need more descriptors than the usual
+/// soft limit; the hard limit is the operator's.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(code = "descriptors_kept", %error, "The limit of open files stays as it is.");
+    }
 }
 
 /// What can fail before anything is served.
