@@ -29,8 +29,6 @@ pub struct Email {
     pub text: String,
     /// The HTML of the body as it came, decoded; never shown without sanitising. No NUL.
     pub html: Option<String>,
-    /// What its author wrote just now: `text` without quoted history and signature.
-    pub new_text: String,
     /// Attachments and inline pictures in the order of the mail, TNEF opened.
     pub files: Vec<File>,
     /// The first attached mail (`message/rfc822`), read; its own attached mails are not opened.
@@ -197,6 +195,12 @@ impl Email {
     /// The id it is known by: its own, or one made from its bytes.
     pub fn message_id(&self, raw: &[u8]) -> MessageId {
         self.headers.message_id.clone().unwrap_or_else(|| MessageId::synthetic(raw))
+    }
+
+    /// What its author wrote just now: the text without quoted history and signature (B10). It is
+    /// worked out when it is asked for: judging a mail does not need it.
+    pub fn new_text(&self) -> String {
+        text::new_text(&self.text)
     }
 
     /// Everybody it was visibly sent to.

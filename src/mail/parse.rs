@@ -9,7 +9,7 @@ use super::body::{self, Body};
 use super::fields::Head;
 use super::lines::Lines;
 use super::structure::Structure;
-use super::{Defect, Email, Headers, Limits, attachment, auto, headers, report, text};
+use super::{Defect, Email, Headers, Limits, attachment, auto, headers, report};
 
 /// Reads a mail. What the limits cut off is missing from the result, and it says so.
 pub fn read(raw: &[u8], limits: &Limits) -> Email {
@@ -95,7 +95,6 @@ impl<'a> Mail<'a> {
         defects.dedup();
         Email {
             headers,
-            new_text: text::new_text(&body.text),
             text_hash: text_hash(&body.text),
             text: body.text,
             html: body.html,

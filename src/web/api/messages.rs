@@ -203,8 +203,8 @@ fn read(raw: &[u8], is_forwarded: bool) -> Content {
     let email = mail::parse::read(raw, &Limits::default());
     let new_text = match is_forwarded.then(|| mail::forward::find(&email)) {
         // B6: what is shown is the mail that was forwarded, without the words of who did.
-        Some(Forward::Of(forwarded)) => forwarded.text,
-        _ => email.new_text,
+        Some(Forward::Of(forwarded)) => mail::text::new_text(&forwarded.text),
+        _ => email.new_text(),
     };
     Content { text: Some(email.text), html: email.html, new_text: Some(new_text) }
 }
