@@ -66,23 +66,27 @@ impl SubAccountId {
 #[derive(Debug, Clone)]
 pub struct NewIds {
     unix_ms: u64,
-    /// 74 bits: 12 counted up from a random start, 62 mixed from the seed.
+    /// 74 bits, counted up from a random start.
     counter: u128,
+    /// How far apart two ids are.
+    stride: u128,
 }
 
 impl NewIds {
     /// `seed` must come from a good random source; ids of one seed are told apart by a counter.
     pub fn new(now: Time, seed: u128) -> Self {
-        // The top bit stays free so that counting up never overflows into the time.
-        let counter = seed & ((1 << 73) - 1);
-        Self { unix_ms: u64::try_from(now.as_millis()).unwrap_or(0), counter }
+        Self {
+            unix_ms: u64::try_from(now.as_millis()).unwrap_or(0),
+            // The top bit stays free, so that 2^39 ids fit before the counter leaves its 74 bits.
+            counter: seed & ((1 << 73) - 1),
+            // Far apart and not by a round number, so that one id does not tell the next.
+            stride: (1 << 33) | (seed >> 96) | 1,
+        }
     }
 
     /// The next id.
     pub fn next_id(&mut self) -> Uuid {
-        // A stride that leaves room for others keeps ids of one millisecond from being guessed
-        // from each other by adding one; 2^40 steps of it fit into the free top bit.
-        self.counter += (1 << 33) | (self.counter & 0xffff_ffff) | 1;
+        self.counter += self.stride;
         let (a, b) = ((self.counter >> 62) as u16 & 0xfff, self.counter as u64);
         let time = self.unix_ms.to_be_bytes();
         let (a, mut b) = (a.to_be_bytes(), (b & ((1 << 62) - 1)).to_be_bytes());
@@ -116,11 +120,13 @@ mod tests {
 
     #[test]
     fn makes_ascending_ids_of_version_7() {
-        let mut ids = NewIds::new(Time::from_micros(1_700_000_000_000_000), u128::MAX);
+        let mut ids = NewIds::new(Time::from_micros(1_700_000_000_000_000), u128::MAX / 7);
         let made: Vec<Uuid> = (0..10_000).map(|_| ids.next_id()).collect();
         assert!(made.is_sorted() && made.iter().all(|id| id.get_version_num() == 7));
         assert!(made.windows(2).all(|pair| pair[0] != pair[1]));
         let (seconds, _) = made[9_999].get_timestamp().unwrap().to_unix();
         assert_eq!(seconds, 1_700_000_000);
+        let last: std::collections::BTreeSet<u8> = made.iter().map(|id| id.as_bytes()[15]).collect();
+        assert!(last.len() > 100, "the low bits go on changing");
     }
 }
