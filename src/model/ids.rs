@@ -126,7 +126,8 @@ mod tests {
         assert!(made.windows(2).all(|pair| pair[0] != pair[1]));
         let (seconds, _) = made[9_999].get_timestamp().unwrap().to_unix();
         assert_eq!(seconds, 1_700_000_000);
-        let last: std::collections::BTreeSet<u8> = made.iter().map(|id| id.as_bytes()[15]).collect();
+        let last: std::collections::BTreeSet<u8> =
+            made.iter().map(|id| id.as_bytes()[15]).collect();
         assert!(last.len() > 100, "the low bits go on changing");
     }
 }

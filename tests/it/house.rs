@@ -25,8 +25,18 @@ const IMPORTS: [(&str, &[&str]); 12] = [
 
 /// Words that mean waiting, logging, files, sockets, clocks or random numbers.
 const IMPURE: [&str; 12] = [
-    ".await", "async fn", "tokio::", "tracing::", "std::fs", "std::net::Tcp", "std::io::", "SystemTime",
-    "Instant::", "rand::", "clock::", "sqlx",
+    ".await",
+    "async fn",
+    "tokio::",
+    "tracing::",
+    "std::fs",
+    "std::net::Tcp",
+    "std::io::",
+    "SystemTime",
+    "Instant::",
+    "rand::",
+    "clock::",
+    "sqlx",
 ];
 
 /// Lines of a file before its tests.
@@ -72,15 +82,26 @@ fn modules_import_only_what_lies_below_them() {
     for (path, text) in sources("src") {
         let module = top_module(&path);
         let Some(allowed) = table.get(module.as_str()) else {
-            assert!(["app", "command", "lib", "main"].contains(&module.as_str()), "{module} has no law");
+            assert!(
+                ["app", "command", "lib", "main"].contains(&module.as_str()),
+                "{module} has no law"
+            );
             continue;
         };
         for (number, line) in code(&text).lines().enumerate() {
             let code = line.split("//").next().unwrap();
             for rest in code.split("crate::").skip(1) {
-                let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                if name != module && table.contains_key(name.as_str()) && !allowed.contains(&name.as_str()) {
-                    wrong.push(format!("{}:{}: {module} imports {name}", path.display(), number + 1));
+                let name: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if name != module
+                    && table.contains_key(name.as_str())
+                    && !allowed.contains(&name.as_str())
+                {
+                    wrong.push(format!(
+                        "{}:{}: {module} imports {name}",
+                        path.display(),
+                        number + 1
+                    ));
                 }
             }
         }
@@ -90,11 +111,19 @@ fn modules_import_only_what_lies_below_them() {
 
 #[test]
 fn the_pure_parts_touch_nothing() {
-    let pure = ["src/model", "src/mail", "src/decide", "src/smtp/session", "src/smtp/command", "src/smtp/reply"];
+    let pure = [
+        "src/model",
+        "src/mail",
+        "src/decide",
+        "src/smtp/session",
+        "src/smtp/command",
+        "src/smtp/reply",
+    ];
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
         let name = path.to_str().unwrap().to_owned();
-        let is_pure = pure.iter().any(|start| name.starts_with(start)) || name == "src/ingest/prepare.rs";
+        let is_pure =
+            pure.iter().any(|start| name.starts_with(start)) || name == "src/ingest/prepare.rs";
         for (number, line) in code(&text).lines().enumerate() {
             let code = line.split("//").next().unwrap();
             if is_pure && IMPURE.iter().any(|word| code.contains(word)) {
@@ -135,7 +164,8 @@ fn functions_fit_on_a_screen() {
         let lines: Vec<&str> = code(&text).lines().collect();
         for (start, line) in lines.iter().enumerate() {
             let trimmed = line.trim_start();
-            let words = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub const fn ", "const fn "];
+            let words =
+                ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub const fn ", "const fn "];
             if !words.iter().any(|word| trimmed.starts_with(word)) || trimmed.ends_with(';') {
                 continue;
             }
@@ -151,7 +181,13 @@ fn functions_fit_on_a_screen() {
 
 #[test]
 fn nothing_is_left_undone() {
-    let undone = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ign", "ore")];
+    let undone = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("#[ign", "ore"),
+    ];
     for (path, text) in sources("src").into_iter().chain(sources("tests")) {
         for word in undone {
             assert!(!text.contains(word), "{} has {word}", path.display());
@@ -195,7 +231,8 @@ fn columns(migration: &str) -> BTreeMap<String, Vec<String>> {
             table = name.split_whitespace().next().unwrap().to_owned();
         } else if let Some(column) = line.strip_prefix("    ") {
             let word = column.split_whitespace().next().unwrap_or_default();
-            let is_column = word.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
+            let is_column =
+                word.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
             if is_column && !["primary", "unique", "check"].contains(&word) {
                 tables.entry(table.clone()).or_default().push(word.to_owned());
             }
@@ -229,8 +266,14 @@ fn the_example_configuration_is_complete_and_true() {
     assert_eq!(format!("{as_written:?}"), format!("{by_default:?}"));
     let raw: RawConfig = toml::from_str(&settings).unwrap();
     let debug = format!("{raw:#?}");
-    let keys: BTreeSet<&str> = debug.lines().filter_map(|line| line.trim().split_once(": ")).map(|it| it.0).collect();
+    let keys: BTreeSet<&str> =
+        debug.lines().filter_map(|line| line.trim().split_once(": ")).map(|it| it.0).collect();
     for key in keys.iter().filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) {
-        assert!(example.contains(&format!("{key} = ")) || example.contains(&format!("[{key}")) || example.contains(&format!(".{key}")), "{key} is not in config.toml.example");
+        assert!(
+            example.contains(&format!("{key} = "))
+                || example.contains(&format!("[{key}"))
+                || example.contains(&format!(".{key}")),
+            "{key} is not in config.toml.example"
+        );
     }
 }

@@ -46,7 +46,13 @@ fn release(account: &Account, verdict: &Value, body: Value) -> Value {
 
 fn offer(id: &str, to: &str) -> Vec<u8> {
     let (id, to) = (format!("Message-ID: <{id}>"), format!("To: {to}"));
-    let header = ["From: Anna <anna@ours.example>", &to, "Subject: Offer", &id, "Date: Mon, 5 Jan 2026 15:04:00 +0100"];
+    let header = [
+        "From: Anna <anna@ours.example>",
+        &to,
+        "Subject: Offer",
+        &id,
+        "Date: Mon, 5 Jan 2026 15:04:00 +0100",
+    ];
     mail(&header, "Dear Carl,\r\nhere is our offer.\r\n-- \r\nAnna")
 }
 
@@ -55,7 +61,10 @@ fn a_copy_becomes_a_contact_and_a_conversation() {
     on_both(|gateway, account| {
         send(gateway, &account.bcc_address, &offer("a@x", "Carl Customer <Carl@Customer.example>"));
         let contact = only(account.api.list("/api/v1/contacts"));
-        assert_eq!((contact["email"].as_str(), contact["name"].as_str()), (Some("carl@customer.example"), Some("Carl Customer")));
+        assert_eq!(
+            (contact["email"].as_str(), contact["name"].as_str()),
+            (Some("carl@customer.example"), Some("Carl Customer"))
+        );
         let conversation = only(account.api.list("/api/v1/conversations"));
         assert_eq!(conversation["subject"], "Offer");
         assert_eq!(conversation["message_count"], 1);
@@ -69,10 +78,14 @@ fn a_copy_becomes_a_contact_and_a_conversation() {
         assert_eq!(message["user_id"], account.user_id.as_str());
         assert_eq!(message["date"], "2026-01-05T14:04:00.000Z");
         assert_eq!(message["new_text"].as_str().unwrap().trim(), "Dear Carl,\nhere is our offer.");
-        let raw = account.api.get(&format!("/api/v1/messages/{}/raw", message["id"].as_str().unwrap()));
+        let raw =
+            account.api.get(&format!("/api/v1/messages/{}/raw", message["id"].as_str().unwrap()));
         assert_eq!(raw.body, offer("a@x", "Carl Customer <Carl@Customer.example>"));
         let verdict = only(account.api.list("/api/v1/verdicts"));
-        assert_eq!((verdict["outcome"].as_str(), verdict["rule"].as_str()), (Some("filed"), Some("B3")));
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["rule"].as_str()),
+            (Some("filed"), Some("B3"))
+        );
         assert_eq!(verdict["stored_message_id"], message["id"]);
         assert_eq!(verdict["conversation_id"], conversation["id"]);
     });
@@ -96,8 +109,18 @@ fn the_same_mail_again_is_one_message() {
 fn an_answer_of_somebody_on_the_thread_joins_it() {
     on_both(|gateway, account| {
         send(gateway, &account.bcc_address, &offer("a@x", "carl@customer.example"));
-        let header = ["From: carl@customer.example", "To: anna@ours.example", "Subject: Re: Offer", "Message-ID: <b@x>", "In-Reply-To: <a@x>"];
-        send(gateway, &account.bcc_address, &mail(&header, "Too dear.\r\n\r\nOn Mon, Anna wrote:\r\n> our offer"));
+        let header = [
+            "From: carl@customer.example",
+            "To: anna@ours.example",
+            "Subject: Re: Offer",
+            "Message-ID: <b@x>",
+            "In-Reply-To: <a@x>",
+        ];
+        send(
+            gateway,
+            &account.bcc_address,
+            &mail(&header, "Too dear.\r\n\r\nOn Mon, Anna wrote:\r\n> our offer"),
+        );
         let conversation = only(account.api.list("/api/v1/conversations"));
         let id = conversation["id"].as_str().unwrap();
         let messages = account.api.list(&format!("/api/v1/conversations/{id}/messages"));
@@ -105,21 +128,41 @@ fn an_answer_of_somebody_on_the_thread_joins_it() {
         assert_eq!(messages[0]["thread_id"], messages[1]["thread_id"]);
         assert_eq!(messages[1]["direction"], "inbound");
         assert_eq!(messages[1]["new_text"].as_str().unwrap().trim(), "Too dear.");
-        assert_eq!(only(account.api.read(&format!("/api/v1/conversations/{id}"))["threads"].as_array().unwrap().clone())["subject"], "Offer");
+        assert_eq!(
+            only(
+                account.api.read(&format!("/api/v1/conversations/{id}"))["threads"]
+                    .as_array()
+                    .unwrap()
+                    .clone()
+            )["subject"],
+            "Offer"
+        );
     });
 }
 
 #[test]
 fn a_forward_is_filed_under_the_person_it_is_from() {
     on_both(|gateway, account| {
-        let header = ["From: anna@ours.example", &format!("To: {}", account.bcc_address), "Subject: Fwd: Order", "Message-ID: <f@x>", "In-Reply-To: <original@x>"];
+        let header = [
+            "From: anna@ours.example",
+            &format!("To: {}", account.bcc_address),
+            "Subject: Fwd: Order",
+            "Message-ID: <f@x>",
+            "In-Reply-To: <original@x>",
+        ];
         let body = "FYI\r\n\r\n---------- Forwarded message ---------\r\nFrom: Dora Buyer <dora@buyer.example>\r\nDate: Mon, Jan 5, 2026 at 3:04 PM\r\nSubject: Order\r\nTo: <anna@ours.example>\r\n\r\nI order ten.\r\n";
         send(gateway, &account.bcc_address, &mail(&header, body));
         let contact = only(account.api.list("/api/v1/contacts"));
-        assert_eq!((contact["email"].as_str(), contact["name"].as_str()), (Some("dora@buyer.example"), Some("Dora Buyer")));
+        assert_eq!(
+            (contact["email"].as_str(), contact["name"].as_str()),
+            (Some("dora@buyer.example"), Some("Dora Buyer"))
+        );
         let id = contact["id"].as_str().unwrap();
         let message = only(account.api.list(&format!("/api/v1/contacts/{id}/messages")));
-        assert_eq!((message["direction"].as_str(), message["subject"].as_str()), (Some("inbound"), Some("Order")));
+        assert_eq!(
+            (message["direction"].as_str(), message["subject"].as_str()),
+            (Some("inbound"), Some("Order"))
+        );
         assert_eq!(message["message_id"], "original@x");
         assert_eq!(message["new_text"].as_str().unwrap().trim(), "I order ten.");
         assert_eq!(last_verdict(account)["rule"], "B6");
@@ -129,20 +172,39 @@ fn a_forward_is_filed_under_the_person_it_is_from() {
 #[test]
 fn mail_of_an_unknown_sender_waits_and_is_released_with_an_alias() {
     on_both(|gateway, account| {
-        let header = ["From: anna@private.example", "To: carl@customer.example", "Subject: Hi", "Message-ID: <a@x>"];
+        let header = [
+            "From: anna@private.example",
+            "To: carl@customer.example",
+            "Subject: Hi",
+            "Message-ID: <a@x>",
+        ];
         send(gateway, &account.bcc_address, &mail(&header, "Hello"));
         let verdict = last_verdict(account);
-        assert_eq!((verdict["outcome"].as_str(), verdict["reason"].as_str()), (Some("held"), Some("unknown_sender")));
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["reason"].as_str()),
+            (Some("held"), Some("unknown_sender"))
+        );
         assert!(account.api.list("/api/v1/contacts").is_empty());
         let stored = verdict["stored_message_id"].as_str().unwrap();
         let message = account.api.read(&format!("/api/v1/messages/{stored}"));
-        assert_eq!((&message["conversation_id"], message["text"].as_str().unwrap().trim()), (&Value::Null, "Hello"));
+        assert_eq!(
+            (&message["conversation_id"], message["text"].as_str().unwrap().trim()),
+            (&Value::Null, "Hello")
+        );
         let after = release(account, &verdict, json!({"add_alias": true}));
-        assert_eq!((after["outcome"].as_str(), after["reason"].as_str()), (Some("filed"), Some("released")));
+        assert_eq!(
+            (after["outcome"].as_str(), after["reason"].as_str()),
+            (Some("filed"), Some("released"))
+        );
         assert_eq!(only(account.api.list("/api/v1/contacts"))["email"], "carl@customer.example");
         let user = account.api.read(&format!("/api/v1/users/{}", account.user_id));
         assert_eq!(user["aliases"], json!(["anna@private.example"]));
-        let again = ["From: anna@private.example", "To: carl@customer.example", "Subject: Hi", "Message-ID: <b@x>"];
+        let again = [
+            "From: anna@private.example",
+            "To: carl@customer.example",
+            "Subject: Hi",
+            "Message-ID: <b@x>",
+        ];
         send(gateway, &account.bcc_address, &mail(&again, "Hello again"));
         assert_eq!(last_verdict(account)["outcome"], "filed");
     });
@@ -160,8 +222,12 @@ fn what_nobody_can_tell_is_assigned_by_a_person_and_can_be_taken_back() {
         assert_eq!(refused.status, 409, "{}", String::from_utf8_lossy(&refused.body));
         release(account, &verdict, json!({"contact_email": "carl@customer.example"}));
         assert_eq!(only(account.api.list("/api/v1/conversations"))["message_count"], 1);
-        let undone = account.api.post(&format!("/api/v1/verdicts/{id}/undo"), &json!({})).expect(200);
-        assert_eq!((undone["outcome"].as_str(), undone["reason"].as_str()), (Some("held"), Some("no_recipient")));
+        let undone =
+            account.api.post(&format!("/api/v1/verdicts/{id}/undo"), &json!({})).expect(200);
+        assert_eq!(
+            (undone["outcome"].as_str(), undone["reason"].as_str()),
+            (Some("held"), Some("no_recipient"))
+        );
         assert!(account.api.list("/api/v1/contacts").is_empty());
         account.api.post(&format!("/api/v1/verdicts/{id}/discard"), &json!({})).expect(200);
         assert_eq!(last_verdict(account)["reason"], "discarded");
@@ -176,8 +242,12 @@ fn a_wrongly_filed_mail_is_taken_out_and_put_back() {
         send(gateway, &account.bcc_address, &offer("a@x", "carl@customer.example"));
         let verdict = last_verdict(account);
         let id = verdict["id"].as_str().unwrap();
-        let undone = account.api.post(&format!("/api/v1/verdicts/{id}/undo"), &json!({})).expect(200);
-        assert_eq!((undone["outcome"].as_str(), undone["reason"].as_str()), (Some("held"), Some("taken_back")));
+        let undone =
+            account.api.post(&format!("/api/v1/verdicts/{id}/undo"), &json!({})).expect(200);
+        assert_eq!(
+            (undone["outcome"].as_str(), undone["reason"].as_str()),
+            (Some("held"), Some("taken_back"))
+        );
         assert!(account.api.list("/api/v1/conversations").is_empty());
         let back = release(account, &undone, json!({}));
         assert_eq!(back["outcome"], "filed");
@@ -186,8 +256,17 @@ fn a_wrongly_filed_mail_is_taken_out_and_put_back() {
 }
 
 fn with_file(name: &str, content_type: &str, content: &str) -> Vec<u8> {
-    let header = ["From: anna@ours.example", "To: carl@customer.example", "Subject: File", "Message-ID: <file@x>", "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b"];
-    let body = format!("--b\r\nContent-Type: text/plain\r\n\r\nSee the file.\r\n--b\r\nContent-Type: {content_type}\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\r\n{content}\r\n--b--");
+    let header = [
+        "From: anna@ours.example",
+        "To: carl@customer.example",
+        "Subject: File",
+        "Message-ID: <file@x>",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/mixed; boundary=b",
+    ];
+    let body = format!(
+        "--b\r\nContent-Type: text/plain\r\n\r\nSee the file.\r\n--b\r\nContent-Type: {content_type}\r\nContent-Disposition: attachment; filename=\"{name}\"\r\n\r\n{content}\r\n--b--"
+    );
     mail(&header, &body)
 }
 
@@ -195,21 +274,41 @@ fn with_file(name: &str, content_type: &str, content: &str) -> Vec<u8> {
 fn a_wanted_file_downloads_and_an_unwanted_one_is_a_tombstone() {
     on_both(|gateway, account| {
         send(gateway, &account.bcc_address, &with_file("note.txt", "text/plain", "Just text."));
-        let message = account.api.read(&format!("/api/v1/messages/{}", last_verdict(account)["stored_message_id"].as_str().unwrap()));
+        let message = account.api.read(&format!(
+            "/api/v1/messages/{}",
+            last_verdict(account)["stored_message_id"].as_str().unwrap()
+        ));
         let file = only(message["attachments"].as_array().unwrap().clone());
-        assert_eq!((file["file_name"].as_str(), file["state"].as_str()), (Some("note.txt"), Some("stored")));
-        let answer = account.api.get(&format!("/api/v1/attachments/{}", file["id"].as_str().unwrap()));
+        assert_eq!(
+            (file["file_name"].as_str(), file["state"].as_str()),
+            (Some("note.txt"), Some("stored"))
+        );
+        let answer =
+            account.api.get(&format!("/api/v1/attachments/{}", file["id"].as_str().unwrap()));
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"Just text.".as_slice()));
         let head = &answer.head;
-        assert!(head.contains("content-disposition: attachment") && head.contains("nosniff"), "{head}");
+        assert!(
+            head.contains("content-disposition: attachment") && head.contains("nosniff"),
+            "{head}"
+        );
         let exe = with_file("setup.exe", "application/octet-stream", "MZ not a real program");
-        send(gateway, &account.bcc_address, &String::from_utf8(exe).unwrap().replace("file@x", "exe@x").into_bytes());
+        send(
+            gateway,
+            &account.bcc_address,
+            &String::from_utf8(exe).unwrap().replace("file@x", "exe@x").into_bytes(),
+        );
         let verdict = last_verdict(account);
         assert_eq!(verdict["outcome"], "filed");
-        let message = account.api.read(&format!("/api/v1/messages/{}", verdict["stored_message_id"].as_str().unwrap()));
+        let message = account
+            .api
+            .read(&format!("/api/v1/messages/{}", verdict["stored_message_id"].as_str().unwrap()));
         let file = only(message["attachments"].as_array().unwrap().clone());
-        assert_eq!((file["state"].as_str(), file["reason"].as_str()), (Some("left_out"), Some("type_not_allowed")));
-        let answer = account.api.get(&format!("/api/v1/attachments/{}", file["id"].as_str().unwrap()));
+        assert_eq!(
+            (file["state"].as_str(), file["reason"].as_str()),
+            (Some("left_out"), Some("type_not_allowed"))
+        );
+        let answer =
+            account.api.get(&format!("/api/v1/attachments/{}", file["id"].as_str().unwrap()));
         assert_eq!(answer.status, 410);
     });
 }
@@ -220,11 +319,17 @@ fn an_oversize_file_keeps_its_message_out_until_it_is_filed_without() {
         let large = "A line of text that is repeated often.\r\n".repeat(100_000);
         send(gateway, &account.bcc_address, &with_file("large.txt", "text/plain", &large));
         let verdict = last_verdict(account);
-        assert_eq!((verdict["outcome"].as_str(), verdict["reason"].as_str()), (Some("skipped"), Some("attachment_too_large")));
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["reason"].as_str()),
+            (Some("skipped"), Some("attachment_too_large"))
+        );
         assert!(verdict["explanation"].as_str().unwrap().contains("large.txt"));
         assert_eq!(only(account.api.list("/api/v1/contacts"))["email"], "carl@customer.example");
         let after = release(account, &verdict, json!({"without_files": true}));
-        assert_eq!((after["outcome"].as_str(), after["reason"].as_str()), (Some("filed"), Some("released")));
+        assert_eq!(
+            (after["outcome"].as_str(), after["reason"].as_str()),
+            (Some("filed"), Some("released"))
+        );
         assert_eq!(only(account.api.list("/api/v1/conversations"))["message_count"], 1);
     });
 }
@@ -234,11 +339,20 @@ fn what_is_not_stored_is_explained_by_its_message_id() {
     on_both(|gateway, account| {
         let internal = offer("internal@x", "anna@ours.example");
         send(gateway, &account.bcc_address, &internal);
-        let list = ["From: anna@ours.example", "To: list@lists.example", "Message-ID: <list@x>", "List-Id: <list.lists.example>", "Precedence: list"];
+        let list = [
+            "From: anna@ours.example",
+            "To: list@lists.example",
+            "Message-ID: <list@x>",
+            "List-Id: <list.lists.example>",
+            "Precedence: list",
+        ];
         send(gateway, &account.bcc_address, &mail(&list, "Hi all"));
         for (id, reason) in [("internal@x", "internal_only"), ("list@x", "mailing_list")] {
             let verdict = only(account.api.list(&format!("/api/v1/verdicts?message_id={id}")));
-            assert_eq!((verdict["outcome"].as_str(), verdict["reason"].as_str()), (Some("ignored"), Some(reason)));
+            assert_eq!(
+                (verdict["outcome"].as_str(), verdict["reason"].as_str()),
+                (Some("ignored"), Some(reason))
+            );
             assert_eq!(verdict["stored_message_id"], Value::Null);
         }
         assert!(account.api.list("/api/v1/contacts").is_empty());
@@ -252,10 +366,15 @@ fn an_address_that_was_replaced_is_refused_and_its_sub_account_told() {
         let new = account.api.post(&path, &json!({})).expect(201);
         assert_ne!(new["bcc_address"], account.bcc_address.as_str());
         let mut sender = Sender::connect(gateway.smtp()).unwrap();
-        let reply = sender.send("anna@ours.example", &account.bcc_address, &offer("a@x", "carl@customer.example")).unwrap();
+        let reply = sender
+            .send("anna@ours.example", &account.bcc_address, &offer("a@x", "carl@customer.example"))
+            .unwrap();
         assert_eq!(reply.code, 550, "{reply:?}");
         let verdict = last_verdict(account);
-        assert_eq!((verdict["outcome"].as_str(), verdict["reason"].as_str()), (Some("rejected"), Some("unknown_recipient")));
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["reason"].as_str()),
+            (Some("rejected"), Some("unknown_recipient"))
+        );
         send(gateway, new["bcc_address"].as_str().unwrap(), &offer("a@x", "carl@customer.example"));
         assert_eq!(last_verdict(account)["outcome"], "filed");
     });
@@ -278,7 +397,12 @@ fn one_mail_to_two_sub_accounts_is_two_messages() {
     on_both(|gateway, account| {
         let other = gateway.account("anna@ours.example");
         let mut sender = Sender::connect(gateway.smtp()).unwrap();
-        for command in ["EHLO x.example".to_owned(), "MAIL FROM:<anna@ours.example>".to_owned(), format!("RCPT TO:<{}>", account.bcc_address), format!("RCPT TO:<{}>", other.bcc_address)] {
+        for command in [
+            "EHLO x.example".to_owned(),
+            "MAIL FROM:<anna@ours.example>".to_owned(),
+            format!("RCPT TO:<{}>", account.bcc_address),
+            format!("RCPT TO:<{}>", other.bcc_address),
+        ] {
             assert_eq!(sender.command(&command).unwrap().code, 250, "{command}");
         }
         assert_eq!(sender.command("DATA").unwrap().code, 354);
@@ -333,7 +457,11 @@ fn mail_that_cannot_be_read_is_kept_and_what_is_behind_it_goes_on() {
 #[test]
 fn the_sign_in_link_of_the_first_start_works_once() {
     let gateway = Gateway::start();
-    let link = gateway.greeting().lines().find_map(|line| line.trim().strip_prefix("Sign-in link")).map(str::to_owned);
+    let link = gateway
+        .greeting()
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Sign-in link"))
+        .map(str::to_owned);
     let link = link.expect("a link is printed");
     let code = link.split_once("code=").unwrap().1.trim().to_owned();
     let asked = gateway.admin().get(&format!("/sign-in?code={code}"));
