@@ -1,1 +1,9 @@
-//! Tests of web.
+//! The REST API, on both databases. The client of these tests holds every answer against the OpenAPI
+//! description, so that each test is a test of the description too.
+
+mod actions;
+mod api;
+mod hostile;
+mod mail;
+mod resources;
+mod server;

@@ -39,6 +39,7 @@ pub fn router() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(attachments::download))
         .routes(routes!(verdicts::list))
         .routes(routes!(verdicts::show))
+        .routes(routes!(verdicts::release))
         .routes(routes!(verdicts::discard))
         .routes(routes!(verdicts::undo));
     OpenApiRouter::with_openapi(super::openapi::frame()).nest("/api/v1", calls)

@@ -7,13 +7,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::users::outside_address;
+use crate::clock;
+use crate::ingest::prepare::Reader as Mails;
+use crate::ingest::release;
+use crate::mail::Limits;
 use crate::model::{
-    self, Door, MessageId, Outcome, Reason, Time, UserId, VerdictId, verdict::explanation,
+    self, Door, MessageId, Outcome, Reason, SubAccountId, Time, UserId, VerdictId, verdict::explanation,
 };
 use crate::store::{Action, Position, Undone, VerdictFilter};
 use crate::web::auth::Reader;
 use crate::web::error::{Code, Problem, ProblemDetails};
-use crate::web::input::{Id, Json, Query};
+use crate::web::input::{Id, Json, OptionalJson, Query};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
@@ -214,6 +219,94 @@ pub async fn show(
     let actions = state.store.actions(of, id).await?;
     let actions = actions.into_iter().map(DoneAction::from).collect();
     Ok(Json(VerdictActions { verdict, actions }))
+}
+
+/// How a held mail is to be filed.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Release {
+    /// The contact whose conversation it belongs to; needed where the mail does not tell.
+    #[schema(nullable)]
+    contact_email: Option<String>,
+    /// The sender's address becomes an alias of the user whose smart BCC address it was sent to.
+    add_alias: bool,
+    /// Files that are too large are left out.
+    without_files: bool,
+}
+
+/// Files a mail that is held, or that was left out for a file.
+#[utoipa::path(post, path = "/verdicts/{id}/release", tag = "verdicts",
+    params(("id" = Uuid, Path)), request_body = Option<Release>,
+    responses(
+        (status = 200, description = "The verdict as it is now.", body = Verdict),
+        (status = 409, description = "It is not held, or the contact has to be chosen.",
+            content_type = "application/problem+json", body = ProblemDetails)))]
+pub async fn release(
+    Shared(state): Shared<Arc<State>>,
+    reader: Reader,
+    Id(id): Id,
+    OptionalJson(asked): OptionalJson<Release>,
+) -> Result<Json<Verdict>, Problem> {
+    let (of, id) = (reader.sub_account(), VerdictId(id));
+    let contact_email = asked.contact_email.as_deref();
+    let contact_email =
+        contact_email.map(|text| outside_address(&state, "contact_email", text)).transpose()?;
+    let verdict = state.store.verdict(of, id).await?.ok_or_else(Problem::not_found)?;
+    if asked.add_alias {
+        add_alias(&state, of, &verdict).await?;
+    }
+    let request = release::Request {
+        sub_account: of,
+        verdict: id,
+        contact_email,
+        without_files: asked.without_files,
+        actor: reader.0.actor(),
+    };
+    let mails = Mails { bcc_domains: Arc::clone(&state.bcc_domains), limits: Limits::default() };
+    let (now, seed) = (clock::now(), clock::seed());
+    release::release(&state.store, &mails, request, now, seed).await.map_err(not_released)?;
+    let verdict = state.store.verdict(of, id).await?.ok_or_else(Problem::not_found)?;
+    Ok(Json(verdict.into()))
+}
+
+/// Makes the sender of a held mail an alias of its user, who is then its author (B2).
+async fn add_alias(
+    state: &State,
+    of: SubAccountId,
+    verdict: &model::Verdict,
+) -> Result<(), Problem> {
+    let no_alias = || {
+        let detail = "Only the sender of mail held as `unknown_sender` can become an alias.";
+        Problem::new(Code::ActionDoesNotFit, detail)
+    };
+    let is_unknown = verdict.reason == Reason::UnknownSender;
+    let (Some(user), Some(message), true) =
+        (verdict.user_id, verdict.stored_message_id, is_unknown)
+    else {
+        return Err(no_alias());
+    };
+    let message = state.store.message(of, message).await?.ok_or_else(no_alias)?;
+    let sender = message.from.ok_or_else(no_alias)?.email;
+    let add = |user: &mut model::User| {
+        if !user.aliases.contains(&sender) {
+            user.aliases.push(sender);
+        }
+        Ok::<(), Problem>(())
+    };
+    state.store.change_user(of, user, add).await?.ok_or_else(no_alias)?.map(drop)
+}
+
+fn not_released(error: release::Error) -> Problem {
+    match error {
+        release::Error::NotFound => {
+            Problem::new(Code::ActionDoesNotFit, "Only what is held or left out can be released.")
+        }
+        release::Error::ContactNeeded(_) => {
+            let detail = "Choose the contact with `contact_email`; `candidates` may name it.";
+            Problem::new(Code::ContactNeeded, detail)
+        }
+        release::Error::Store(error) => error.into(),
+    }
 }
 
 /// Discards what is held. It can be undone until it expires.

@@ -1,0 +1,89 @@
+//! The HTTP server on a real socket, with shrunk limits (D18).
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use mailweave::web::{Limits, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+struct Server {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let router = Router::new().route("/", get(async || "hello"));
+        let task = tokio::spawn(serve(listener, router, None, limits, stop.clone()));
+        Self { address, stop, task }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends bytes, and reads until the server closes.
+    async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        // The server may refuse before everything is sent.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+fn hasty() -> Limits {
+    Limits { connections: 4, header: Duration::from_millis(200), ..Limits::default() }
+}
+
+#[tokio::test]
+async fn slow_and_silent_clients_make_room_for_others() {
+    let server = Server::start(hasty()).await;
+    let mut slow = Vec::new();
+    for bytes in [&b"G"[..], b"", b"GET / HTTP/1.1\r\nHo", b"PRI * HTTP/2.0\r\n", b""] {
+        let mut stream = server.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        slow.push(stream);
+    }
+    assert!(server.exchange(REQUEST).await.ends_with("hello"));
+    // One that asks once and then keeps its connection idle is closed as well.
+    let mut idle = server.connect().await;
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    idle.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn oversize_and_ambiguous_requests_are_refused() {
+    let server = Server::start(hasty()).await;
+    let many_headers = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100_000));
+    let long_path = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(1_000_000));
+    for bytes in [many_headers.as_bytes(), long_path.as_bytes(), b"EHLO mail.example\r\n\r\n"] {
+        let answer = server.exchange(bytes).await;
+        assert!(!answer.contains(" 200 "), "{answer}");
+    }
+    let smuggled = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answer = server.exchange(smuggled).await;
+    assert!(!answer.contains("hello"), "{answer}");
+    assert!(server.exchange(REQUEST).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn stops_when_it_is_told_to() {
+    let server = Server::start(hasty()).await;
+    let _idle = server.connect().await;
+    assert!(server.exchange(REQUEST).await.ends_with("hello"));
+    server.stop.cancel();
+    server.task.await.unwrap();
+}
