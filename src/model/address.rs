@@ -109,8 +109,10 @@ fn normal_domain(domain: &str) -> Option<String> {
     } else {
         idna::domain_to_ascii(domain).ok()?
     };
+    // IDNA lets some ASCII through that no domain has, such as a space.
     let is_good = !ascii.is_empty()
         && ascii.len() <= 255
+        && ascii.bytes().all(is_simple)
         && ascii.split('.').all(|label| !label.is_empty() && label.len() <= 63);
     is_good.then_some(ascii)
 }

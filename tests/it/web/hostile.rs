@@ -132,7 +132,7 @@ async fn what_is_not_as_described_is_refused_with_a_problem() {
 #[tokio::test]
 async fn queries_methods_and_paths_that_do_not_exist_are_refused() {
     let [api, _] = Api::both().await;
-    let many: String = (0..10_000).map(|i| format!("&f{i}=1")).collect();
+    let many: String = (0..5_000).map(|i| format!("&f{i}=1")).collect();
     for query in ["limit=-1", "limit=0", "limit=201", "limit=1e9", "limit=99999999999999999999",
         "limit=abc", "limit=1&limit=2", "cursor=zzz", "cursor=", "offset=5", "q=%00", &many] {
         let answer = api.get(&format!("/contacts?{query}")).await;

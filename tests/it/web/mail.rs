@@ -55,7 +55,7 @@ async fn a_conversation_is_listed_with_its_messages_oldest_first() {
         let ann = api.add_user("ann@acme.example").await;
         for i in 0..5 {
             let text = mail(&format!("{i}@x"), &format!("Offer {i}"), "\nHello\n");
-            let text = if i == 3 { text.replace("bob@", "Carla <carla@client.example>, bob@") } else { text };
+            let text = if i == 3 { text.replace("Bob Stone", "Carla <carla@client.example>, Bob Stone") } else { text };
             api.mail_in(&ann, &text, Trust::Dmarc).await;
         }
         let found = api.get("/contacts?email=bob@client.example").await;
