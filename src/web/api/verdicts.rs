@@ -13,7 +13,8 @@ use crate::ingest::prepare::Reader as Mails;
 use crate::ingest::release;
 use crate::mail::Limits;
 use crate::model::{
-    self, Door, MessageId, Outcome, Reason, SubAccountId, Time, UserId, VerdictId, verdict::explanation,
+    self, Door, MessageId, Outcome, Reason, SubAccountId, Time, UserId, VerdictId,
+    verdict::explanation,
 };
 use crate::store::{Action, Position, Undone, VerdictFilter};
 use crate::web::auth::Reader;

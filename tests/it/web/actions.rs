@@ -15,7 +15,10 @@ async fn held_mail_is_discarded_and_taken_back() {
         let before = api.get(&format!("/verdicts/{id}")).await.json;
         assert_eq!(before["reason"], "unverified_sender");
         let discarded = api.post(&format!("/verdicts/{id}/discard"), Value::Null).await;
-        assert_eq!((&discarded.json["outcome"], &discarded.json["reason"]), (&json!("ignored"), &json!("discarded")));
+        assert_eq!(
+            (&discarded.json["outcome"], &discarded.json["reason"]),
+            (&json!("ignored"), &json!("discarded"))
+        );
         let twice = api.post(&format!("/verdicts/{id}/discard"), Value::Null).await;
         assert_eq!((twice.status, twice.code()), (StatusCode::CONFLICT, "action_does_not_fit"));
         let undone = api.post(&format!("/verdicts/{id}/undo"), Value::Null).await.json;
@@ -45,7 +48,10 @@ async fn filed_mail_that_is_taken_back_leaves_nothing_behind() {
         assert_eq!(conversations.items()[0]["message_count"], 1);
         assert_eq!(conversations.items()[0]["subject"], "One");
         let message = api.get(&format!("/messages/{}", undone.text("stored_message_id"))).await;
-        assert_eq!((&message.json["state"], &message.json["thread_id"]), (&json!("held"), &Value::Null));
+        assert_eq!(
+            (&message.json["state"], &message.json["thread_id"]),
+            (&json!("held"), &Value::Null)
+        );
         api.post(&format!("/verdicts/{first}/undo"), Value::Null).await;
         assert!(api.get("/conversations").await.items().is_empty());
         assert!(api.get("/contacts").await.items().is_empty());
@@ -128,8 +134,8 @@ async fn a_call_repeated_with_its_key_is_done_once() {
         let raced = json!({"email": "race@client.example"});
         let answers = tokio::join!(send("k3", &raced), send("k3", &raced), send("k3", &raced));
         for answer in [answers.0, answers.1, answers.2] {
-            let is_good = answer.status == StatusCode::CREATED
-                || answer.code() == "idempotency_key_in_use";
+            let is_good =
+                answer.status == StatusCode::CREATED || answer.code() == "idempotency_key_in_use";
             assert!(is_good, "{}", answer.json);
         }
         let found = api.get("/contacts?email=race@client.example").await;

@@ -9,9 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use mailweave::decide::{self, Facts, Question, Submission};
 use mailweave::mail::{Forward, Limits, forward, parse};
-use mailweave::model::{
-    Door, NewIds, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
-};
+use mailweave::model::{Door, NewIds, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId};
 use mailweave::secrets::Secrets;
 use mailweave::store::{Filing, Holder, Options, Store};
 use mailweave::web;

@@ -30,10 +30,12 @@ async fn ids_of_another_sub_account_answer_like_ids_of_nothing() {
         let mut tried = 0;
         for (template, item) in api.description["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys().filter(|_| template.contains("{id}")) {
-                let id = if template.contains("/contacts/") { contact.clone() } else { id_of(template) };
+                let id =
+                    if template.contains("/contacts/") { contact.clone() } else { id_of(template) };
                 let method: Method = method.to_uppercase().parse().unwrap();
                 let theirs = ask(&api, &method, template, &id, &stranger).await;
-                let nothing = ask(&api, &method, template, &Uuid::now_v7().to_string(), &stranger).await;
+                let nothing =
+                    ask(&api, &method, template, &Uuid::now_v7().to_string(), &stranger).await;
                 let garbage = ask(&api, &method, template, "..%2f..%2fetc", &stranger).await;
                 let expected = if template.contains("sub-accounts") { 403 } else { 404 };
                 assert_eq!(theirs.status.as_u16(), expected, "{method} {template}");
@@ -43,16 +45,26 @@ async fn ids_of_another_sub_account_answer_like_ids_of_nothing() {
             }
         }
         assert!(tried >= 17, "{tried}");
-        for query in [format!("/verdicts?user_id={ann}"), format!("/conversations?contact_id={contact}"),
-            "/verdicts?message_id=1@x".to_owned(), "/contacts?q=bob".to_owned(),
-            "/contacts?email=bob@client.example".to_owned()] {
+        for query in [
+            format!("/verdicts?user_id={ann}"),
+            format!("/conversations?contact_id={contact}"),
+            "/verdicts?message_id=1@x".to_owned(),
+            "/contacts?q=bob".to_owned(),
+            "/contacts?email=bob@client.example".to_owned(),
+        ] {
             let answer = api.call(Method::GET, &query, &stranger, &Value::Null).await;
             assert_eq!(answer.json, json!({"items": [], "next_cursor": null}), "{query}");
         }
     }
 }
 
-async fn ask(api: &Api, method: &Method, template: &str, id: &str, token: &str) -> super::api::Answer {
+async fn ask(
+    api: &Api,
+    method: &Method,
+    template: &str,
+    id: &str,
+    token: &str,
+) -> super::api::Answer {
     let path = template.replace("{id}", id);
     let body = if method == Method::PATCH { "{}" } else { "" };
     let json = [("content-type", "application/json")];
@@ -133,8 +145,20 @@ async fn what_is_not_as_described_is_refused_with_a_problem() {
 async fn queries_methods_and_paths_that_do_not_exist_are_refused() {
     let [api, _] = Api::both().await;
     let many: String = (0..5_000).map(|i| format!("&f{i}=1")).collect();
-    for query in ["limit=-1", "limit=0", "limit=201", "limit=1e9", "limit=99999999999999999999",
-        "limit=abc", "limit=1&limit=2", "cursor=zzz", "cursor=", "offset=5", "q=%00", &many] {
+    for query in [
+        "limit=-1",
+        "limit=0",
+        "limit=201",
+        "limit=1e9",
+        "limit=99999999999999999999",
+        "limit=abc",
+        "limit=1&limit=2",
+        "cursor=zzz",
+        "cursor=",
+        "offset=5",
+        "q=%00",
+        &many,
+    ] {
         let answer = api.get(&format!("/contacts?{query}")).await;
         let shown: String = query.chars().take(40).collect();
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{shown}");
@@ -145,10 +169,23 @@ async fn queries_methods_and_paths_that_do_not_exist_are_refused() {
         let answer = api.call(method.clone(), "/contacts", &api.token, &Value::Null).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
     }
-    for path in ["/", "/api/v1", "/api/v1/", "/api/v1/users/", "/api/v2/users", "/mailboxes",
-        "/api/v1/mailboxes", "/api/v1/webhooks", "/api/v1/events", "/..%2f..%2fetc/passwd",
-        "/api/v1/messages/%00", "/api/v1/attachments/....//x", "/api/v1/messages/%5c..%5c",
-        "/api/v1/users/..%2f..", "/healthz/x"] {
+    for path in [
+        "/",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/users/",
+        "/api/v2/users",
+        "/mailboxes",
+        "/api/v1/mailboxes",
+        "/api/v1/webhooks",
+        "/api/v1/events",
+        "/..%2f..%2fetc/passwd",
+        "/api/v1/messages/%00",
+        "/api/v1/attachments/....//x",
+        "/api/v1/messages/%5c..%5c",
+        "/api/v1/users/..%2f..",
+        "/healthz/x",
+    ] {
         let answer = api.send(Method::GET, path, Some(&api.token), &[], "").await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }

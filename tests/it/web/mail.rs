@@ -19,7 +19,10 @@ async fn a_message_shows_what_its_mail_says() {
         let json = &message.json;
         assert_eq!(json["from"], json!({"email": "ann@acme.example", "name": "Ann"}));
         assert_eq!(json["to"], json!([{"email": "bob@client.example", "name": "Bob Stone"}]));
-        assert_eq!((&json["message_id"], &json["direction"]), (&json!("one@x"), &json!("outbound")));
+        assert_eq!(
+            (&json["message_id"], &json["direction"]),
+            (&json!("one@x"), &json!("outbound"))
+        );
         assert_eq!(json["date"], "2026-11-03T10:00:00.000Z");
         assert_eq!((&json["status"], &json["doors"]), (&Value::Null, &json!(["smtp"])));
         assert!(json["text"].as_str().unwrap().contains("Hello"));
@@ -29,7 +32,10 @@ async fn a_message_shows_what_its_mail_says() {
         let files = json["attachments"].as_array().unwrap();
         assert_eq!(files.len(), 2);
         let (notes, program) = (&files[0], &files[1]);
-        assert_eq!((&program["state"], &program["reason"]), (&json!("left_out"), &json!("type_not_allowed")));
+        assert_eq!(
+            (&program["state"], &program["reason"]),
+            (&json!("left_out"), &json!("type_not_allowed"))
+        );
         let gone = api.get(&format!("/attachments/{}", program["id"].as_str().unwrap())).await;
         assert_eq!((gone.status, gone.code()), (StatusCode::GONE, "attachment_left_out"));
         let file = api.get(&format!("/attachments/{}", notes["id"].as_str().unwrap())).await;
@@ -55,7 +61,11 @@ async fn a_conversation_is_listed_with_its_messages_oldest_first() {
         let ann = api.add_user("ann@acme.example").await;
         for i in 0..5 {
             let text = mail(&format!("{i}@x"), &format!("Offer {i}"), "\nHello\n");
-            let text = if i == 3 { text.replace("Bob Stone", "Carla <carla@client.example>, Bob Stone") } else { text };
+            let text = if i == 3 {
+                text.replace("Bob Stone", "Carla <carla@client.example>, Bob Stone")
+            } else {
+                text
+            };
             api.mail_in(&ann, &text, Trust::Dmarc).await;
         }
         let found = api.get("/contacts?email=bob@client.example").await;
