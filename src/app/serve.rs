@@ -147,7 +147,7 @@ fn start(
         store: Arc::clone(&app.store),
         secrets: app.secrets.clone(),
         admin_token: admin_token::open(config)?,
-        bcc_domains: config.smtp.domains.clone(),
+        bcc_domains: config.smtp.domains.clone().into(),
         public_url: config.http.public_url.clone(),
         metrics: metrics.clone(),
         ready: Arc::clone(ready),
