@@ -147,7 +147,7 @@ fn start(
         store: Arc::clone(&app.store),
         secrets: app.secrets.clone(),
         admin_token: admin_token::open(config)?,
-        bcc_domains: config.smtp.domains.clone().into(),
+        bcc_domains: config.smtp.domains.clone(),
         public_url: config.http.public_url.clone(),
         metrics: metrics.clone(),
         ready: Arc::clone(ready),
@@ -155,7 +155,7 @@ fn start(
         raw_reads: web::RawReads::default(),
     };
     let tls = match config.http.tls {
-        true => Some(parts.certificates.server_config(&[b"h2", b"http/1.1"])?),
+        true => Some(parts.certificates.server_config(&[b"http/1.1"])?),
         false => None,
     };
     tasks.spawn(web::serve(

@@ -38,7 +38,7 @@ pub struct State {
     pub secrets: Secrets,
     pub admin_token: SecretString,
     /// The smart BCC domains, in their normal form; new addresses are made in the first.
-    pub bcc_domains: Arc<[String]>,
+    pub bcc_domains: Vec<String>,
     pub public_url: String,
     pub metrics: PrometheusHandle,
     /// The listeners are up.

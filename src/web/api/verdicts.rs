@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use super::users::outside_address;
 use crate::clock;
-use crate::ingest::prepare::Reader as Mails;
 use crate::ingest::release;
-use crate::mail::Limits;
 use crate::model::{
     self, Door, MessageId, Outcome, Reason, SubAccountId, Time, UserId, VerdictId,
     verdict::explanation,
@@ -263,9 +261,9 @@ pub async fn release(
         without_files: asked.without_files,
         actor: reader.0.actor(),
     };
-    let mails = Mails { bcc_domains: Arc::clone(&state.bcc_domains), limits: Limits::default() };
     let (now, seed) = (clock::now(), clock::seed());
-    release::release(&state.store, &mails, request, now, seed).await.map_err(not_released)?;
+    let released = release::release(&state.store, &state.reader, request, now, seed).await;
+    released.map_err(not_released)?;
     let verdict = state.store.verdict(of, id).await?.ok_or_else(Problem::not_found)?;
     Ok(Json(verdict.into()))
 }

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use mailweave::decide::{self, Facts, Question, Submission};
+use mailweave::ingest::prepare::Reader;
 use mailweave::mail::{Forward, Limits, forward, parse};
 use mailweave::model::{Door, NewIds, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId};
 use mailweave::secrets::Secrets;
@@ -76,10 +77,14 @@ impl Api {
             store: Arc::clone(&store),
             secrets: Secrets::new([7; 32]),
             admin_token: ADMIN.into(),
-            bcc_domains: Arc::from(["bcc.example".to_owned()]),
+            bcc_domains: vec!["bcc.example".to_owned()],
             public_url: "http://127.0.0.1".to_owned(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             ready: Arc::new(AtomicBool::new(true)),
+            reader: Reader {
+                bcc_domains: Arc::from(["bcc.example".to_owned()]),
+                limits: Limits::default(),
+            },
             raw_reads: web::RawReads::default(),
         });
         let mut api = Self {
