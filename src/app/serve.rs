@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,8 @@ use crate::tls::{self, Certificates};
 use crate::web;
 
 /// Between two looks at the metrics' own memory.
+/// Connections that may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 1024;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the gateway until it is told to stop.
@@ -34,7 +36,7 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     raise_descriptors();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
     let app = App::open(config, Holder::Gateway).await?;
-    let parts = Parts::open(&app).await?;
+    let parts = Parts::open(&app)?;
     let first_start = app.first_start().await?;
 
     let stop = CancellationToken::new();
@@ -77,16 +79,16 @@ struct Parts {
 }
 
 impl Parts {
-    async fn open(app: &App) -> Result<Self, Error> {
+    fn open(app: &App) -> Result<Self, Error> {
         let config = &app.config;
         let names = [config.smtp.hostname.clone()];
         let certificates = Certificates::open(&config.tls.certificate, &config.tls.key, &names)?;
         let verifier = verifier(config)?;
         let mut smtp = Vec::new();
         for address in &config.smtp.listen {
-            smtp.push(listen("smtp.listen", *address).await?);
+            smtp.push(listen("smtp.listen", *address)?);
         }
-        let http = listen("http.listen", config.http.listen).await?;
+        let http = listen("http.listen", config.http.listen)?;
         let addresses = smtp.iter().map(TcpListener::local_addr);
         Ok(Self {
             certificates,
@@ -99,9 +101,16 @@ impl Parts {
     }
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
-    let bound = TcpListener::bind(address).await;
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    let bound = bind(address);
     bound.map_err(|source| Error::Listen { key, address: address.to_string(), source })
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn verifier(config: &Config) -> Result<Option<Arc<Verifier>>, Error> {

@@ -1,9 +1,9 @@
-//! The disk fails or is full, certificates are replaced while running: the gateway says so to whoever
-//! sends, loses nothing, and recovers without a restart (G-2, G-3, G-8).
+//! The disk fails or is full, descriptors run out, certificates are replaced while running: the
+//! gateway says so to whoever sends, loses nothing, and recovers without a restart (G-2, G-3, G-8, G-9).
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -151,6 +151,25 @@ fn answers_4xx_at_the_limit_of_file_sizes_and_recovers_without_a_restart() {
     limit("--fsize=unlimited:unlimited");
     send_until_taken(&gateway, &account, "during@acme.test", 1_000_000);
     assert_eq!(filed(&account), ["during@acme.test"]);
+}
+
+/// A29, G-9: descriptors run out, and the listener goes on when they are back.
+#[test]
+fn goes_on_after_descriptors_ran_out() {
+    let gateway = Gateway::start();
+    let account = gateway.account("anna@acme.test");
+    let process = gateway.process_id().to_string();
+    let open = fs::read_dir(format!("/proc/{process}/fd")).expect("its descriptors").count();
+    let limit = format!("--nofile={0}:{0}", open + 20);
+    let limited = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+    assert!(limited.expect("prlimit").success());
+    let crowd: Vec<TcpStream> = (0..60)
+        .map(|_| TcpStream::connect(gateway.smtp()).expect("the backlog takes it"))
+        .collect();
+    std::thread::sleep(Duration::from_secs(1));
+    drop(crowd);
+    send_until_taken(&gateway, &account, "after@acme.test", 500);
+    assert_eq!(filed(&account), ["after@acme.test"]);
 }
 
 const SHOW_CERTIFICATE: &str = "
