@@ -8,7 +8,7 @@ use crate::model::{
     Address, Envelope, NewIds, Outcome, Person, Reason, Route, Standing, SubAccountId, Time, Trust,
     TrustResults, UserId, VerdictId,
 };
-use crate::store::{self, Filing, Store, Waiting};
+use crate::store::{self, Filing, Store, Undone, Waiting};
 
 use super::prepare::{self, Reader};
 
@@ -32,20 +32,26 @@ pub enum Error {
     NotFound,
     #[error("the mail does not tell whose it is; choose the contact with contact_email")]
     ContactNeeded(Reason),
+    #[error("a file of the mail is too large; file the mail without it with without_files")]
+    WithoutFilesNeeded,
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-/// Judges a held mail once more, as one that somebody vouches for.
+/// Judges a held mail once more, as one that somebody vouches for; or files one that was left out
+/// without its file (A2).
 pub async fn release(
     store: &Store,
     reader: &Reader,
     request: Request,
     now: Time,
     seed: u128,
-) -> Result<Decision, Error> {
+) -> Result<(), Error> {
     let (account, id) = (request.sub_account, request.verdict);
     let waiting = store.waiting(account, id).await?.ok_or(Error::NotFound)?;
+    if waiting.standing.reason == Reason::AttachmentTooLarge.name() {
+        return file_without_files(store, &request, now, seed).await;
+    }
     let results = waiting.trust.clone();
     let results = results.unwrap_or_else(|| TrustResults::without_checks(Trust::Released));
     let judged = Judged {
@@ -56,8 +62,25 @@ pub async fn release(
         waiting,
     };
     match judge_again(store, reader, judged, now, seed).await? {
-        Ok(decision) => Ok(decision),
+        Ok(_) => Ok(()),
         Err(reason) => Err(Error::ContactNeeded(reason)),
+    }
+}
+
+async fn file_without_files(
+    store: &Store,
+    request: &Request,
+    now: Time,
+    seed: u128,
+) -> Result<(), Error> {
+    if !request.without_files {
+        return Err(Error::WithoutFilesNeeded);
+    }
+    let ids = NewIds::new(now, seed);
+    let (account, id) = (request.sub_account, request.verdict);
+    match store.file_without_files(account, id, &request.actor, (now, ids)).await? {
+        Undone::Done(_) => Ok(()),
+        Undone::NotFound | Undone::DoesNotFit => Err(Error::NotFound),
     }
 }
 

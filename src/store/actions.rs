@@ -10,8 +10,8 @@ use super::value::values;
 use super::verdicts::read_verdict;
 use super::{Result, Store, again};
 use crate::model::{
-    Event, EventId, EventType, Message, NewIds, Reason, Standing, SubAccountId, Time, Verdict,
-    VerdictId,
+    Event, EventId, EventType, Message, NewIds, Reason, Standing, State, SubAccountId, Time,
+    Verdict, VerdictId,
 };
 
 statements! {
@@ -22,6 +22,7 @@ statements! {
     LAST_BEFORE = "select before from verdict_actions
         where sub_account = $1 and verdict_id = $2 and action = $3 order by id desc limit 1";
     REMOVE_VERDICT = "delete from verdicts where sub_account = $1 and id = $2";
+    SET_STATE = "update messages set state = $3 where sub_account = $1 and id = $2";
     TAKE_BACK = "update messages set state = 'held', conversation_id = null, thread_id = null
         where sub_account = $1 and id = $2";
     REMOVE_ALIASES = "delete from aliases where sub_account = $1 and message_id = $2";
@@ -102,8 +103,33 @@ impl Store {
         Ok(Undone::Done(Box::new(verdict)))
     }
 
-    /// Undoes the last action: what was discarded or released is held again as before, and what was
-    /// filed is taken out of the CRM and held.
+    /// Files a mail that was left out for a file, without that file (A2). It has its place in a thread
+    /// already, so that nothing is judged again.
+    pub async fn file_without_files(
+        &self,
+        of: SubAccountId,
+        id: VerdictId,
+        actor: &str,
+        (now, mut ids): (Time, NewIds),
+    ) -> Result<Undone> {
+        let mut tx = self.writer().await?;
+        let Some((former, Some(message))) = standing(&mut tx, of, id).await? else {
+            return Ok(missing(&mut tx, of, id).await?);
+        };
+        if former.reason != Reason::AttachmentTooLarge {
+            return Ok(Undone::DoesNotFit);
+        }
+        let verdict = Verdict { reason: Reason::Released, ..former.clone() };
+        tx.execute(SET_STATE, values![of, message.id, State::Filed.name()]).await?;
+        let values = values![of, ids.next_id(), id, now, "release", actor, standing_json(&former)?];
+        tx.execute(again::ADD_ACTION, values).await?;
+        replace(&mut tx, of, &verdict).await?;
+        tx.commit().await?;
+        Ok(Undone::Done(Box::new(verdict)))
+    }
+
+    /// Undoes the last action: what was discarded or released is as before, and what was filed is taken
+    /// out of the CRM and held.
     pub async fn undo(
         &self,
         of: SubAccountId,
@@ -118,7 +144,9 @@ impl Store {
         let Some(verdict) = undone(&mut tx, of, &former, now).await? else {
             return Ok(Undone::DoesNotFit);
         };
-        if message.conversation_id.is_some() {
+        if verdict.reason == Reason::AttachmentTooLarge {
+            tx.execute(SET_STATE, values![of, message.id, State::Skipped.name()]).await?;
+        } else if message.conversation_id.is_some() {
             take_out(&mut tx, of, &message).await?;
             let event = held_event(id, now, &mut ids);
             tx.execute(ADD_EVENT, event_row(of, event)).await?;
@@ -175,8 +203,13 @@ async fn undone(
     let row: Option<(String,)> = tx.optional(LAST_BEFORE, values![of, former.id, action]).await?;
     let Some((before,)) = row else { return Ok(None) };
     let before: Standing = read_json(&before)?;
+    let reason = known(Reason::parse(&before.reason), &before.reason)?;
+    if reason == Reason::AttachmentTooLarge {
+        // It kept its place all the time.
+        return Ok(Some(Verdict { reason, matched: before.matched, ..former.clone() }));
+    }
     Ok(Some(Verdict {
-        reason: known(Reason::parse(&before.reason), &before.reason)?,
+        reason,
         matched: before.matched,
         candidates: before.candidates,
         expires_at: Some(before.expires_at.unwrap_or(now.plus_seconds(HELD_SECONDS))),

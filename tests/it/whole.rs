@@ -325,7 +325,12 @@ fn an_oversize_file_keeps_its_message_out_until_it_is_filed_without() {
         );
         assert!(verdict["explanation"].as_str().unwrap().contains("large.txt"));
         assert_eq!(only(account.api.list("/api/v1/contacts"))["email"], "carl@customer.example");
+        let path = format!("/api/v1/verdicts/{}", verdict["id"].as_str().unwrap());
+        assert_eq!(account.api.post(&format!("{path}/release"), &json!({})).status, 409);
         let after = release(account, &verdict, json!({"without_files": true}));
+        let undone = account.api.post(&format!("{path}/undo"), &json!({})).expect(200);
+        assert_eq!(undone["reason"], "attachment_too_large");
+        assert_eq!(release(account, &verdict, json!({"without_files": true})), after);
         assert_eq!(
             (after["outcome"].as_str(), after["reason"].as_str()),
             (Some("filed"), Some("released"))

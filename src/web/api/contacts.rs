@@ -39,7 +39,7 @@ impl From<StoredContact> for Contact {
     fn from(contact: StoredContact) -> Self {
         Self {
             id: contact.id.0,
-            email: contact.email.to_string(),
+            email: contact.email.normal().to_owned(),
             name: contact.name,
             source: contact.source,
             external_id: contact.external_id,

@@ -64,7 +64,7 @@ impl From<StoredConversation> for Conversation {
             id: conversation.id.0,
             contact: ContactName {
                 id: conversation.contact_id.0,
-                email: conversation.contact_email.to_string(),
+                email: conversation.contact_email.normal().to_owned(),
                 name: conversation.contact_name,
             },
             subject: conversation.subject,

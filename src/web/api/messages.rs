@@ -106,7 +106,7 @@ impl Content {
 
 impl From<&model::Person> for Person {
     fn from(person: &model::Person) -> Self {
-        Self { email: person.email.to_string(), name: person.name.clone() }
+        Self { email: person.email.normal().to_owned(), name: person.name.clone() }
     }
 }
 

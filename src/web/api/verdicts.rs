@@ -304,6 +304,11 @@ fn not_released(error: release::Error) -> Problem {
             let detail = "Choose the contact with `contact_email`; `candidates` may name it.";
             Problem::new(Code::ContactNeeded, detail)
         }
+        release::Error::WithoutFilesNeeded => {
+            let detail =
+                "A file is too large; send `without_files: true` to file the mail without it.";
+            Problem::new(Code::ActionDoesNotFit, detail)
+        }
         release::Error::Store(error) => error.into(),
     }
 }
