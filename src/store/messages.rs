@@ -28,12 +28,18 @@ statements! {
         where sub_account = $1 and conversation_id = $2 and (at, id) > ($3, $4)
         order by at, id limit $5");
     /// Those of its own conversation, and those of others' that it is linked to.
-    MESSAGES_OF_CONTACT = concat!("select ", message_columns!(), " from messages
-        where sub_account = $1 and (at, id) > ($3, $4)
-        and (conversation_id = (select id from conversations
-            where sub_account = $1 and contact_id = $2)
-        or id in (select message_id from message_contacts
-            where sub_account = $1 and contact_id = $2))
+    /// Those of the contact's own conversation, and those it is linked to: two look-ups, because an `or`
+    /// of both reads every message.
+    MESSAGES_OF_CONTACT = concat!("with listed(listed_id) as (
+            select id from (select id from messages
+                where sub_account = $1 and (at, id) > ($3, $4)
+                and conversation_id = (select conversations.id from conversations
+                    where conversations.sub_account = $1 and conversations.contact_id = $2)
+                order by at, id limit $5) as own
+            union select message_id from message_contacts
+                where sub_account = $1 and contact_id = $2)
+        select ", message_columns!(), " from listed cross join messages
+        where sub_account = $1 and id = listed_id and (at, id) > ($3, $4)
         order by at, id limit $5");
     RAW = "select raw from messages where sub_account = $1 and id = $2";
     ATTACHMENTS = "select id, message_id, position, file_name, content_type, size, sha256, inline,

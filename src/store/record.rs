@@ -25,6 +25,8 @@ statements! {
             message_count, last_message_at, subject) \
         select * from {rows uuid uuid uuid bigint bigint bigint text} as added \
         where column1 is not null";
+    /// `coalesce` here and below: SQLite's planner, left the choice, may read the whole table and look each
+    /// row up in the list; an expression leaves it only the key of the table.
     COUNT_MESSAGES = "update conversations set \
             message_count = conversations.message_count + added.column3, \
             subject = case when added.column4 >= conversations.last_message_at \
@@ -32,7 +34,8 @@ statements! {
             last_message_at = case when added.column4 >= conversations.last_message_at \
                 then added.column4 else conversations.last_message_at end \
         from {rows uuid uuid bigint bigint text} as added \
-        where conversations.sub_account = added.column1 and conversations.id = added.column2";
+        where conversations.sub_account = coalesce(added.column1, null) \
+            and conversations.id = coalesce(added.column2, null)";
     ADD_THREADS = "insert into threads (sub_account, id, conversation_id, subject, sync, \
             thread_index, participants, created_at) \
         select * from {rows uuid uuid uuid text text bytea text bigint} as added \
@@ -43,7 +46,8 @@ statements! {
     EXTEND_THREADS = "update threads set participants = added.column3, \
             thread_index = coalesce(threads.thread_index, added.column4) \
         from {rows uuid uuid text bytea} as added \
-        where threads.sub_account = added.column1 and threads.id = added.column2";
+        where threads.sub_account = coalesce(added.column1, null) \
+            and threads.id = coalesce(added.column2, null)";
     MOVE_MESSAGES = "update messages set thread_id = $3 where sub_account = $1 and thread_id = $2";
     REMOVE_THREAD = "delete from threads where sub_account = $1 and id = $2 \
         returning participants, thread_index";
@@ -69,7 +73,8 @@ statements! {
         on conflict do nothing";
     ADD_SIGHTINGS = "update messages set doors = messages.doors | added.column3 \
         from {rows uuid uuid bigint} as added \
-        where messages.sub_account = added.column1 and messages.id = added.column2";
+        where messages.sub_account = coalesce(added.column1, null) \
+            and messages.id = coalesce(added.column2, null)";
     ADD_VERDICTS = "insert into verdicts (sub_account, id, at, door, reason, outcome, matched, \
             message_id, message_key, user_id, conversation_id, stored_message_id, candidates, \
             report, trust, expires_at, recheck_at) \

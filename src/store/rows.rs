@@ -48,17 +48,21 @@ pub(super) fn with_rows(sql: &'static str, count: usize, is_postgres: bool) -> S
     if template.types.is_empty() {
         return SqlStr::from_static(sql);
     }
+    let names: Vec<&str> = template.types.split_whitespace().collect();
     let mut text = String::with_capacity(sql.len() + count * template.types.len());
     text.push_str(template.before);
-    let mut number = 0;
     for row in 0..count {
         text.push_str(if row == 0 { "(values (" } else { "), (" });
-        for (column, name) in template.types.split_whitespace().enumerate() {
-            number += 1;
+        for (column, name) in names.iter().enumerate() {
             let comma = if column == 0 { "" } else { ", " };
-            let cast = if row == 0 && is_postgres { ("::", name) } else { ("", "") };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{comma}${number}{}{}", cast.0, cast.1);
+            let number = row * names.len() + column + 1;
+            // Writing to a String cannot fail. SQLite looks a numbered place up by going through all
+            // before it, so that a long list took a time that grew with its square.
+            let _ = match (is_postgres, row) {
+                (true, 0) => write!(text, "{comma}${number}::{name}"),
+                (true, _) => write!(text, "{comma}${number}"),
+                (false, _) => write!(text, "{comma}?"),
+            };
         }
     }
     text.push_str("))");

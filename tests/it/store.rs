@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::support::postgres;
 
+mod growth;
 mod opening;
 
 /// A store that is thrown away, and a way to look into its tables behind its back.

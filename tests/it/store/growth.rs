@@ -1,0 +1,94 @@
+//! A million messages: every statement still finds its rows by an index, on both databases.
+
+use mailweave::store::statements_as_text;
+
+use super::*;
+
+/// Statements that only erasure runs may read all of a sub-account.
+const MAY_SCAN: [&str; 2] = ["VERDICTS_NAMING", "VERDICTS_OF_USER"];
+/// The tables that grow with the mail.
+const LARGE: [&str; 5] = ["messages", "aliases", "threads", "verdicts", "events"];
+
+/// A million messages and their ids, a tenth of it elsewhere: what is read of those does not depend on it.
+/// `{id}` is the row's id, `{of}` the sub-account, `{one}` one of a thousand ids, `{hash}` of a mail.
+const FILL: [&str; 5] = [
+    "insert into messages (sub_account, id, state, conversation_id, thread_id, message_id, in_reply_to, reference_ids, kind, recipients_to, recipients_cc, subject, at, doors, text_hash, id_conflict, forwarded, raw_size, raw) select {of}, {id}, 'filed', {one}, {id}, '', '', '', 'mail', '', '', '', i, 1, {hash}, {no}, {no}, 0, {hash} from n",
+    "insert into aliases (sub_account, key, slot, message_id, own) select {of}, {hash}, {nil}, {id}, {no} from n",
+    "insert into threads (sub_account, id, conversation_id, subject, sync, participants, created_at) select {of}, {id}, {one}, '', 'none', '[]', i from n where i % 10 = 0",
+    "insert into verdicts (sub_account, id, at, door, reason, outcome, matched, stored_message_id) select {of}, {id}, i, 'smtp', 'filed', 'filed', '{}', {id} from n where i % 10 = 0",
+    "insert into events (sub_account, id, type, object_id, at) select {of}, {id}, 'message.filed', {id}, i from n where i % 10 = 0",
+];
+
+impl Fresh {
+    async fn fill(&self, sql: &str) {
+        let (numbers, id, one, hash) = if self.is_postgres() {
+            (
+                "with n(i) as (select generate_series(1, 1000000))",
+                "lpad(to_hex(i), 32, '0')::uuid",
+                "lpad(to_hex(i % 1000), 32, '0')::uuid",
+                "decode(lpad(to_hex(i), 32, '0'), 'hex')",
+            )
+        } else {
+            (
+                "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000)",
+                "cast(printf('%016d', i) as blob)",
+                "cast(printf('%016d', i % 1000) as blob)",
+                "cast(printf('%016d', i) as blob)",
+            )
+        };
+        let no = if self.is_postgres() { "false" } else { "0" };
+        let (of, nil) = (self.id(ACCOUNT.0), self.id(Uuid::nil()));
+        let (insert, select) = sql.split_once(" select ").unwrap();
+        let text = format!("{insert} {numbers} select {select}")
+            .replace("{of}", &of)
+            .replace("{id}", id)
+            .replace("{one}", one)
+            .replace("{hash}", hash)
+            .replace("{nil}", &nil)
+            .replace("{no}", no);
+        self.sql(&text).await;
+    }
+
+    async fn plan(&self, sql: &str) -> String {
+        let text = if self.is_postgres() {
+            let values = sql.split('$').skip(1).filter_map(|rest| {
+                rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+            });
+            let nulls = vec!["null"; values.max().unwrap_or(0)].join(", ");
+            let call = if nulls.is_empty() { "q".to_owned() } else { format!("q({nulls})") };
+            format!(
+                "set plan_cache_mode = force_generic_plan; prepare q as {sql}; explain execute {call}"
+            )
+        } else {
+            format!("explain query plan {sql}")
+        };
+        let rows = self.sql(&text).await;
+        let lines: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
+        lines.join("\n")
+    }
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_whole_table_of_a_million_messages() {
+    for fresh in both().await {
+        for sql in FILL {
+            fresh.fill(sql).await;
+        }
+        fresh.sql("analyze").await;
+        assert_eq!(fresh.count("messages").await, 1_000_000);
+        let mut faults = Vec::new();
+        for (name, sql) in statements_as_text(fresh.is_postgres()) {
+            let plan = fresh.plan(&sql).await;
+            let scanned = LARGE.into_iter().find(|table| is_scanned(&plan, table));
+            if let Some(table) = scanned.filter(|_| !MAY_SCAN.contains(&name)) {
+                faults.push(format!("{name} reads all of {table}:\n{plan}"));
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    }
+}
+
+fn is_scanned(plan: &str, table: &str) -> bool {
+    let scans = [format!("SCAN {table}"), format!("Seq Scan on {table}")];
+    plan.lines().any(|line| scans.iter().any(|scan| line.contains(scan)) && !line.contains("USING"))
+}
