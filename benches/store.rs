@@ -2,6 +2,14 @@
 //! `cargo bench --bench store [-- SECONDS]`. The ratio says what contact, conversation, thread, ids,
 //! verdict and event cost; the machine cancels out.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a benchmark may fail"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -39,6 +39,8 @@
 //!
 //! `tests/it/house.rs` holds the code to these.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "tests know their texts"))]
+
 // L0: nouns, pure
 pub mod model;
 // L1: bytes to nouns, and policy; pure

@@ -57,7 +57,7 @@ fn wanted<'a>(case: &Case<'a>, people: &[&'a Person]) -> Vec<&'a Person> {
     people.iter().copied().filter(|person| !case.is_never_log(&person.email)).collect()
 }
 
-fn distinct<'a>(people: Vec<&'a Person>) -> Vec<&'a Person> {
+fn distinct(people: Vec<&Person>) -> Vec<&Person> {
     let mut seen = BTreeSet::new();
     people.into_iter().filter(|person| seen.insert(person.email.normal().to_owned())).collect()
 }

@@ -47,7 +47,7 @@ type Found = Result<Source, (Arc<Path>, Problem)>;
 impl Walk {
     /// Starts before the first path.
     pub fn new(paths: &[PathBuf]) -> Self {
-        Self { named: paths.to_vec().into_iter(), open: Vec::new() }
+        Self { named: Vec::from(paths).into_iter(), open: Vec::new() }
     }
 
     fn enter(&mut self, path: &Path) -> Option<Found> {

@@ -90,7 +90,7 @@ impl Store {
     ) -> Result<Undone> {
         let mut tx = self.writer().await?;
         let Some((former, Some(_))) = standing(&mut tx, of, id).await? else {
-            return Ok(missing(&mut tx, of, id).await?);
+            return missing(&mut tx, of, id).await;
         };
         if !former.outcome().eq(&crate::model::Outcome::Held) {
             return Ok(Undone::DoesNotFit);
@@ -114,7 +114,7 @@ impl Store {
     ) -> Result<Undone> {
         let mut tx = self.writer().await?;
         let Some((former, Some(message))) = standing(&mut tx, of, id).await? else {
-            return Ok(missing(&mut tx, of, id).await?);
+            return missing(&mut tx, of, id).await;
         };
         if former.reason != Reason::AttachmentTooLarge {
             return Ok(Undone::DoesNotFit);
@@ -139,7 +139,7 @@ impl Store {
     ) -> Result<Undone> {
         let mut tx = self.writer().await?;
         let Some((former, Some(message))) = standing(&mut tx, of, id).await? else {
-            return Ok(missing(&mut tx, of, id).await?);
+            return missing(&mut tx, of, id).await;
         };
         let Some(verdict) = undone(&mut tx, of, &former, now).await? else {
             return Ok(Undone::DoesNotFit);

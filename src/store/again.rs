@@ -7,10 +7,11 @@ use uuid::Uuid;
 use super::tx::Tx;
 use super::value::values;
 use super::{Error, Result, Store};
+use crate::clock;
 use crate::decide::Decision;
 use crate::model::{
-    ConversationId, Door, Envelope, Standing, StoredMessageId, SubAccountId, Time, TrustResults,
-    UserId, VerdictId,
+    ConversationId, Door, Envelope, NewIds, Standing, StoredMessageId, SubAccountId, Time,
+    TrustResults, UserId, VerdictId,
 };
 
 statements! {
@@ -160,8 +161,8 @@ pub(super) async fn take_out(
     if let Some(message) = message {
         remove_message(tx, of, StoredMessageId(message)).await?;
     }
-    let at = decision.verdict.at;
-    let id = Uuid::now_v7();
+    let at = clock::now();
+    let id = NewIds::new(at, clock::seed()).next_id();
     tx.execute(ADD_ACTION, values![of, id, verdict, at, action, actor, before]).await.map(drop)
 }
 

@@ -78,7 +78,7 @@ impl Store {
         window: Window,
     ) -> Result<Vec<StoredContact>> {
         let mut tx = self.reader().await?;
-        let mut values = values![of, window.from_last().id, window.limit];
+        let mut values = values![of, window.descending_start().id, window.limit];
         let rows: Vec<Row> = match text {
             None => tx.all(CONTACTS, values).await?,
             Some(text) => {

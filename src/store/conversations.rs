@@ -117,7 +117,7 @@ impl Store {
         window: Window,
     ) -> Result<Vec<StoredConversation>> {
         let mut tx = self.reader().await?;
-        let after = window.from_last();
+        let after = window.descending_start();
         let mut values = values![of, after.at, after.id, window.limit];
         let rows: Vec<Row> = match text {
             None => tx.all(CONVERSATIONS, values).await?,

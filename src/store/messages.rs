@@ -155,7 +155,7 @@ impl Store {
         window: Window,
     ) -> Result<Vec<Message>> {
         let mut tx = self.reader().await?;
-        let Position { at, id: last } = window.from_first();
+        let Position { at, id: last } = window.ascending_start();
         let values = values![of, id, at, last, window.limit];
         let rows = tx.all(MESSAGES_OF_CONVERSATION, values).await?;
         with_attachments(&mut tx, of, rows).await
@@ -170,7 +170,7 @@ impl Store {
         window: Window,
     ) -> Result<Vec<Message>> {
         let mut tx = self.reader().await?;
-        let Position { at, id: last } = window.from_first();
+        let Position { at, id: last } = window.ascending_start();
         let values = values![of, id, at, last, window.limit];
         let rows = tx.all(MESSAGES_OF_CONTACT, values).await?;
         with_attachments(&mut tx, of, rows).await

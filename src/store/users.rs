@@ -39,7 +39,7 @@ impl Store {
     /// The users of a sub-account, by the time they were made.
     pub async fn users(&self, of: SubAccountId, window: Window) -> Result<Vec<User>> {
         let mut tx = self.reader().await?;
-        let values = values![of, window.from_first().id, window.limit];
+        let values = values![of, window.ascending_start().id, window.limit];
         let rows: Vec<Row> = tx.all(USERS, values).await?;
         with_addresses(&mut tx, of, rows).await
     }

@@ -102,7 +102,7 @@ impl Store {
         let mut tx = self.reader().await?;
         // A reason has one outcome, by which there is an index.
         let outcome = filter.outcome.or(filter.reason.map(Reason::outcome));
-        let mut values = values![of, window.from_last().id, window.limit];
+        let mut values = values![of, window.descending_start().id, window.limit];
         values.extend(values![outcome.map(Outcome::name), filter.reason.map(Reason::name)]);
         values.extend(values![filter.door.map(Door::name), filter.user_id]);
         let rows: Vec<Row> = match &filter.message_id {

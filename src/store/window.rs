@@ -20,12 +20,12 @@ pub struct Window {
 
 impl Window {
     /// The position to start behind in a list that ascends.
-    pub(super) fn from_first(self) -> Position {
+    pub(super) fn ascending_start(self) -> Position {
         self.after.unwrap_or(Position { at: i64::MIN, id: Uuid::nil() })
     }
 
     /// The position to start behind in a list that descends.
-    pub(super) fn from_last(self) -> Position {
+    pub(super) fn descending_start(self) -> Position {
         self.after.unwrap_or(Position { at: i64::MAX, id: Uuid::max() })
     }
 }

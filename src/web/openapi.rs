@@ -55,10 +55,9 @@ pub fn router(mut description: OpenApi) -> Router<Arc<State>> {
 fn complete(description: &mut OpenApi) {
     for (path, item) in &mut description.paths.paths {
         let has_id = path.contains('{');
-        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete] {
-            if let Some(operation) = operation {
-                add_problems(operation, has_id);
-            }
+        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in all.into_iter().flatten() {
+            add_problems(operation, has_id);
         }
         for (operation, is_write) in [
             (&mut item.get, false),

@@ -1,7 +1,7 @@
 //! One test binary: it links once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
-#![allow(clippy::panic, clippy::print_stderr)]
+#![allow(clippy::panic, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod commands;
 mod crash;
