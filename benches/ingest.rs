@@ -146,6 +146,8 @@ fn in_turn(
         rounds.0.push(round("Mailweave", ours, comparison.shape, options.until()));
         rounds.1.push(round("Postfix", theirs, comparison.shape, options.until()));
     }
+    let memory = ours.memory();
+    eprintln!("  Mailweave is at {:.0} MB, at most {:.0} MB so far", memory.now, memory.peak);
     rounds
 }
 
