@@ -89,7 +89,7 @@ impl Summary {
     }
 
     fn in_words(&self) -> String {
-        let mut text = format!("{} mails read\n", self.mails);
+        let mut text = format!("{} mails were read\n", self.mails);
         for (outcome, reasons) in &self.outcomes {
             for (reason, count) in reasons {
                 text.push_str(&format!("{count:>9}  {outcome:<10} {reason}\n"));

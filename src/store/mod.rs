@@ -5,7 +5,7 @@
 //! Its text is a constant in lower case with `$1`, `$2` and named columns, the same for both databases,
 //! declared with [`statements!`] so that a test lets both databases parse it:
 //!
-//! ```ignore
+//! ```text
 //! statements! {
 //!     CONTACT = "select email, name from contacts where sub_account = $1 and id = $2";
 //!     ADD_NEVER_LOG = "insert into never_log (sub_account, entry)
