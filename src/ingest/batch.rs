@@ -15,6 +15,8 @@ use super::prepare;
 
 /// More than this in one transaction brings nothing (measured: PostgreSQL loses above 64).
 const BATCH_MAX: usize = 64;
+/// Nor more bytes of mail than this, but for one mail alone: the store holds copies of a batch in memory.
+const BATCH_BYTES_MAX: usize = 2 * 1_048_576;
 /// Deliveries that may wait; those beyond wait to be allowed to wait.
 const QUEUE_MAX: usize = 1_024;
 
@@ -70,15 +72,34 @@ impl Batch {
 
 async fn run(store: Arc<Store>, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    loop {
+        let room = BATCH_MAX - batch.len();
+        // What did not fit into the last batch goes at once, with what came meanwhile.
+        if batch.is_empty() {
+            if waiting.recv_many(&mut batch, room).await == 0 {
+                return;
+            }
+        } else {
+            batch.extend(std::iter::from_fn(|| waiting.try_recv().ok()).take(room));
+        }
         let (pending, answers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|it| (it.pending, it.answer)).unzip();
+            batch.drain(..fitting(&batch)).map(|it| (it.pending, it.answer)).unzip();
         let outcomes = file_all(&store, &pending).await;
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // A session that went away meanwhile needs no answer; its mail is filed all the same.
             let _ = answer.send(outcome);
         }
     }
+}
+
+/// How many mails from the first on go into one batch.
+fn fitting(waiting: &[Waiting]) -> usize {
+    let mut bytes = 0;
+    let fits = |it: &&Waiting| {
+        bytes += it.pending.content.len();
+        bytes <= BATCH_BYTES_MAX
+    };
+    waiting.iter().take_while(fits).count().max(1)
 }
 
 async fn file_all(store: &Store, batch: &[Pending]) -> Vec<Outcome> {

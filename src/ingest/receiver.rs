@@ -19,7 +19,7 @@ use super::rate::Rate;
 use super::trust::Verifier;
 
 /// Mail above this size is read on a thread of its own, so that other sessions go on.
-const READ_INLINE_MAX: usize = 65_536;
+const READ_INLINE_MAX: usize = 262_144;
 
 /// The gateway behind the SMTP listener.
 pub struct Gateway {

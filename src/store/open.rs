@@ -109,7 +109,7 @@ async fn open_writer(
         .foreign_keys(true)
         // What is erased is overwritten. Filing deletes nothing, so it costs filing nothing.
         .pragma("secure_delete", "on")
-        .pragma("cache_size", "-16384")
+        .pragma("cache_size", "-8192")
         .pragma("wal_autocheckpoint", wal::BACKSTOP_PAGES);
     let distrusted = Arc::clone(distrusted);
     SqlitePoolOptions::new()
@@ -146,7 +146,9 @@ fn connect_options(path: &Path, options: &Options) -> SqliteConnectOptions {
         .statement_cache_capacity(STATEMENTS_CACHED)
 }
 
-const PAGE_BYTES: u32 = 4_096;
+/// Mail is a few pages: half as many of twice the size are written with a fifth less CPU (measured at
+/// 64 mails a commit).
+const PAGE_BYTES: u32 = 8_192;
 const READERS: u32 = 4;
 /// Every statement, and those for many rows in each of their seven lengths.
 const STATEMENTS_CACHED: usize = 400;

@@ -15,11 +15,11 @@ use super::Result;
 /// So often is the log looked at while mail comes.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Copied from this length on: 8 MB, the reach of the disk's own cache.
-const COPY_PAGES: i64 = 2_000;
+const COPY_PAGES: i64 = 1_000;
 /// Begun anew from this length on: 32 MB.
-const RESTART_PAGES: i64 = 8_000;
+const RESTART_PAGES: i64 = 4_000;
 /// The commit itself copies from this length on, should the task fall behind: 128 MB.
-pub(super) const BACKSTOP_PAGES: &str = "32000";
+pub(super) const BACKSTOP_PAGES: &str = "16000";
 
 /// Tells the task that something was committed; when it is dropped, the task ends.
 pub(super) struct Log(mpsc::Sender<()>);
