@@ -27,6 +27,10 @@ impl Address {
         }
         let (local, domain) = text.rsplit_once('@')?;
         let normal = format!("{}@{}", normal_local(local)?, normal_domain(domain)?);
+        // Lower case can be longer, and what is stored must be readable again.
+        if normal.len() > LENGTH_MAX {
+            return None;
+        }
         let written = (normal != text).then(|| text.into());
         Some(Self { normal: normal.into(), written })
     }
@@ -60,7 +64,8 @@ impl Address {
 }
 
 fn normal_local(local: &str) -> Option<String> {
-    let unquoted = match local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let unquoted = match quoted {
         Some(inner) => {
             let mut plain = String::with_capacity(inner.len());
             let mut chars = inner.chars();
@@ -76,7 +81,7 @@ fn normal_local(local: &str) -> Option<String> {
         None => local.to_owned(),
     };
     let is_plain = is_dot_atom(&unquoted);
-    if unquoted.is_empty() || (!is_plain && !local.starts_with('"')) {
+    if unquoted.is_empty() || (!is_plain && quoted.is_none()) {
         return None;
     }
     let lower = unquoted.to_lowercase();
@@ -234,6 +239,13 @@ mod tests {
         ] {
             assert_eq!(normal(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn has_no_normal_form_that_cannot_be_read_again() {
+        assert_eq!(normal("\"never closed@example.com"), None);
+        // In lower case this letter is three bytes and not two.
+        assert_eq!(normal(&format!("{}@example.com", "\u{130}".repeat(150))), None);
     }
 
     #[test]
