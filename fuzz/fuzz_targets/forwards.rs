@@ -17,7 +17,9 @@ fn found(text: &str) -> Forward {
 }
 
 fn names_people_of_the_text(text: &str) {
-    let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    // Marks of writing direction stand even inside addresses, and are no part of them.
+    let is_mark = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let squeezed: String = text.chars().filter(|c| !c.is_whitespace() && !is_mark(*c)).collect();
     let people = match found(text) {
         Forward::None => Vec::new(),
         Forward::Of(mail) => {
