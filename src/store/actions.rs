@@ -6,12 +6,12 @@ use uuid::Uuid;
 use super::columns::{json, verdict_row};
 use super::messages::{json as read_json, known, read_message};
 use super::tx::Tx;
-use super::value::values;
+use super::value::{Value, values};
 use super::verdicts::read_verdict;
 use super::{Result, Store, again};
 use crate::model::{
-    Event, EventId, EventType, Message, NewIds, Reason, Standing, State, SubAccountId, Time,
-    Verdict, VerdictId,
+    Event, EventId, EventType, Message, NewIds, Outcome, Reason, Standing, State, SubAccountId,
+    Time, Verdict, VerdictId,
 };
 
 statements! {
@@ -92,15 +92,12 @@ impl Store {
         let Some((former, Some(_))) = standing(&mut tx, of, id).await? else {
             return missing(&mut tx, of, id).await;
         };
-        if !former.outcome().eq(&crate::model::Outcome::Held) {
+        if former.outcome() != Outcome::Held {
             return Ok(Undone::DoesNotFit);
         }
         let verdict = Verdict { reason: Reason::Discarded, recheck_at: None, ..former.clone() };
-        let values = values![of, ids.next_id(), id, now, "discard", actor, standing_json(&former)?];
-        tx.execute(again::ADD_ACTION, values).await?;
-        replace(&mut tx, of, &verdict).await?;
-        tx.commit().await?;
-        Ok(Undone::Done(Box::new(verdict)))
+        let action = values![of, ids.next_id(), id, now, "discard", actor, standing_json(&former)?];
+        done(tx, of, action, verdict).await
     }
 
     /// Files a mail that was left out for a file, without that file (A2). It has its place in a thread
@@ -121,11 +118,8 @@ impl Store {
         }
         let verdict = Verdict { reason: Reason::Released, ..former.clone() };
         tx.execute(SET_STATE, values![of, message.id, State::Filed.name()]).await?;
-        let values = values![of, ids.next_id(), id, now, "release", actor, standing_json(&former)?];
-        tx.execute(again::ADD_ACTION, values).await?;
-        replace(&mut tx, of, &verdict).await?;
-        tx.commit().await?;
-        Ok(Undone::Done(Box::new(verdict)))
+        let action = values![of, ids.next_id(), id, now, "release", actor, standing_json(&former)?];
+        done(tx, of, action, verdict).await
     }
 
     /// Undoes the last action: what was discarded or released is as before, and what was filed is taken
@@ -151,12 +145,22 @@ impl Store {
             let event = held_event(id, now, &mut ids);
             tx.execute(ADD_EVENT, event_row(of, event)).await?;
         }
-        let values = values![of, ids.next_id(), id, now, "undo", actor, standing_json(&former)?];
-        tx.execute(again::ADD_ACTION, values).await?;
-        replace(&mut tx, of, &verdict).await?;
-        tx.commit().await?;
-        Ok(Undone::Done(Box::new(verdict)))
+        let action = values![of, ids.next_id(), id, now, "undo", actor, standing_json(&former)?];
+        done(tx, of, action, verdict).await
     }
+}
+
+/// Records the action and how the verdict stands after it.
+async fn done(
+    mut tx: Tx<'_>,
+    of: SubAccountId,
+    action: Vec<Value>,
+    verdict: Verdict,
+) -> Result<Undone> {
+    tx.execute(again::ADD_ACTION, action).await?;
+    replace(&mut tx, of, &verdict).await?;
+    tx.commit().await?;
+    Ok(Undone::Done(Box::new(verdict)))
 }
 
 /// A verdict, locked, and its stored mail.
@@ -254,6 +258,6 @@ fn held_event(verdict: VerdictId, now: Time, ids: &mut NewIds) -> Event {
     Event { id, event_type: EventType::VerdictHeld, object_id: verdict.0, at: now }
 }
 
-fn event_row(of: SubAccountId, event: Event) -> Vec<super::value::Value> {
+fn event_row(of: SubAccountId, event: Event) -> Vec<Value> {
     values![of, event.id, event.event_type.name(), event.object_id, event.at]
 }

@@ -67,15 +67,20 @@ statements! {
             and messages.thread_id = threads.id and messages.thread_id is not null)";
     REMOVE_CONVERSATION = "delete from conversations where sub_account = $1 and id = $2";
     REMOVE_CONTACT = "delete from contacts where sub_account = $1 and id = $2";
+    REMOVE_SIGN_IN_LINKS = "delete from sign_in_links where sub_account = $1 and user_id = $2";
+    DISOWN_MESSAGES = "update messages set user_id = null where sub_account = $1 and user_id = $2 \
+        and user_id is not null";
+    DISOWN_VERDICTS = "update verdicts set user_id = null where sub_account = $1 and user_id = $2";
     REMOVE_USER = "delete from users where sub_account = $1 and id = $2";
     REMOVE_ADDRESSES = "delete from user_addresses where sub_account = $1 and user_id = $2";
     REMOVE_BCC_ADDRESSES = "delete from bcc_addresses where sub_account = $1 and user_id = $2";
 }
 
 /// Everything of a sub-account: one statement a table.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "delete from sub_accounts where sub_account = $1",
     "delete from tokens where sub_account = $1",
+    "delete from sign_in_links where sub_account = $1",
     "delete from users where sub_account = $1",
     "delete from user_addresses where sub_account = $1",
     "delete from bcc_addresses where sub_account = $1",
@@ -142,9 +147,11 @@ impl Store {
         if found.is_none() {
             return Ok(false);
         }
-        if mail == Mail::Erase {
-            erase_mail_of_user(&mut tx, of, user).await?;
+        match mail {
+            Mail::Erase => erase_mail_of_user(&mut tx, of, user).await?,
+            Mail::Keep => disown_mail_of_user(&mut tx, of, user).await?,
         }
+        tx.execute(REMOVE_SIGN_IN_LINKS, values![of, user]).await?;
         tx.execute(REMOVE_ADDRESSES, values![of, user]).await?;
         tx.execute(REMOVE_BCC_ADDRESSES, values![of, user]).await?;
         tx.execute(REMOVE_USER, values![of, user]).await?;
@@ -176,6 +183,12 @@ impl Store {
     }
 }
 
+/// The mail stays, and names nobody who is gone.
+async fn disown_mail_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> Result<()> {
+    tx.execute(DISOWN_MESSAGES, values![of, user]).await?;
+    tx.execute(DISOWN_VERDICTS, values![of, user]).await.map(drop)
+}
+
 async fn erase_mail_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> Result<()> {
     let messages: Vec<(Uuid,)> = tx.all(MESSAGES_OF_USER, values![of, user]).await?;
     let rows = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
@@ -204,9 +217,9 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
 async fn erase_mentions(tx: &mut Tx<'_>, of: SubAccountId, email: &str) -> Result<()> {
     let address =
         Address::parse(email).ok_or_else(|| Error::damaged("a contact without address"))?;
+    // With its quotes: joann@x.org is not ann@x.org.
     let quoted = json(&address.normal())?;
-    let verdicts: Vec<(Uuid, Option<Uuid>)> =
-        tx.all(VERDICTS_NAMING, values![of, quoted.trim_matches('"')]).await?;
+    let verdicts: Vec<(Uuid, Option<Uuid>)> = tx.all(VERDICTS_NAMING, values![of, quoted]).await?;
     let stored = verdicts.iter().filter_map(|(_, message)| *message);
     let rows = stored.flat_map(|message| values![of, message]).collect();
     let held = tx.all_of_rows(HELD_OF_VERDICTS, rows).await?;
@@ -220,4 +233,19 @@ async fn blank_verdicts(tx: &mut Tx<'_>, of: SubAccountId, verdicts: Vec<(Uuid,)
         tx.execute_rows(sql, rows.clone()).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sub_account_is_erased_from_every_table() {
+        let migration = include_str!("../../migrations/sqlite/0001_initial.sql");
+        let tables = migration.lines().filter_map(|line| line.strip_prefix("create table "));
+        for table in tables.filter_map(|line| line.split(' ').next()) {
+            let erased = format!("delete from {table} where sub_account = $1");
+            assert!(TABLES.contains(&erased.as_str()), "{table}");
+        }
+    }
 }

@@ -446,6 +446,23 @@ fn a_contact_that_is_erased_leaves_nothing() {
 }
 
 #[test]
+fn erasing_a_contact_leaves_held_mail_of_a_longer_address() {
+    on_both(|gateway, account| {
+        send(gateway, &account.bcc_address, &offer("a@x", "ann@customer.example"));
+        let joann = ["From: joann@customer.example", "To: anna@ours.example", "Message-ID: <b@x>"];
+        send(gateway, &account.bcc_address, &mail(&joann, "Hello"));
+        let held = last_verdict(account);
+        assert_eq!(held["reason"], "unknown_sender");
+        let ann = only(account.api.list("/api/v1/contacts"));
+        let path = format!("/api/v1/contacts/{}", ann["id"].as_str().unwrap());
+        assert_eq!(account.api.call("DELETE", &path, None).status, 204);
+        assert_eq!(last_verdict(account), held);
+        let stored = held["stored_message_id"].as_str().unwrap();
+        assert_eq!(account.api.read(&format!("/api/v1/messages/{stored}"))["message_id"], "b@x");
+    });
+}
+
+#[test]
 fn mail_that_cannot_be_read_is_kept_and_what_is_behind_it_goes_on() {
     on_both(|gateway, account| {
         send(gateway, &account.bcc_address, b"");

@@ -5,7 +5,7 @@ use mailweave::store::statements_as_text;
 use super::*;
 
 /// Statements that only erasure runs may read all of a sub-account.
-const MAY_SCAN: [&str; 2] = ["VERDICTS_NAMING", "VERDICTS_OF_USER"];
+const MAY_SCAN: [&str; 3] = ["VERDICTS_NAMING", "VERDICTS_OF_USER", "DISOWN_VERDICTS"];
 /// The tables that grow with the mail.
 const LARGE: [&str; 5] = ["messages", "aliases", "threads", "verdicts", "events"];
 

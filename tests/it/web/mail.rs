@@ -141,6 +141,10 @@ async fn what_is_erased_cannot_be_read_any_more() {
         assert_eq!(deleted.status, StatusCode::NO_CONTENT);
         let kept = api.get(&format!("/verdicts/{kept}")).await;
         let path = format!("/messages/{}", kept.text("stored_message_id"));
-        assert_eq!(api.get(&path).await.status, StatusCode::OK);
+        let left = api.get(&path).await;
+        assert_eq!(
+            (left.status, &left.json["user_id"]),
+            (StatusCode::OK, &serde_json::Value::Null)
+        );
     }
 }
