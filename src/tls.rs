@@ -1,6 +1,8 @@
 //! The certificate of the listeners: read at the start, made when there is none, read again when it
 //! changes. Who needs TLS, and on which port, is not decided here.
 
+mod outgoing;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,6 +18,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
+
+pub use outgoing::client_config;
 
 /// Why there is no certificate to be used.
 #[derive(Debug, thiserror::Error)]

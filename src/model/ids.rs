@@ -50,6 +50,10 @@ id! {
     AttachmentId
     /// What was decided about one mail at one door.
     VerdictId
+    /// The account that a user has connected.
+    MailboxId
+    /// One way into a mailbox, from its consent to its end; threads belong to one.
+    ConnectionId
     /// Something that became true.
     EventId
     /// An API token.

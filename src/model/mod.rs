@@ -6,6 +6,7 @@ pub mod door;
 pub mod envelope;
 pub mod event;
 pub mod ids;
+pub mod mailbox;
 pub mod message;
 pub mod message_id;
 pub mod public_domains;
@@ -21,9 +22,10 @@ pub use door::{Door, Doors};
 pub use envelope::{Envelope, Recipient, Route};
 pub use event::{Event, EventType};
 pub use ids::{
-    AttachmentId, ContactId, ConversationId, EventId, NewIds, StoredMessageId, SubAccountId,
-    ThreadId, TokenId, UserId, VerdictId,
+    AttachmentId, ConnectionId, ContactId, ConversationId, EventId, MailboxId, NewIds,
+    StoredMessageId, SubAccountId, ThreadId, TokenId, UserId, VerdictId,
 };
+pub use mailbox::{Account, Auth, Credentials, Host, Login, MailboxState, Security};
 pub use message::{Attachment, Direction, FileState, Kind, Message, State};
 pub use message_id::{MessageId, MessageKey};
 pub use settings::Settings;
