@@ -71,6 +71,7 @@ impl Bench {
             reader: Reader {
                 bcc_domains: Arc::from(["bcc.localhost".to_owned()]),
                 limits: mailweave::mail::Limits::default(),
+                pepper: mailweave::model::Pepper::new([1; 32]),
             },
             facts: Facts { accounts: BTreeMap::from([(SUB_ACCOUNT, account)]) },
             trust: TrustResults {

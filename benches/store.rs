@@ -139,6 +139,7 @@ impl Mail {
             addresses: BTreeSet::from(addresses),
             keys: BTreeSet::from([self.message_id.key()]),
             thread_indexes: BTreeSet::new(),
+            private_keys: BTreeSet::new(),
         }
     }
 
@@ -190,6 +191,7 @@ impl Mail {
             subject: "An offer".to_owned(),
             thread_index: None,
             participants: BTreeSet::from([self.contact.normal().to_owned()]),
+            connection: None,
             created_at: NOW,
         }
     }
@@ -229,6 +231,7 @@ impl Mail {
             reason: Reason::Filed,
             matched: Matched { address, ..Matched::default() },
             message_id: Some(self.message_id.clone()),
+            private_key: None,
             user_id: Some(UserId(Uuid::from_u128(2))),
             conversation_id: Some(conversation),
             stored_message_id: Some(message),

@@ -6,11 +6,16 @@ use std::path::Path;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use sha2::{Digest, Sha256};
+
+use crate::model::Pepper;
 
 /// Seals and opens with XChaCha20-Poly1305. `Debug` shows nothing of the key.
 #[derive(Clone)]
 pub struct Secrets {
     cipher: XChaCha20Poly1305,
+    /// What other secrets are derived from.
+    seed: [u8; 32],
 }
 
 /// The first byte of what is sealed, so that a later cipher can be told from this one.
@@ -21,7 +26,8 @@ const KEY_LENGTH: usize = 32;
 impl Secrets {
     /// With this key.
     pub fn new(key: [u8; KEY_LENGTH]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&key.into()) }
+        let seed = Sha256::new().chain_update(b"mailweave derived secrets").chain_update(key);
+        Self { cipher: XChaCha20Poly1305::new(&key.into()), seed: seed.finalize().into() }
     }
 
     /// With the key in a file; the file is made, readable by its owner only, when there is none.
@@ -64,6 +70,17 @@ impl Secrets {
         // Proof: encryption fails only beyond 256 GB of input, which no memory here holds.
         let sealed = sealed.expect("invariant: a secret is smaller than 256 GB");
         [&[VERSION], nonce.as_slice(), &sealed].concat()
+    }
+
+    /// What keys of mail that is not kept are made with.
+    pub fn pepper(&self) -> Pepper {
+        Pepper::new(self.derived("message keys"))
+    }
+
+    /// A secret of its own for each purpose, which tells nothing of the key.
+    pub fn derived(&self, purpose: &str) -> [u8; 32] {
+        let hash = Sha256::new().chain_update(self.seed).chain_update(purpose);
+        Sha256::digest(hash.finalize()).into()
     }
 
     /// Opens what [`Self::seal`] made; `None` when the key or the place is another, or it was changed.

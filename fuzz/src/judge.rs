@@ -24,8 +24,11 @@ pub fn read(content: &[u8]) -> Read {
 
 /// Judges what was read, as mail that the user sent to the smart BCC address.
 pub fn judge(read: &Read) -> Decision {
-    let reader =
-        Reader { bcc_domains: Arc::from(["bcc.example".to_owned()]), limits: Limits::default() };
+    let reader = Reader {
+        bcc_domains: Arc::from(["bcc.example".to_owned()]),
+        limits: Limits::default(),
+        pepper: mailweave::model::Pepper::new([1; 32]),
+    };
     let now = Time::from_micros(1_795_000_000_000_000);
     let trust = TrustResults {
         trust: Trust::Local,

@@ -51,17 +51,22 @@ impl App {
     /// Opens the data directory, the key and the store; makes what is missing.
     pub async fn open(config: Config, holder: Holder) -> Result<Self, Error> {
         open_data_dir(&config.data_dir)?;
-        let key = config.data_dir.join("key");
-        let secrets =
-            Secrets::open(&key).map_err(|source| Error::Key { path: key.clone(), source })?;
+        let secrets = secrets(&config)?;
         let url = config.store_url.expose_secret();
         let store = Arc::new(Store::open(store::Options::new(url, holder)).await?);
         let reader = Reader {
             bcc_domains: config.smtp.domains.clone().into(),
             limits: mail::Limits::default(),
+            pepper: secrets.pepper(),
         };
         Ok(Self { config, store, secrets, reader })
     }
+}
+
+/// The key in the data directory, made when there is none.
+pub fn secrets(config: &Config) -> Result<Secrets, Error> {
+    let path = config.data_dir.join("key");
+    Secrets::open(&path).map_err(|source| Error::Key { path, source })
 }
 
 /// Mail is nobody else's to read: the directory is its owner's alone.

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Ending, Error, open_store, print, print_json, token};
+use super::{Ending, Error, open_secrets, open_store, print, print_json, token};
 use crate::config::Config;
 use crate::model::verdict::explanation;
 use crate::model::{
-    Candidate, MessageId, RecipientReport, SubAccountId, Time, TrustResults, Verdict,
+    Candidate, MessageId, Pepper, RecipientReport, SubAccountId, Time, TrustResults, Verdict,
 };
 use crate::store::{Store, VerdictFilter, Window};
 
@@ -75,7 +75,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, 
         )));
     };
     let store = open_store(&config).await?;
-    let verdicts = find(&store, &message_id, arguments.sub_account).await?;
+    let pepper = open_secrets(&config)?.pepper();
+    let verdicts = find(&store, &pepper, &message_id, arguments.sub_account).await?;
     let ending = if verdicts.is_empty() { Ending::Bad } else { Ending::Good };
     if arguments.json {
         print_json(&Answer { message_id, verdicts })?;
@@ -89,6 +90,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, 
 
 async fn find(
     store: &Store,
+    pepper: &Pepper,
     message_id: &MessageId,
     only: Option<SubAccountId>,
 ) -> Result<Vec<Explained>, Error> {
@@ -102,10 +104,14 @@ async fn find(
     } else {
         asked.push(SubAccountId::OPERATOR);
     }
-    let filter = VerdictFilter { message_id: Some(message_id.clone()), ..VerdictFilter::default() };
     let mut found = Vec::new();
     for sub_account in asked {
         let window = Window { after: None, limit: VERDICTS_MAX };
+        let filter = VerdictFilter {
+            message_id: Some(message_id.clone()),
+            private_key: Some(pepper.key(sub_account, message_id)),
+            ..VerdictFilter::default()
+        };
         let verdicts = store.verdicts(sub_account, &filter, window).await?;
         found.extend(verdicts.into_iter().map(|verdict| explain(sub_account, verdict)));
     }
@@ -200,6 +206,7 @@ mod tests {
             reason: Reason::UnverifiedSender,
             matched: Matched { address: Some("bea@firm.example".to_owned()), ..Matched::default() },
             message_id: MessageId::parse("offer@firm.example"),
+            private_key: None,
             user_id: None,
             conversation_id: None,
             stored_message_id: None,

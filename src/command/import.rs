@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::progress::Progress;
-use super::{Ending, Error, open_store, print, print_json};
+use super::{Ending, Error, open_secrets, open_store, print, print_json};
 use crate::clock;
 use crate::config::Config;
 use crate::import::{self, Mails, Piece};
@@ -120,8 +120,11 @@ struct Import {
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, Error> {
     let store = Arc::new(open_store(&config).await?);
     let (sub_account, user) = find_user(&store, &arguments).await?;
-    let reader =
-        Reader { bcc_domains: config.smtp.domains.clone().into(), limits: mail::Limits::default() };
+    let reader = Reader {
+        bcc_domains: config.smtp.domains.clone().into(),
+        limits: mail::Limits::default(),
+        pepper: open_secrets(&config)?.pepper(),
+    };
     let way = Batch::start(Arc::clone(&store));
     let mut import = Import { reader, way, sub_account, user, summary: Summary::default() };
     import.run(&arguments.paths, config.smtp.max_message_bytes).await;

@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 
 use crate::app;
 use crate::config::{self, Config};
+use crate::secrets::Secrets;
 use crate::store::{self, Holder, Store};
 
 /// A mail gateway that gives any CRM a smart BCC address and two-way sync with Outlook.
@@ -138,6 +139,11 @@ async fn open_store(config: &Config) -> Result<Store, Error> {
     serve::start_log(config, "warn");
     let options = store::Options::new(config.store_url.expose_secret(), Holder::Command);
     Store::open(options).await.map_err(Error::Closed)
+}
+
+/// The key beside the store.
+fn open_secrets(config: &Config) -> Result<Secrets, Error> {
+    app::secrets(config).map_err(Error::App)
 }
 
 /// Writes an answer as JSON, for programs.

@@ -1,6 +1,8 @@
 //! A submission beside the facts of its sub-account: the questions that every rule asks.
 
-use crate::model::{Address, Candidate, Matched, Person, Reason, StoredMessageId, UserId};
+use crate::model::{
+    Address, Candidate, Door, FolderRole, Matched, Person, Reason, StoredMessageId, UserId,
+};
 
 use super::facts::AccountFacts;
 use super::plan::Plan;
@@ -22,6 +24,10 @@ pub enum Ruling<'a> {
     Hold(Reason, Matched, Vec<Candidate>),
     /// It is this message.
     Duplicate(StoredMessageId),
+    /// It is the Sent copy of this message, which the CRM sent (S7).
+    SentCopy(StoredMessageId),
+    /// It is nobody's business here: only the key of its id is kept (T1).
+    Private(Reason),
     File(Plan<'a>),
 }
 
@@ -43,6 +49,13 @@ impl<'a> Case<'a> {
     /// A smart BCC address, of now or of before, or of our domains.
     pub fn is_ours(&self, address: &Address) -> bool {
         self.submission.is_ours(address) || self.account.bcc_addresses.contains(address.normal())
+    }
+
+    /// Is it what the CRM sent through this mailbox?
+    pub fn is_sent_copy(&self, message: StoredMessageId) -> bool {
+        let mut known = self.account.ids.values().flatten().filter(|fact| fact.message == message);
+        known.any(|fact| fact.doors.contains(Door::Send))
+            && self.submission.found.as_ref().is_some_and(|it| it.folder != FolderRole::Inbox)
     }
 
     /// On the never-log list.

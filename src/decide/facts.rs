@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{
-    ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId, SubAccountId, Thread,
-    ThreadId, Time, UserId,
+    ConnectionId, ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId,
+    SubAccountId, Sync, Thread, ThreadId, Time, UserId,
 };
 
 use super::{Change, Decision};
@@ -19,6 +19,8 @@ pub struct Question {
     pub keys: BTreeSet<MessageKey>,
     /// GUIDs of Thread-Index.
     pub thread_indexes: BTreeSet<[u8; 16]>,
+    /// Keys of the mail itself, if it was seen in a mailbox and not kept.
+    pub private_keys: BTreeSet<MessageKey>,
 }
 
 /// What is known, for the mails of one batch.
@@ -45,6 +47,19 @@ pub struct AccountFacts {
     pub thread_indexes: BTreeMap<[u8; 16], Vec<ThreadId>>,
     /// The threads that `ids` and `thread_indexes` name.
     pub threads: BTreeMap<ThreadId, ThreadFact>,
+    /// The active connection of the users asked, if they have one.
+    pub connections: BTreeMap<UserId, ConnectionId>,
+    /// Of the keys asked, mail that was seen in a mailbox and not kept.
+    pub private: BTreeMap<MessageKey, Vec<PrivateFact>>,
+}
+
+/// A mail that was seen in a mailbox and not kept (T1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrivateFact {
+    /// Whose mailbox it was.
+    pub user: Option<UserId>,
+    /// It was in the Sent folder: the user did write it (B2).
+    pub sent: bool,
 }
 
 /// A contact and its conversation.
@@ -76,6 +91,9 @@ pub struct ThreadFact {
     pub conversation: ConversationId,
     pub participants: BTreeSet<String>,
     pub created_at: Time,
+    pub sync: Sync,
+    /// The connection it is or was tracked in.
+    pub connection: Option<ConnectionId>,
 }
 
 impl Facts {
@@ -108,9 +126,15 @@ impl AccountFacts {
             }
             Change::AddThread(thread) => self.add_thread(thread),
             // Its aliases make it known.
-            Change::AddMessage(_) | Change::LinkContact { .. } => {}
+            Change::AddMessage(_)
+            | Change::LinkContact { .. }
+            | Change::AskAgain { .. }
+            | Change::SentCopySeen { .. }
+            | Change::Bounced { .. } => {}
             Change::AddAlias { key, message, own, .. } => {
-                let id_fact = all.iter().find_map(|change| id_fact(change, *message, *own));
+                let added = all.iter().find_map(|change| id_fact(change, *message, *own));
+                let known = || self.ids.values().flatten().find(|fact| fact.message == *message);
+                let id_fact = added.or_else(|| Some(IdFact { own: *own, ..known()?.clone() }));
                 self.ids.entry(*key).or_default().extend(id_fact);
             }
             Change::ExtendThread { thread, participants, thread_index } => {
@@ -119,6 +143,17 @@ impl AccountFacts {
                 }
                 if let Some(guid) = thread_index {
                     self.thread_indexes.entry(*guid).or_default().push(*thread);
+                }
+            }
+            Change::TrackThread { thread, connection, .. } => {
+                if let Some(fact) = self.threads.get_mut(thread) {
+                    fact.sync = Sync::Tracked;
+                    fact.connection = Some(*connection);
+                }
+            }
+            Change::Keep { key, user } => {
+                if let Some(private) = self.private.get_mut(key) {
+                    private.retain(|fact| fact.user != Some(*user));
                 }
             }
             Change::MergeThread { from, into, .. } => self.merge(*from, *into),
@@ -139,6 +174,8 @@ impl AccountFacts {
             conversation: thread.conversation_id,
             participants: thread.participants.clone(),
             created_at: thread.created_at,
+            sync: thread.connection.map_or(Sync::None, |_| Sync::Tracked),
+            connection: thread.connection,
         };
         self.threads.insert(thread.id, fact);
     }

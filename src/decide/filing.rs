@@ -7,19 +7,25 @@ use uuid::Uuid;
 use crate::mail::Automatic;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    Attachment, AttachmentId, Candidate, Contact, ContactId, Conversation, ConversationId, Door,
-    Doors, Event, EventId, EventType, Kind, Matched, Message, MessageKey, NewIds, Person, Reason,
-    State, StoredMessageId, Thread, ThreadId, Time, Verdict, VerdictId,
+    Attachment, AttachmentId, Candidate, ConnectionId, Contact, ContactId, Conversation,
+    ConversationId, Door, Doors, Event, EventId, EventType, FolderRole, Kind, Matched, Message,
+    MessageKey, NewIds, Person, Reason, State, StoredMessageId, Sync, Thread, ThreadId, Time,
+    Verdict, VerdictId,
 };
 
 use super::case::{Case, Ruling};
 use super::plan::{Copy, Joined, Place, Plan};
+use super::submission::Fetched;
 use super::{Change, Decision, files, sender, thread};
 
 /// B13: how long held mail waits.
 const HELD_SECONDS: i64 = 30 * 24 * 3600;
 /// B2: the first repetition of a check that failed for want of DNS.
 const RECHECK_SECONDS: i64 = 300;
+/// T1: how long it is known that a mail was seen and not kept.
+const PRIVATE_SECONDS: i64 = 30 * 24 * 3600;
+/// T10: mail that is filed later than this after it was sent may have been answered already.
+const FRESH_SECONDS: i64 = 600;
 
 /// What a ruling makes true.
 pub fn decide(case: &Case<'_>, ruling: Ruling<'_>, ids: &mut NewIds) -> Decision {
@@ -28,6 +34,8 @@ pub fn decide(case: &Case<'_>, ruling: Ruling<'_>, ids: &mut NewIds) -> Decision
         Ruling::Ignore(reason, matched) => draft.ignore(reason, matched),
         Ruling::Hold(reason, matched, candidates) => draft.hold(reason, matched, candidates),
         Ruling::Duplicate(message) => draft.duplicate(message),
+        Ruling::SentCopy(message) => draft.sent_copy(message),
+        Ruling::Private(reason) => draft.private(reason),
         Ruling::File(plan) => draft.file(&plan),
     }
     draft.finish()
@@ -53,6 +61,7 @@ impl<'c, 'a> Draft<'c, 'a> {
             reason: Reason::Filed,
             matched: Matched::default(),
             message_id: Some(submission.message_id.clone()),
+            private_key: None,
             user_id: submission.owner(),
             conversation_id: None,
             stored_message_id: None,
@@ -121,10 +130,69 @@ impl<'c, 'a> Draft<'c, 'a> {
         let known = self.case.account.ids.values().flatten();
         let known = known.into_iter().find(|fact| fact.message == message);
         self.verdict.conversation_id = known.map(|fact| fact.conversation);
+        self.keep();
         self.changes.push(Change::SeenAt { message, door });
     }
 
+    /// S7: one message, seen once more, with the id that its Sent copy has.
+    fn sent_copy(&mut self, message: StoredMessageId) {
+        self.duplicate(message);
+        let key = self.case.submission.message_id.key();
+        let known = self.case.account.ids.get(&key);
+        if known.is_none_or(|facts| !facts.iter().any(|fact| fact.own && fact.message == message)) {
+            let first = known.is_none_or(|facts| facts.iter().all(|fact| !fact.own));
+            self.changes.push(Change::AddAlias { key, message, own: true, first });
+        }
+        self.changes.push(Change::SentCopySeen { message });
+    }
+
+    /// T1: no body, no subject, no address; for a month, the key of its id.
+    fn private(&mut self, reason: Reason) {
+        let submission = self.case.submission;
+        let sent = submission.found.as_ref().is_some_and(|it| it.folder == FolderRole::Sent);
+        self.verdict.reason = reason;
+        self.verdict.message_id = None;
+        self.verdict.private_key = Some(submission.private_key);
+        self.verdict.matched.what = sent.then(|| FolderRole::Sent.name().to_owned());
+        self.verdict.report.clear();
+        self.verdict.trust = None;
+        self.verdict.expires_at = Some(self.now().plus_seconds(PRIVATE_SECONDS));
+        if let Some(user) = submission.owner().filter(|_| sent) {
+            let (key, at) = (submission.message_id.key(), self.now());
+            self.changes.push(Change::AskAgain { key, user, at });
+        }
+    }
+
+    /// V1: a mail that was seen before and not kept has one verdict, now this one.
+    fn keep(&mut self) {
+        let submission = self.case.submission;
+        let Some(user) = submission.owner().filter(|_| submission.found.is_some()) else { return };
+        let key = submission.private_key;
+        if self.case.account.private.contains_key(&key) {
+            self.changes.push(Change::Keep { key, user });
+        }
+    }
+
+    /// B8: a delivery report marks the mail it reports on, when it did not arrive for good.
+    fn report(&mut self) {
+        let submission = self.case.submission;
+        let Some(found) = &submission.found else { return };
+        let ids = found.reports_on.iter().chain(&submission.email.headers.in_reply_to);
+        let facts = ids.filter_map(|id| self.case.account.ids.get(&id.key())).flatten();
+        let message = facts.into_iter().find(|fact| fact.own).map(|fact| fact.message);
+        let report = &submission.email.report;
+        if let Some(message) = message.filter(|_| report.iter().any(|it| it.hard)) {
+            let (report, at) = (report.clone(), self.now());
+            self.changes.push(Change::Bounced { message, report, at });
+            self.event(EventType::MessageBounced, message.0);
+        }
+    }
+
     fn file(&mut self, plan: &Plan<'a>) {
+        self.keep();
+        if self.case.submission.email.automatic == Some(Automatic::DeliveryReport) {
+            self.report();
+        }
         let (conversation, thread) = self.place(plan);
         let state = self.reason(plan);
         let message = Message {
@@ -151,6 +219,11 @@ impl<'c, 'a> Draft<'c, 'a> {
         let without = submission.again.as_ref().is_some_and(|again| again.without_files);
         let large = files::oversize(&submission.email.files, &self.case.account.settings);
         self.verdict.matched.rule = Some(plan.rule.to_owned());
+        if submission.found.as_ref().is_some_and(|it| it.fetched == Fetched::TooLarge) {
+            self.verdict.matched = Matched::default();
+            self.verdict.reason = Reason::AttachmentTooLarge;
+            return State::Skipped;
+        }
         if let Some(file) = large.filter(|_| !without) {
             self.verdict.matched =
                 Matched { what: Some(file.file_name.clone()), ..Matched::default() };
@@ -175,7 +248,7 @@ impl<'c, 'a> Draft<'c, 'a> {
     /// The conversation and the thread it is filed in, made where they do not exist.
     fn place(&mut self, plan: &Plan<'a>) -> (ConversationId, ThreadId) {
         match &plan.place {
-            Place::Thread(joined) => self.join(joined, &plan.copy),
+            Place::Thread(joined) => self.join(joined, plan),
             Place::With(people) => {
                 let owner = people.first().copied();
                 // Plans with people have at least one: `people::contacts_of` sees to it.
@@ -184,14 +257,15 @@ impl<'c, 'a> Draft<'c, 'a> {
                     None => ConversationId(self.ids.next_id()),
                 };
                 match thread::find_in(self.case.account, &plan.copy, conversation) {
-                    Some(joined) => self.join(&joined, &plan.copy),
-                    None => (conversation, self.new_thread(conversation, &plan.copy)),
+                    Some(joined) => self.join(&joined, plan),
+                    None => (conversation, self.new_thread(conversation, plan)),
                 }
             }
         }
     }
 
-    fn join(&mut self, joined: &Joined, copy: &Copy<'_>) -> (ConversationId, ThreadId) {
+    fn join(&mut self, joined: &Joined, plan: &Plan<'_>) -> (ConversationId, ThreadId) {
+        let copy = &plan.copy;
         let Joined { thread, conversation, merge } = joined;
         for from in merge {
             let (from, into, conversation) = (*from, *thread, *conversation);
@@ -207,7 +281,35 @@ impl<'c, 'a> Draft<'c, 'a> {
             let thread = *thread;
             self.changes.push(Change::ExtendThread { thread, participants, thread_index });
         }
+        if known.is_some_and(|it| it.sync == Sync::None)
+            && let Some(connection) = self.tracking(plan)
+        {
+            let thread = *thread;
+            self.changes.push(Change::TrackThread { thread, connection, search: true });
+        }
         (*conversation, *thread)
+    }
+
+    /// T1: the connection that follows a thread which this mail opens: a copy at the smart BCC address
+    /// does when the switch is on, and mail that was found in a mailbox.
+    fn tracking(&self, plan: &Plan<'_>) -> Option<ConnectionId> {
+        let submission = self.case.submission;
+        match (&submission.found, submission.door) {
+            (Some(found), _) => Some(found.connection),
+            (None, Door::Smtp) if self.case.account.settings.bcc_starts_thread => {
+                plan.user.and_then(|user| self.case.account.connections.get(&user).copied())
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// T10: might the mailbox have more of the thread than this mail? A mail that names no other and was
+    /// written just now begins it.
+    fn may_have_more(&self, copy: &Copy<'_>) -> bool {
+        let written = copy.date.map_or(i64::MIN, Time::as_seconds);
+        let is_fresh = written > self.now().as_seconds() - FRESH_SECONDS;
+        let begins = copy.in_reply_to.is_empty() && copy.references.is_empty();
+        !(is_fresh && begins && copy.carrier.is_none())
     }
 
     fn conversation_of(&mut self, owner: &Person) -> ConversationId {
@@ -244,8 +346,13 @@ impl<'c, 'a> Draft<'c, 'a> {
         id
     }
 
-    fn new_thread(&mut self, conversation_id: ConversationId, copy: &Copy<'_>) -> ThreadId {
+    fn new_thread(&mut self, conversation_id: ConversationId, plan: &Plan<'_>) -> ThreadId {
+        let copy = &plan.copy;
         let id = ThreadId(self.ids.next_id());
+        let connection = self.tracking(plan);
+        if let Some(connection) = connection.filter(|_| self.may_have_more(copy)) {
+            self.changes.push(Change::TrackThread { thread: id, connection, search: true });
+        }
         let indexes = &self.case.account.thread_indexes;
         self.changes.push(Change::AddThread(Thread {
             id,
@@ -253,6 +360,7 @@ impl<'c, 'a> Draft<'c, 'a> {
             subject: copy.subject.to_owned(),
             thread_index: copy.thread_index.filter(|guid| !indexes.contains_key(guid)),
             participants: self.participants(copy),
+            connection,
             created_at: self.now(),
         }));
         id

@@ -11,14 +11,16 @@ mod same;
 mod sender;
 pub mod submission;
 mod thread;
+pub mod track;
 
 pub use facts::{Facts, Question};
 pub use ingest::ingest;
-pub use submission::{Again, Submission};
+pub use submission::{Again, Fetched, Found, Submission};
+pub use track::{Part, Tracked, track};
 
 use crate::model::{
-    Contact, Conversation, ConversationId, Door, Event, Message, MessageKey, StoredMessageId,
-    SubAccountId, Thread, ThreadId, Verdict,
+    ConnectionId, Contact, Conversation, ConversationId, Door, Event, Message, MessageKey,
+    RecipientReport, StoredMessageId, SubAccountId, Thread, ThreadId, Time, UserId, Verdict,
 };
 
 /// What is to become true because of one mail in one sub-account.
@@ -63,6 +65,35 @@ pub enum Change {
         from: ThreadId,
         into: ThreadId,
         conversation: ConversationId,
+    },
+    /// The thread is tracked in this connection from now on; `search`: what was in the mailbox before is
+    /// to be looked for (T10).
+    TrackThread {
+        thread: ThreadId,
+        connection: ConnectionId,
+        search: bool,
+    },
+    /// A mail that was seen in the user's mailbox and not kept is kept after all: the verdict that said
+    /// otherwise goes (V1).
+    Keep {
+        key: MessageKey,
+        user: UserId,
+    },
+    /// The mail is in the user's Sent folder: if it is held as unverified, it is judged again (B2).
+    AskAgain {
+        key: MessageKey,
+        user: UserId,
+        at: Time,
+    },
+    /// The Sent copy of what the CRM sent was seen: it is sent, whatever was known before (S5).
+    SentCopySeen {
+        message: StoredMessageId,
+    },
+    /// A delivery report says that the message did not arrive (B8).
+    Bounced {
+        message: StoredMessageId,
+        report: Vec<RecipientReport>,
+        at: Time,
     },
     /// A stored message was seen by one more way (B9).
     SeenAt {

@@ -4,7 +4,9 @@ use crate::model::settings::UntrustedSender;
 use crate::model::{Door, Person, Reason, Trust, UserId};
 
 use super::case::{Case, Ruling};
+use super::facts::PrivateFact;
 use super::plan::{Copy, Joined};
+use super::same::{self, Known};
 use super::thread;
 
 /// Who wrote it.
@@ -25,7 +27,7 @@ pub fn author<'a>(case: &Case<'a>, copy: &Copy<'a>) -> Result<Author<'a>, Box<Ru
         return Err(Box::new(authorless(headers.other_authors.first())));
     };
     match case.user_of(&from.email) {
-        Some(user) if is_trusted(case) => Ok(Author::User(user)),
+        Some(user) if is_trusted(case) || is_in_mailbox(case, copy, user) => Ok(Author::User(user)),
         Some(_) => Err(Box::new(Ruling::hold(Reason::UnverifiedSender, Some(&from.email)))),
         None => outsider(case, copy, from),
     }
@@ -43,6 +45,19 @@ fn authorless(someone: Option<&Person>) -> Ruling<'_> {
 fn is_trusted(case: &Case<'_>) -> bool {
     let accept = case.account.settings.untrusted_sender == UntrustedSender::Accept;
     accept || case.submission.trust.trust.is_believed()
+}
+
+/// B2: the user did write it, for it is in the Sent folder of the user's connected mailbox, or it is the
+/// mail that came from there.
+fn is_in_mailbox(case: &Case<'_>, copy: &Copy<'_>, user: UserId) -> bool {
+    let private = case.account.private.get(&case.submission.private_key);
+    let sent = |fact: &PrivateFact| fact.sent && fact.user == Some(user);
+    if private.is_some_and(|facts| facts.iter().any(sent)) {
+        return true;
+    }
+    let Known::Same(message) = same::compare(case, copy) else { return false };
+    let mut known = case.account.ids.values().flatten().filter(|fact| fact.message == message);
+    known.any(|fact| fact.doors.contains(Door::Imap) || fact.doors.contains(Door::Send))
 }
 
 fn outsider<'a>(

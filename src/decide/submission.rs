@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::mail::{Email, Forward};
 use crate::model::{
-    Address, Door, MessageId, Person, StoredMessageId, SubAccountId, Time, TrustResults, UserId,
-    VerdictId,
+    Address, ConnectionId, Door, FolderRole, MessageId, MessageKey, Person, StoredMessageId,
+    SubAccountId, Time, TrustResults, UserId, VerdictId,
 };
 
 use super::facts::Question;
@@ -27,8 +27,35 @@ pub struct Submission {
     /// Our own domains: their addresses are nobody's contacts.
     pub bcc_domains: Arc<[String]>,
     pub received_at: Time,
+    /// Under which a mailbox's mail is known that is not kept (T1).
+    pub private_key: MessageKey,
     /// Set when a stored mail is judged again.
     pub again: Option<Again>,
+    /// Set when it was found in a connected mailbox.
+    pub found: Option<Found>,
+}
+
+/// Where a mail was found, and how much of it is known.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub connection: ConnectionId,
+    pub folder: FolderRole,
+    pub fetched: Fetched,
+    /// The mail that a delivery report is about, by the ids of the header it gives back.
+    pub reports_on: Vec<MessageId>,
+}
+
+/// How much of a mail was fetched, each more than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fetched {
+    /// The header fields that decide, but for To and Cc.
+    Ids,
+    /// To and Cc, too; and of a delivery report, which mail it is about.
+    People,
+    /// All of it.
+    Whole,
+    /// All of it is more than is taken: its header.
+    TooLarge,
 }
 
 /// A stored mail that is judged again: somebody released it, or its sender was checked again.
@@ -70,7 +97,15 @@ impl Submission {
         question.ask_people(authors.chain(&headers.to).chain(&headers.cc));
         question.ask_ids([&self.message_id]);
         question.ask_ids(headers.in_reply_to.iter().chain(&headers.references));
+        question.ask_ids(&headers.original_ids);
         question.thread_indexes.extend(headers.thread_index);
+        if let Some(found) = &self.found {
+            question.ask_ids(&found.reports_on);
+        }
+        // Rarely asked at the smart BCC address: whoever is believed needs no mailbox to say so (B2).
+        if self.found.is_some() || !self.trust.trust.is_believed() {
+            question.private_keys.insert(self.private_key);
+        }
         match &self.forward {
             Forward::None => {}
             Forward::Unsure(candidates) => question.ask_people(candidates),

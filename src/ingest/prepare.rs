@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::decide::{Again, Submission};
 use crate::mail::{self, Defect, Email, Forward};
-use crate::model::{Address, Door, Envelope, Route, SubAccountId, Time, TrustResults, UserId};
+use crate::model::{
+    Address, Door, Envelope, Pepper, Route, SubAccountId, Time, TrustResults, UserId,
+};
 
 /// What is the same for every mail.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub struct Reader {
     /// Our smart BCC domains, in normal form.
     pub bcc_domains: Arc<[String]>,
     pub limits: mail::Limits,
+    /// For the keys of mail that is not kept.
+    pub pepper: Pepper,
 }
 
 /// A mail that was read once, for all sub-accounts it goes to.
@@ -87,13 +91,16 @@ impl Reader {
         trust: TrustResults,
         received_at: Time,
     ) -> Submission {
+        let message_id = read.email.message_id(&read.content);
         Submission {
             sub_account,
             door,
             owners,
             trust,
             email: Arc::clone(&read.email),
-            message_id: read.email.message_id(&read.content),
+            private_key: self.pepper.key(sub_account, &message_id),
+            message_id,
+            found: None,
             forward: read.forward.clone(),
             bcc_domains: Arc::clone(&self.bcc_domains),
             received_at,

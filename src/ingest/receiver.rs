@@ -145,6 +145,7 @@ fn rejected(rejection: &Rejection, user: UserId, address: &Address) -> Verdict {
         reason: rejection.reason,
         matched: Matched { address, what: Some(rejection.what.clone()), rule: None },
         message_id,
+        private_key: None,
         user_id: Some(user),
         conversation_id: None,
         stored_message_id: None,

@@ -11,6 +11,9 @@ use crate::model::{MessageId, Person, Time};
 /// Our own mark in what we send; mail that has it has been here.
 const LOOP_MARK: &str = "x-mailweave-loop";
 
+/// Where the former ids of a mail stand in its Sent copy (S7).
+const ORIGINAL_IDS: [&str; 2] = ["x-mailweave-message-id", "x-microsoft-original-message-id"];
+
 /// Reads the fields, and says what was wrong with them.
 pub(super) fn read(head: &Head<'_>, limits: &Limits) -> (Headers, Vec<Defect>) {
     let mut reader = Reader { head, limits, defects: Vec::new() };
@@ -45,6 +48,7 @@ impl Reader<'_> {
             date,
             date_offset_seconds: date_offset_seconds.unwrap_or_default(),
             thread_index: self.head.first("thread-index").and_then(conversation_guid),
+            original_ids: ORIGINAL_IDS.iter().filter_map(|field| self.id(field)).collect(),
             hops: self.head.all("received").count(),
             loop_marks: self.head.all(LOOP_MARK).map(|mark| values::raw(mark).into()).collect(),
         }
@@ -94,6 +98,11 @@ impl Reader<'_> {
             text + " " + String::from_utf8_lossy(next)
         });
         references::ids(&text, self.limits.references_max)
+    }
+
+    fn id(&self, field: &str) -> Option<MessageId> {
+        let value = self.head.first(field)?;
+        references::ids(&values::raw(value), 1).pop()
     }
 
     fn message_id(&mut self) -> Option<MessageId> {

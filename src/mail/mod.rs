@@ -69,6 +69,9 @@ pub struct Headers {
     pub date_offset_seconds: i32,
     /// Bytes 6 to 22 of Thread-Index: Outlook's GUID of the conversation.
     pub thread_index: Option<[u8; 16]>,
+    /// Other ids of the same mail, as only its sender's server or we can write them: our own id of what
+    /// the CRM sent (S7), and Outlook.com's note of the id it replaced. Believed in the Sent folder only.
+    pub original_ids: Vec<MessageId>,
     /// How many Received fields it has (RFC 5321 6.3).
     pub hops: usize,
     /// Values of our own `X-Mailweave-Loop` fields.

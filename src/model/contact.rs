@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Address, ContactId, ConversationId, ThreadId, Time};
+use super::{Address, ConnectionId, ContactId, ConversationId, ThreadId, Time};
 
 /// An outside person, one per address per sub-account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Thread {
     pub thread_index: Option<[u8; 16]>,
     /// Normal forms of the addresses on its messages, at most [`PARTICIPANTS_MAX`].
     pub participants: BTreeSet<String>,
+    /// The connection it is tracked in; `None` when it is not tracked.
+    pub connection: Option<ConnectionId>,
     pub created_at: Time,
 }
 

@@ -73,6 +73,43 @@ pub enum Credentials {
     Password(SecretString),
 }
 
+/// What a folder is watched for (T8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FolderRole {
+    Inbox,
+    Sent,
+    /// One that rules may move mail to.
+    Other,
+}
+
+impl FolderRole {
+    /// Its name in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Sent => "sent",
+            Self::Other => "other",
+        }
+    }
+
+    /// The role of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Inbox, Self::Sent, Self::Other].into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// How far a folder has been read (T7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// On the wire: modified UTF-7 (RFC 3501 5.1.3).
+    pub name: String,
+    pub role: FolderRole,
+    /// While this number stays, UIDs keep their meaning (RFC 3501 2.3.1.1).
+    pub uid_validity: u32,
+    /// The lowest UID that was not seen yet.
+    pub uid_next: u32,
+}
+
 /// A server for outgoing connections: `host:port`, with `?tls`, `?starttls` or `?plain` where the port
 /// does not say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

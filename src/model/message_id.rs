@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::SubAccountId;
+
 /// A Message-ID without its angle brackets, as written otherwise: they are compared byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -58,6 +60,34 @@ impl MessageId {
 impl std::fmt::Display for MessageId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Makes keys of Message-IDs that tell nobody which mail they are of: whoever has the store but not the
+/// key of the data directory cannot even try (T1).
+#[derive(Clone)]
+pub struct Pepper([u8; 32]);
+
+impl Pepper {
+    /// `secret` must be known to nobody else.
+    pub const fn new(secret: [u8; 32]) -> Self {
+        Self(secret)
+    }
+
+    /// The key of an id in a sub-account.
+    pub fn key(&self, of: SubAccountId, id: &MessageId) -> MessageKey {
+        // The input after the secret has a fixed length, so that nothing can be appended to it.
+        let hash = Sha256::new().chain_update(self.0).chain_update(of.0).chain_update(id.key().0);
+        let hash: [u8; 32] = Sha256::digest(hash.finalize()).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+        MessageKey(key)
+    }
+}
+
+impl std::fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pepper(***)")
     }
 }
 

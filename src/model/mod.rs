@@ -25,9 +25,11 @@ pub use ids::{
     AttachmentId, ConnectionId, ContactId, ConversationId, EventId, MailboxId, NewIds,
     StoredMessageId, SubAccountId, ThreadId, TokenId, UserId, VerdictId,
 };
-pub use mailbox::{Account, Auth, Credentials, Host, Login, MailboxState, Security};
+pub use mailbox::{
+    Account, Auth, Credentials, Folder, FolderRole, Host, Login, MailboxState, Security,
+};
 pub use message::{Attachment, Direction, FileState, Kind, Message, State};
-pub use message_id::{MessageId, MessageKey};
+pub use message_id::{MessageId, MessageKey, Pepper};
 pub use settings::Settings;
 pub use time::Time;
 pub use trust::{Trust, TrustResults};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConversationId, Door, MessageId, StoredMessageId, Time, TrustResults, UserId, VerdictId,
+    ConversationId, Door, MessageId, MessageKey, StoredMessageId, Time, TrustResults, UserId,
+    VerdictId,
 };
 
 /// What became of a mail (V1).
@@ -199,6 +200,9 @@ pub struct Verdict {
     pub matched: Matched,
     /// `None` for what was refused before it had one.
     pub message_id: Option<MessageId>,
+    /// Of a mail that is not kept, all that is known: a key that only this gateway can make (T1). The
+    /// `message_id` is then `None`.
+    pub private_key: Option<MessageKey>,
     /// The owner of the address, or the actor.
     pub user_id: Option<UserId>,
     pub conversation_id: Option<ConversationId>,
@@ -252,6 +256,8 @@ pub fn explanation(reason: Reason, matched: &Matched) -> String {
         Reason::Filed => match (matched.rule.as_deref(), address) {
             (Some("B5"), _) => "Filed: it belongs to a thread that is already in the CRM.".to_owned(),
             (Some("B6"), Some(address)) => format!("Filed: you forwarded it, and it is from {address}."),
+            (Some("T2"), _) => "Filed: it belongs to a thread that is in the CRM.".to_owned(),
+            (Some("T9"), Some(address)) => format!("Filed: it is mail with your contact {address}."),
             (Some("B7"), Some(address)) => format!("Filed: {address} answered in a thread that is in the CRM."),
             (_, Some(address)) => format!("Filed in the conversation with {address}."),
             (_, None) => "Filed.".to_owned(),

@@ -79,6 +79,7 @@ pub(super) fn attachment_row(
 pub(super) fn verdict_row(of: SubAccountId, verdict: &Verdict) -> Result<Vec<Value>> {
     let outcome = verdict.outcome();
     let key = verdict.message_id.as_ref().filter(|_| needs_key(outcome)).map(MessageId::key);
+    let key = verdict.private_key.or(key);
     let candidates = (!verdict.candidates.is_empty()).then_some(&verdict.candidates);
     let report = (!verdict.report.is_empty()).then_some(&verdict.report);
     Ok(values![

@@ -8,10 +8,12 @@ use uuid::Uuid;
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::{Error, Result};
-use crate::decide::facts::{AccountFacts, ContactFact, Facts, IdFact, Question, ThreadFact};
+use crate::decide::facts::{
+    AccountFacts, ContactFact, Facts, IdFact, PrivateFact, Question, ThreadFact,
+};
 use crate::model::{
-    ContactId, ConversationId, Doors, MessageKey, Person, StoredMessageId, SubAccountId, ThreadId,
-    Time, UserId,
+    ConnectionId, ContactId, ConversationId, Doors, FolderRole, Matched, MessageKey, Person,
+    StoredMessageId, SubAccountId, Sync, ThreadId, Time, UserId,
 };
 
 statements! {
@@ -23,8 +25,8 @@ statements! {
     SETTINGS = "select sub_accounts.sub_account, sub_accounts.settings \
         from {rows uuid} as asked cross join sub_accounts \
         where sub_accounts.sub_account = asked.column1";
-    /// Everything that is known of addresses: contacts and their conversation, users, never-log by
-    /// address and by domain, smart BCC addresses.
+    /// Everything that is known of addresses: contacts and their conversation, users and the connection
+    /// of their mailbox, never-log by address and by domain, smart BCC addresses.
     PEOPLE = "with asked(sub_account, address, domain) as {rows uuid text text} \
         select cast(1 as bigint) as kind, asked.sub_account, asked.address, \
             contacts.id as id, conversations.id as conversation_id \
@@ -32,10 +34,12 @@ statements! {
             on conversations.sub_account = contacts.sub_account \
             and conversations.contact_id = contacts.id \
         where contacts.sub_account = asked.sub_account and contacts.email = asked.address \
-        union all select 2, asked.sub_account, asked.address, user_addresses.user_id, null \
-        from asked cross join user_addresses \
+        union all select 2, asked.sub_account, asked.address, users.id, users.connection_id \
+        from asked cross join user_addresses cross join users \
         where user_addresses.sub_account = asked.sub_account \
             and user_addresses.address = asked.address and user_addresses.confirmed \
+            and users.sub_account = user_addresses.sub_account \
+            and users.id = user_addresses.user_id \
         union all select 3, asked.sub_account, asked.address, null, null \
         from asked cross join never_log \
         where never_log.sub_account = asked.sub_account and never_log.entry = asked.address \
@@ -61,8 +65,13 @@ statements! {
     THREADS_OF_INDEX = "select threads.sub_account, threads.thread_index, threads.id \
         from {rows uuid bytea} as asked cross join threads \
         where threads.sub_account = asked.column1 and threads.thread_index = asked.column2";
+    PRIVATE = "select verdicts.sub_account, verdicts.message_key, verdicts.user_id, \
+            verdicts.matched \
+        from {rows uuid bytea} as asked cross join verdicts \
+        where verdicts.sub_account = asked.column1 and verdicts.message_key = asked.column2 \
+            and verdicts.outcome = 'ignored' and verdicts.message_id is null";
     THREADS = "select threads.sub_account, threads.id, threads.conversation_id, \
-            threads.participants, threads.created_at \
+            threads.participants, threads.created_at, threads.sync, threads.connection_id \
         from {rows uuid uuid} as asked cross join threads \
         where threads.sub_account = asked.column1 and threads.id = asked.column2";
 }
@@ -70,13 +79,19 @@ statements! {
 /// Reads the facts inside the transaction in which they will be acted on.
 pub(super) async fn read(tx: &mut Tx<'_>, questions: &[(SubAccountId, Question)]) -> Result<Facts> {
     let asked = Asked::new(questions);
-    let mut facts = Facts::default();
-    asked.accounts(tx, &mut facts).await?;
-    asked.people(tx, &mut facts).await?;
-    asked.ids(tx, &mut facts).await?;
-    asked.thread_indexes(tx, &mut facts).await?;
-    threads(tx, &mut facts).await?;
-    Ok(facts)
+    if tx.is_postgres() {
+        let rows = asked.accounts.iter().map(|of| Value::from(*of)).collect();
+        tx.all_of_rows::<(i64,)>(LOCK_ACCOUNTS_ON_POSTGRES, rows).await?;
+    }
+    asked.facts(tx).await
+}
+
+/// Reads the facts for a first look, in nobody's way.
+pub(super) async fn glance(
+    tx: &mut Tx<'_>,
+    questions: &[(SubAccountId, Question)],
+) -> Result<Facts> {
+    Asked::new(questions).facts(tx).await
 }
 
 /// The questions of all mails of a batch, each thing once.
@@ -86,7 +101,10 @@ struct Asked<'q> {
     addresses: BTreeSet<(SubAccountId, &'q str)>,
     keys: BTreeSet<(SubAccountId, MessageKey)>,
     thread_indexes: BTreeSet<(SubAccountId, [u8; 16])>,
+    private: BTreeSet<(SubAccountId, MessageKey)>,
 }
+
+type ThreadRow = (Uuid, Uuid, Uuid, String, i64, String, Option<Uuid>);
 
 type PeopleRow = (i64, Uuid, String, Option<Uuid>, Option<Uuid>);
 
@@ -106,6 +124,17 @@ struct IdRow {
 }
 
 impl<'q> Asked<'q> {
+    async fn facts(&self, tx: &mut Tx<'_>) -> Result<Facts> {
+        let mut facts = Facts::default();
+        self.accounts(tx, &mut facts).await?;
+        self.people(tx, &mut facts).await?;
+        self.ids(tx, &mut facts).await?;
+        self.thread_indexes(tx, &mut facts).await?;
+        threads(tx, &mut facts).await?;
+        self.private(tx, &mut facts).await?;
+        Ok(facts)
+    }
+
     fn new(questions: &'q [(SubAccountId, Question)]) -> Self {
         let mut asked = Self::default();
         for (of, question) in questions {
@@ -115,15 +144,13 @@ impl<'q> Asked<'q> {
                 .extend(question.addresses.iter().map(|address| (*of, address.as_str())));
             asked.keys.extend(question.keys.iter().map(|key| (*of, *key)));
             asked.thread_indexes.extend(question.thread_indexes.iter().map(|guid| (*of, *guid)));
+            asked.private.extend(question.private_keys.iter().map(|key| (*of, *key)));
         }
         asked
     }
 
     async fn accounts(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
         let rows: Vec<Value> = self.accounts.iter().map(|of| Value::from(*of)).collect();
-        if tx.is_postgres() {
-            tx.all_of_rows::<(i64,)>(LOCK_ACCOUNTS_ON_POSTGRES, rows.clone()).await?;
-        }
         for (of, settings) in tx.all_of_rows::<(Uuid, String)>(SETTINGS, rows).await? {
             let settings = serde_json::from_str(&settings).map_err(Error::damaged)?;
             let account = AccountFacts { settings: Arc::new(settings), ..AccountFacts::default() };
@@ -172,13 +199,33 @@ impl<'q> Asked<'q> {
     }
 }
 
+impl Asked<'_> {
+    /// Mail that was seen in mailboxes and not kept (T1).
+    async fn private(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
+        let rows = self.private.iter().flat_map(|(of, key)| values![*of, *key]).collect();
+        let found: Vec<(Uuid, Vec<u8>, Option<Uuid>, String)> =
+            tx.all_of_rows(PRIVATE, rows).await?;
+        for (of, key, user, matched) in found {
+            let Some(account) = facts.accounts.get_mut(&SubAccountId(of)) else { continue };
+            let matched: Matched = serde_json::from_str(&matched).map_err(Error::damaged)?;
+            let sent = matched.what.as_deref() == Some(FolderRole::Sent.name());
+            let fact = PrivateFact { user: user.map(UserId), sent };
+            account.private.entry(MessageKey(bytes(&key)?)).or_default().push(fact);
+        }
+        Ok(())
+    }
+}
+
 fn add_person(account: &mut AccountFacts, row: PeopleRow) {
     match row {
         (1, _, address, Some(contact), conversation) => {
             let conversation = conversation.map(ConversationId);
             account.contacts.insert(address, ContactFact { id: ContactId(contact), conversation });
         }
-        (2, _, address, Some(user), _) => {
+        (2, _, address, Some(user), connection) => {
+            if let Some(connection) = connection {
+                account.connections.insert(UserId(user), ConnectionId(connection));
+            }
             account.users.entry(address).or_default().push(UserId(user));
         }
         (3, _, address, ..) => {
@@ -223,13 +270,16 @@ async fn threads(tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
         named.extend(by_id.chain(by_index).map(|thread| (*of, thread)));
     }
     let rows = named.iter().flat_map(|(of, thread)| values![*of, *thread]).collect();
-    let found: Vec<(Uuid, Uuid, Uuid, String, i64)> = tx.all_of_rows(THREADS, rows).await?;
+    let found: Vec<ThreadRow> = tx.all_of_rows(THREADS, rows).await?;
     let mut threads: BTreeMap<SubAccountId, BTreeMap<ThreadId, ThreadFact>> = BTreeMap::new();
-    for (of, thread, conversation, participants, created_at) in found {
+    for (of, thread, conversation, participants, created_at, sync, connection) in found {
+        let sync = Sync::parse(&sync).ok_or_else(|| Error::damaged("a thread's sync"))?;
         let fact = ThreadFact {
             conversation: ConversationId(conversation),
             participants: serde_json::from_str(&participants).map_err(Error::damaged)?,
             created_at: Time::from_micros(created_at),
+            sync,
+            connection: connection.map(ConnectionId),
         };
         threads.entry(SubAccountId(of)).or_default().insert(ThreadId(thread), fact);
     }

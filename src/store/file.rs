@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::watching::Advance;
 use super::{Error, Result, Store, facts, record};
 use crate::decide::Decision;
 use crate::decide::facts::{Facts, Question};
@@ -29,6 +30,16 @@ pub struct Again {
     pub actor: String,
     /// What is needed to undo it.
     pub before_json: String,
+}
+
+/// What became of a page of found mail.
+#[derive(Debug)]
+pub enum Page {
+    Filed(Vec<Filing>),
+    /// More must be known of a mail than was a moment ago.
+    Stale,
+    /// The connection has ended, or another watcher was here.
+    Gone,
 }
 
 /// So often is a batch judged anew when another writer was first.
@@ -65,6 +76,47 @@ impl Store {
         record::write(&mut tx, &filings).await?;
         tx.commit().await?;
         Ok(filings)
+    }
+
+    /// Files mails that were found in a folder, and moves its cursor in the same transaction (T7).
+    /// `decide` answers `None` when it must know more first; then nothing is done.
+    pub async fn file_page(
+        &self,
+        questions: &[(SubAccountId, Question)],
+        advance: &Advance<'_>,
+        mut decide: impl FnMut(Facts) -> Option<Vec<Filing>>,
+    ) -> Result<Page> {
+        let mut attempt = 1;
+        loop {
+            match self.try_to_file_page(questions, advance, &mut decide).await {
+                Err(Error::Conflict(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_file_page(
+        &self,
+        questions: &[(SubAccountId, Question)],
+        advance: &Advance<'_>,
+        decide: &mut impl FnMut(Facts) -> Option<Vec<Filing>>,
+    ) -> Result<Page> {
+        let mut tx = self.writer().await?;
+        let facts = facts::read(&mut tx, questions).await?;
+        if !advance.apply(&mut tx).await? {
+            return Ok(Page::Gone);
+        }
+        let Some(filings) = decide(facts) else { return Ok(Page::Stale) };
+        self.room_for(&filings)?;
+        record::write(&mut tx, &filings).await?;
+        tx.commit().await?;
+        Ok(Page::Filed(filings))
+    }
+
+    /// What is known now, for a first look: what is acted on is read again in its transaction.
+    pub async fn facts(&self, questions: &[(SubAccountId, Question)]) -> Result<Facts> {
+        let mut tx = self.reader().await?;
+        facts::glance(&mut tx, questions).await
     }
 
     fn room_for(&self, filings: &[Filing]) -> Result<()> {

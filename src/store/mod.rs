@@ -62,11 +62,13 @@ mod rows;
 mod sign_in;
 mod space;
 mod tokens;
+mod tracking;
 mod tx;
 mod users;
 mod value;
 mod verdicts;
 mod wal;
+mod watching;
 mod window;
 
 use std::path::PathBuf;
@@ -82,12 +84,13 @@ pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
 pub use erase::Mail;
 pub use error::{Error, Result};
-pub use file::{Again, Filing};
+pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
 pub use open::{Holder, Options};
 pub use tokens::NewToken;
 use tx::{Lease, Tx};
 pub use verdicts::VerdictFilter;
+pub use watching::{Advance, Watched};
 pub use window::{Position, Window};
 
 /// Where everything is kept.
@@ -190,8 +193,10 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         route::STATEMENTS,
         sign_in::STATEMENTS,
         tokens::STATEMENTS,
+        tracking::STATEMENTS,
         users::STATEMENTS,
         verdicts::STATEMENTS,
+        watching::STATEMENTS,
     ];
     files.into_iter().flatten().copied()
 }

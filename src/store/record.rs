@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::columns::{attachment_row, json, json_or_null, message_row, verdict_row};
 use super::file::{Again, Filing};
+use super::tracking::{self, Tracking};
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::{Error, Result, again};
@@ -37,8 +38,8 @@ statements! {
         where conversations.sub_account = coalesce(added.column1, null) \
             and conversations.id = coalesce(added.column2, null)";
     ADD_THREADS = "insert into threads (sub_account, id, conversation_id, subject, sync, \
-            thread_index, participants, created_at) \
-        select * from {rows uuid uuid uuid text text bytea text bigint} as added \
+            connection_id, thread_index, participants, created_at) \
+        select * from {rows uuid uuid uuid text text uuid bytea text bigint} as added \
         where column1 is not null";
     PARTICIPANTS = "select threads.sub_account, threads.id, threads.participants \
         from {rows uuid uuid} as asked cross join threads \
@@ -50,7 +51,7 @@ statements! {
             and threads.id = coalesce(added.column2, null)";
     MOVE_MESSAGES = "update messages set thread_id = $3 where sub_account = $1 and thread_id = $2";
     REMOVE_THREAD = "delete from threads where sub_account = $1 and id = $2 \
-        returning participants, thread_index";
+        returning participants, thread_index, sync, connection_id";
     ADD_MESSAGES = "insert into messages (sub_account, id, state, conversation_id, thread_id, \
             message_id, in_reply_to, reference_ids, direction, kind, sender, recipients_to, \
             recipients_cc, subject, sent_date, at, doors, user_id, text_hash, id_conflict, \
@@ -112,6 +113,7 @@ struct Rows {
     attachments: Vec<Value>,
     /// In which thread the batch's messages are.
     places: BTreeMap<StoredMessageId, ThreadId>,
+    tracking: Tracking,
     first_aliases: Vec<Value>,
     aliases: Vec<Value>,
     links: Vec<Value>,
@@ -177,7 +179,8 @@ impl Rows {
                 thread.id,
                 thread.conversation_id,
                 &thread.subject,
-                Sync::None.name(),
+                thread.connection.map_or(Sync::None, |_| Sync::Tracked).name(),
+                thread.connection,
                 thread.thread_index,
                 json(&thread.participants)?,
                 thread.created_at,
@@ -197,6 +200,13 @@ impl Rows {
                 extension.thread_index = extension.thread_index.or(*thread_index);
             }
             Change::MergeThread { from, into, .. } => self.merges.push((of, *from, *into)),
+            Change::TrackThread { .. }
+            | Change::Keep { .. }
+            | Change::AskAgain { .. }
+            | Change::SentCopySeen { .. }
+            | Change::Bounced { .. } => {
+                self.tracking.add(of, change, filing.decision.verdict.at);
+            }
             Change::SeenAt { message, door } => {
                 let doors = self.sightings.entry((of, *message)).or_default();
                 *doors = doors.with(*door);
@@ -251,6 +261,7 @@ impl Rows {
         self.write_sightings(tx).await?;
         self.extend_threads(tx).await?;
         self.merge_threads(tx).await?;
+        std::mem::take(&mut self.tracking).write(tx).await?;
         tx.execute_rows(ADD_VERDICTS, self.verdicts).await?;
         tx.execute_rows(ADD_EVENTS, self.events).await?;
         Ok(())
@@ -307,9 +318,10 @@ impl Rows {
     async fn merge_threads(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         for (of, from, into) in std::mem::take(&mut self.merges) {
             tx.execute(MOVE_MESSAGES, values![of, from, into]).await?;
-            let gone: Option<(String, Option<Vec<u8>>)> =
+            let gone: Option<(String, Option<Vec<u8>>, String, Option<Uuid>)> =
                 tx.optional(REMOVE_THREAD, values![of, from]).await?;
-            let Some((participants, thread_index)) = gone else { continue };
+            let Some((participants, thread_index, sync, connection)) = gone else { continue };
+            tx.execute(tracking::INHERIT, values![of, into, sync, connection]).await?;
             let extension = self.extensions.entry((of, into)).or_default();
             extension.participants = serde_json::from_str(&participants).map_err(Error::damaged)?;
             extension.thread_index = thread_index.and_then(|guid| guid.try_into().ok());

@@ -9,8 +9,8 @@ use sqlx::sqlite::SqliteArguments;
 use uuid::Uuid;
 
 use crate::model::{
-    AttachmentId, ContactId, ConversationId, EventId, MessageKey, StoredMessageId, SubAccountId,
-    ThreadId, Time, TokenId, UserId, VerdictId,
+    AttachmentId, ConnectionId, ContactId, ConversationId, EventId, MailboxId, MessageKey,
+    StoredMessageId, SubAccountId, ThreadId, Time, TokenId, UserId, VerdictId,
 };
 
 /// A value of one of the types that both databases have.
@@ -138,5 +138,5 @@ macro_rules! from_ids {
 
 from_ids! {
     SubAccountId UserId ContactId ConversationId ThreadId StoredMessageId AttachmentId VerdictId
-    EventId TokenId
+    EventId TokenId ConnectionId MailboxId
 }

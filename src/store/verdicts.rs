@@ -3,11 +3,11 @@
 use uuid::Uuid;
 
 use super::messages::{json, known};
-use super::value::{Value, values};
+use super::value::values;
 use super::{Result, Store, Tx, Window};
 use crate::model::{
-    ConversationId, Door, MessageId, Outcome, Reason, StoredMessageId, SubAccountId, Time, UserId,
-    Verdict, VerdictId,
+    ConversationId, Door, MessageId, MessageKey, Outcome, Reason, StoredMessageId, SubAccountId,
+    Time, UserId, Verdict, VerdictId,
 };
 
 macro_rules! verdict_columns {
@@ -37,7 +37,7 @@ statements! {
         " and outcome = $4 order by id desc limit $3");
     /// A mail is found by its key, or as the stored message that has the id as its own.
     VERDICTS_OF_MESSAGE = concat!("select ", verdict_columns!(), verdict_filters!(),
-        " and (message_key = $8 or stored_message_id in (select message_id from aliases
+        " and (message_key = $8 or message_key = $9 or stored_message_id in (select message_id from aliases
             where aliases.sub_account = $1 and aliases.key = $8 and aliases.own))
         order by id desc limit $3");
 }
@@ -46,6 +46,8 @@ statements! {
 #[derive(Clone, Debug, Default)]
 pub struct VerdictFilter {
     pub message_id: Option<MessageId>,
+    /// The key of that id as mail has it that was seen in a mailbox and not kept.
+    pub private_key: Option<MessageKey>,
     pub outcome: Option<Outcome>,
     pub reason: Option<Reason>,
     pub door: Option<Door>,
@@ -79,6 +81,7 @@ impl Row {
             reason: known(Reason::parse(&self.reason), &self.reason)?,
             matched: json(&self.matched)?,
             message_id: self.message_id.as_deref().and_then(MessageId::parse),
+            private_key: None,
             user_id: self.user_id.map(UserId),
             conversation_id: self.conversation_id.map(ConversationId),
             stored_message_id: self.stored_message_id.map(StoredMessageId),
@@ -107,7 +110,7 @@ impl Store {
         values.extend(values![filter.door.map(Door::name), filter.user_id]);
         let rows: Vec<Row> = match &filter.message_id {
             Some(id) => {
-                values.push(Value::from(id.key()));
+                values.extend(values![id.key(), filter.private_key]);
                 tx.all(VERDICTS_OF_MESSAGE, values).await?
             }
             None if outcome.is_some() => tx.all(VERDICTS_OF_OUTCOME, values).await?,

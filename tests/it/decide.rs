@@ -4,3 +4,4 @@ mod build;
 mod places;
 mod reasons;
 mod threads;
+mod track;

@@ -11,7 +11,7 @@ use mailweave::config::{Config, RawConfig};
 const IMPORTS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("clock", &["model"]),
-    ("secrets", &["clock"]),
+    ("secrets", &["clock", "model"]),
     ("tls", &[]),
     ("mail", &["model"]),
     ("decide", &["mail", "model"]),

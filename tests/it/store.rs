@@ -221,6 +221,7 @@ impl Sample {
                 subject: "Offer".to_owned(),
                 thread_index: None,
                 participants: BTreeSet::from([address.normal().to_owned()]),
+                connection: None,
                 created_at: NOW,
             }));
         }
@@ -287,6 +288,7 @@ impl Sample {
             reason,
             matched: Matched { address: Some(self.contact.to_owned()), ..Matched::default() },
             message_id: Some(self.ids()[0].clone()),
+            private_key: None,
             user_id: Some(USER),
             conversation_id: None,
             stored_message_id,

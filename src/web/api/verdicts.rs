@@ -11,7 +11,7 @@ use super::users::outside_address;
 use crate::clock;
 use crate::ingest::release;
 use crate::model::{
-    self, Door, MessageId, Outcome, Reason, SubAccountId, Time, UserId, VerdictId,
+    self, Door, MessageId, Outcome, Pepper, Reason, SubAccountId, Time, UserId, VerdictId,
     verdict::explanation,
 };
 use crate::store::{Action, Position, Undone, VerdictFilter};
@@ -167,9 +167,11 @@ pub struct VerdictsQuery {
 }
 
 impl VerdictsQuery {
-    fn filter(&self) -> Result<VerdictFilter, Problem> {
+    fn filter(&self, of: SubAccountId, pepper: &Pepper) -> Result<VerdictFilter, Problem> {
+        let message_id = named("message_id", self.message_id.as_deref(), MessageId::parse)?;
         Ok(VerdictFilter {
-            message_id: named("message_id", self.message_id.as_deref(), MessageId::parse)?,
+            private_key: message_id.as_ref().map(|id| pepper.key(of, id)),
+            message_id,
             outcome: named("outcome", self.outcome.as_deref(), Outcome::parse)?,
             reason: named("reason", self.reason.as_deref(), Reason::parse)?,
             door: named("door", self.door.as_deref(), Door::parse)?,
@@ -195,8 +197,8 @@ pub async fn list(
     reader: Reader,
     Query(query): Query<VerdictsQuery>,
 ) -> Result<Json<List<Verdict>>, Problem> {
-    let filter = query.filter()?;
     let of = reader.sub_account();
+    let filter = query.filter(of, &state.reader.pepper)?;
     let filters = format!("{filter:?}");
     let list = ["verdicts", &filters];
     let listing = Listing::open(of, &list, query.limit, query.cursor.as_deref())?;

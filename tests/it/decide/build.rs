@@ -7,8 +7,9 @@ use mailweave::decide::{self, Again, Change, Decision, Facts, Submission};
 use mailweave::mail::{Automatic, Defect, Email, File, Forward, Forwarded};
 use mailweave::model::settings::UntrustedSender;
 use mailweave::model::{
-    Address, ContactId, ConversationId, Door, Message, MessageId, NewIds, Outcome, Person, Reason,
-    Settings, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
+    Address, ContactId, ConversationId, Door, Message, MessageId, MessageKey, NewIds, Outcome,
+    Person, Reason, Settings, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId,
+    VerdictId,
 };
 use uuid::Uuid;
 
@@ -62,7 +63,9 @@ pub fn mail(id_text: &str) -> Mail {
         forward: Forward::None,
         bcc_domains: Arc::from(["bcc.example".to_owned()]),
         received_at: Time::from_seconds(1_700_000_060),
+        private_key: MessageKey([0; 16]),
         again: None,
+        found: None,
     };
     Mail { submission }
 }
@@ -172,7 +175,7 @@ pub fn forwarded(from: &str, to: &str) -> Forward {
 /// What is known: Ann (with an alias), Ben, and what was filed before.
 pub struct World {
     pub facts: Facts,
-    ids: NewIds,
+    pub ids: NewIds,
 }
 
 pub fn world() -> World {

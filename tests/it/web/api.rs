@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use mailweave::decide::{self, Facts, Question, Submission};
 use mailweave::ingest::prepare::Reader;
 use mailweave::mail::{Forward, Limits, forward, parse};
-use mailweave::model::{Door, NewIds, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId};
+use mailweave::model::{
+    Door, MessageKey, NewIds, Pepper, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
+};
 use mailweave::secrets::Secrets;
 use mailweave::store::{Filing, Holder, Options, Store};
 use mailweave::web;
@@ -84,6 +86,7 @@ impl Api {
             reader: Reader {
                 bcc_domains: Arc::from(["bcc.example".to_owned()]),
                 limits: Limits::default(),
+                pepper: Pepper::new([1; 32]),
             },
             raw_reads: web::RawReads::default(),
         });
@@ -240,7 +243,9 @@ impl Api {
             forward: if is_forward { forward } else { Forward::None },
             bcc_domains: Arc::from(["bcc.example".to_owned()]),
             received_at: now(),
+            private_key: MessageKey([0; 16]),
             again: None,
+            found: None,
             email,
         };
         let questions: [(SubAccountId, Question); 1] = [(of, submission.question())];

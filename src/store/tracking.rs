@@ -1,0 +1,62 @@
+//! What is recorded of threads that are followed in mailboxes: that they are, what was seen there and
+//! not kept, and what became of mail that the CRM sent.
+
+use super::Result;
+use super::tx::Tx;
+use super::value::{Value, values};
+use crate::decide::Change;
+use crate::model::{SubAccountId, Time};
+
+statements! {
+    /// A thread whose connection has ended stays stopped until somebody resumes it (M5).
+    TRACK = "update threads set sync = 'tracked', connection_id = $3 \
+        where sub_account = $1 and id = $2 and sync = 'none'";
+    ADD_SEARCHES = "insert into searches (sub_account, connection_id, thread_id, created_at) \
+        select * from {rows uuid uuid uuid bigint} as added where column1 is not null \
+        on conflict do nothing";
+    KEEP = "delete from verdicts where sub_account = $1 and message_key = $2 and user_id = $3 \
+        and outcome = 'ignored' and message_id is null";
+    ASK_AGAIN = "update verdicts set recheck_at = $4 where sub_account = $1 and message_key = $2 \
+        and user_id = $3 and outcome = 'held' and reason = 'unverified_sender'";
+    INHERIT = "update threads set sync = $3, connection_id = $4 \
+        where sub_account = $1 and id = $2 and sync = 'none'";
+}
+
+/// What a batch says of tracking; rare, but for the searches, so one statement each.
+#[derive(Default)]
+pub(super) struct Tracking {
+    changes: Vec<(SubAccountId, Change)>,
+    searches: Vec<Value>,
+}
+
+impl Tracking {
+    pub(super) fn add(&mut self, of: SubAccountId, change: &Change, now: Time) {
+        if let Change::TrackThread { thread, connection, search: true } = change {
+            self.searches.extend(values![of, *connection, *thread, now]);
+        }
+        self.changes.push((of, change.clone()));
+    }
+
+    pub(super) async fn write(self, tx: &mut Tx<'_>) -> Result<()> {
+        for (of, change) in self.changes {
+            write_one(tx, of, &change).await?;
+        }
+        tx.execute_rows(ADD_SEARCHES, self.searches).await.map(drop)
+    }
+}
+
+async fn write_one(tx: &mut Tx<'_>, of: SubAccountId, change: &Change) -> Result<()> {
+    match change {
+        Change::TrackThread { thread, connection, .. } => {
+            tx.execute(TRACK, values![of, *thread, *connection]).await?;
+        }
+        Change::Keep { key, user } => {
+            tx.execute(KEEP, values![of, *key, *user]).await?;
+        }
+        Change::AskAgain { key, user, at } => {
+            tx.execute(ASK_AGAIN, values![of, *key, *user, *at]).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}

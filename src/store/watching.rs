@@ -1,0 +1,197 @@
+//! What is watched: active connections, how far their folders were read, and what is still to be
+//! searched for.
+
+use uuid::Uuid;
+
+use super::tx::Tx;
+use super::value::values;
+use super::{Error, Result, Store};
+use crate::model::{
+    Account, ConnectionId, Folder, FolderRole, MessageId, SubAccountId, ThreadId, Time, UserId,
+};
+
+statements! {
+    WATCHED = "select sub_account, id, user_id, account, sent_folder, connected_at \
+        from connections where state = 'active' order by sub_account, id";
+    TOUCH = "update connections set last_sync_at = $3 \
+        where sub_account = $1 and id = $2 and state = 'active'";
+    ADVANCE = "update folders set uid_next = $6 where sub_account = $1 and connection_id = $2 \
+        and name = $3 and uid_validity = $4 and uid_next = $5";
+    FOLDERS = "select name, role, uid_validity, uid_next from folders \
+        where sub_account = $1 and connection_id = $2 order by name";
+    ADD_FOLDER = "insert into folders (sub_account, connection_id, name, role, uid_validity, uid_next) \
+        values ($1, $2, $3, $4, $5, $6) \
+        on conflict (sub_account, connection_id, name) do update set role = excluded.role, \
+            uid_validity = excluded.uid_validity, uid_next = excluded.uid_next";
+    SENT_FOLDER = "update connections set sent_folder = $3 where sub_account = $1 and id = $2";
+    ALL_SEARCHES = "select distinct sub_account, connection_id from searches";
+    SEARCHES = "select thread_id from searches where sub_account = $1 and connection_id = $2 \
+        order by created_at limit 100";
+    IDS_OF_THREAD = "select message_id from messages where sub_account = $1 and thread_id = $2 \
+        order by at desc limit 20";
+    SEARCHED = "delete from searches where sub_account = $1 and connection_id = $2 \
+        and thread_id = $3";
+}
+
+/// A connection that is to be watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    pub sub_account: SubAccountId,
+    pub connection: ConnectionId,
+    pub user: UserId,
+    pub account: Account,
+    /// By its name on the wire; `None` while it is not known.
+    pub sent_folder: Option<String>,
+    pub connected_at: Time,
+}
+
+/// A step of a folder's cursor (T7).
+#[derive(Clone, Copy, Debug)]
+pub struct Advance<'a> {
+    pub sub_account: SubAccountId,
+    pub connection: ConnectionId,
+    /// As it was read.
+    pub folder: &'a Folder,
+    /// The lowest UID that is not seen then.
+    pub uid_next: u32,
+    pub now: Time,
+}
+
+impl Advance<'_> {
+    /// `false` when the connection has ended, or the folder's cursor is not where it was.
+    pub(super) async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool> {
+        let place = values![self.sub_account, self.connection];
+        let touch = [place.clone(), values![self.now]].concat();
+        if tx.execute(TOUCH, touch).await? == 0 {
+            return Ok(false);
+        }
+        let folder = self.folder;
+        let step = values![
+            folder.name.as_str(),
+            i64::from(folder.uid_validity),
+            i64::from(folder.uid_next),
+            i64::from(self.uid_next),
+        ];
+        Ok(tx.execute(ADVANCE, [place, step].concat()).await? > 0)
+    }
+}
+
+type WatchedRow = (Uuid, Uuid, Uuid, String, Option<String>, Option<i64>);
+
+impl Store {
+    /// Every connection that is to be watched.
+    pub async fn watched(&self) -> Result<Vec<Watched>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<WatchedRow> = tx.all(WATCHED, Vec::new()).await?;
+        rows.into_iter().map(watched).collect()
+    }
+
+    /// The folders of a connection that have a cursor.
+    pub async fn folders(&self, of: SubAccountId, id: ConnectionId) -> Result<Vec<Folder>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(String, String, i64, i64)> = tx.all(FOLDERS, values![of, id]).await?;
+        rows.into_iter().map(folder).collect()
+    }
+
+    /// Gives a folder its cursor, or a new one when its UIDs lost their meaning.
+    pub async fn set_folder(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+        folder: &Folder,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        let values = values![
+            of,
+            id,
+            folder.name.as_str(),
+            folder.role.name(),
+            i64::from(folder.uid_validity),
+            i64::from(folder.uid_next),
+        ];
+        tx.execute(ADD_FOLDER, values).await?;
+        tx.commit().await
+    }
+
+    /// Remembers that all is read up to now; `false` when the connection has ended.
+    pub async fn touch_connection(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+        now: Time,
+    ) -> Result<bool> {
+        let mut tx = self.writer().await?;
+        let touched = tx.execute(TOUCH, values![of, id, now]).await?;
+        tx.commit().await?;
+        Ok(touched > 0)
+    }
+
+    /// Remembers which folder holds sent mail (T8).
+    pub async fn set_sent_folder(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+        name: &str,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(SENT_FOLDER, values![of, id, name]).await?;
+        tx.commit().await
+    }
+
+    /// The connections in which something is to be searched for (T10).
+    pub async fn connections_to_search(&self) -> Result<Vec<(SubAccountId, ConnectionId)>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(Uuid, Uuid)> = tx.all(ALL_SEARCHES, Vec::new()).await?;
+        Ok(rows.into_iter().map(|(of, id)| (SubAccountId(of), ConnectionId(id))).collect())
+    }
+
+    /// The threads to be searched for in a connection, each with the newest ids of its messages.
+    pub async fn searches(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+    ) -> Result<Vec<(ThreadId, Vec<MessageId>)>> {
+        let mut tx = self.reader().await?;
+        let threads: Vec<(Uuid,)> = tx.all(SEARCHES, values![of, id]).await?;
+        let mut searches = Vec::with_capacity(threads.len());
+        for (thread,) in threads {
+            let ids: Vec<(String,)> = tx.all(IDS_OF_THREAD, values![of, thread]).await?;
+            let ids = ids.iter().filter_map(|(id,)| MessageId::parse(id)).collect();
+            searches.push((ThreadId(thread), ids));
+        }
+        Ok(searches)
+    }
+
+    /// A thread was searched for.
+    pub async fn searched(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+        thread: ThreadId,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(SEARCHED, values![of, id, thread]).await?;
+        tx.commit().await
+    }
+}
+
+fn watched((of, id, user, account, sent_folder, connected_at): WatchedRow) -> Result<Watched> {
+    Ok(Watched {
+        sub_account: SubAccountId(of),
+        connection: ConnectionId(id),
+        user: UserId(user),
+        account: serde_json::from_str(&account).map_err(Error::damaged)?,
+        sent_folder,
+        connected_at: Time::from_micros(connected_at.unwrap_or_default()),
+    })
+}
+
+fn folder((name, role, uid_validity, uid_next): (String, String, i64, i64)) -> Result<Folder> {
+    let number = |value: i64| u32::try_from(value).map_err(Error::damaged);
+    Ok(Folder {
+        name,
+        role: FolderRole::parse(&role).ok_or_else(|| Error::damaged("a folder's role"))?,
+        uid_validity: number(uid_validity)?,
+        uid_next: number(uid_next)?,
+    })
+}
