@@ -51,8 +51,9 @@ pub mod clock;
 pub mod secrets;
 pub mod store;
 pub mod tls;
-// L3: the spine of way 1
+// L3: the spines
 pub mod ingest;
+pub mod watch;
 // L4: drivers
 pub mod import;
 pub mod smtp;

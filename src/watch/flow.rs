@@ -1,0 +1,203 @@
+//! The spine of way 2. A page of headers becomes verdicts: from the headers it is known what belongs, of
+//! that the bodies are fetched, and all is recorded with the folder's cursor in one transaction. Read
+//! this first.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::clock;
+use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
+use crate::ingest::prepare::Reader;
+use crate::model::{Folder, NewIds, SubAccountId};
+use crate::store::{Advance, Filing, Page, Store, Watched};
+
+use super::folder::Mail;
+use super::mailbox::{Body, Error, Header, Mailbox};
+
+/// Bytes of bodies in memory at once, but for one mail alone.
+const BODIES_BYTES_MAX: usize = 4 * 1_048_576;
+/// So often are parts of a page fetched: an answer to an answer on one page takes one round more.
+const ROUNDS_MAX: usize = 16;
+
+/// What the flow needs beside the mailbox.
+pub struct Way {
+    pub store: Arc<Store>,
+    pub reader: Reader,
+    pub watched: Watched,
+    /// Larger mails are left out (A2).
+    pub message_bytes_max: usize,
+}
+
+/// What a page came to.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Verdicts that were recorded.
+    pub verdicts: usize,
+    /// A copy of what the CRM sent turned up: the folder is where sent mail is kept (T8).
+    pub found_sent: bool,
+}
+
+/// Judges a page of mails of a folder and moves its cursor to `uid_next`, or as far as memory allows;
+/// the folder tells.
+pub async fn page<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    folder: &mut Folder,
+    headers: Vec<Header>,
+    mut uid_next: u32,
+) -> Result<Progress, Error> {
+    let mut mails: Vec<Mail> =
+        headers.into_iter().map(|header| Mail::of(way, folder.role, header)).collect();
+    loop {
+        if let Some(first_left) = complete(way, mailbox, &mut mails).await? {
+            uid_next = first_left;
+        }
+        let advance = Advance {
+            sub_account: way.watched.sub_account,
+            connection: way.watched.connection,
+            folder,
+            uid_next,
+            now: clock::now(),
+        };
+        let (now, seed) = (clock::now(), clock::seed());
+        let decide = |facts| judge(&mails, facts, NewIds::new(now, seed));
+        match way.store.file_page(&questions(way, &mails), &advance, decide).await? {
+            Page::Stale => {}
+            Page::Gone => return Err(Error::Ended),
+            Page::Filed(filings) => {
+                folder.uid_next = uid_next;
+                return Ok(progress(&filings));
+            }
+        }
+    }
+}
+
+/// Fetches what is still needed of each mail. Answers the first UID that must wait for the next page.
+async fn complete<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    mails: &mut Vec<Mail>,
+) -> Result<Option<u32>, Error> {
+    let mut left = None;
+    for round in 1.. {
+        let facts = way.store.facts(&questions(way, mails)).await?;
+        let needs = needs(mails, facts);
+        if needs.is_empty() {
+            break;
+        }
+        let fetched = fetch(way, mailbox, mails, &needs).await?;
+        let enough = if round < ROUNDS_MAX { fetched } else { needs.first().map(|(at, _)| *at) };
+        if let Some(at) = enough {
+            left = mails.get(at).map(|mail| mail.uid).or(left);
+            mails.truncate(at);
+        }
+        mails.retain(|mail| !mail.is_gone);
+    }
+    Ok(left)
+}
+
+/// Fetches the parts. Answers the first mail that does not fit into memory beside those before it.
+async fn fetch<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    mails: &mut [Mail],
+    needs: &[(usize, Part)],
+) -> Result<Option<usize>, Error> {
+    let mut bytes: usize = mails.iter().map(|mail| mail.content.len()).sum();
+    for (at, part) in needs {
+        let Some(mail) = mails.get_mut(*at) else { continue };
+        if bytes > BODIES_BYTES_MAX && *at > 0 {
+            return Ok(Some(*at));
+        }
+        match part {
+            Part::People => {
+                let people = mailbox.people(mail.uid).await?;
+                let reported = match mail.is_report() {
+                    true => mailbox.reported(mail.uid).await?,
+                    false => Vec::new(),
+                };
+                mail.add_people(way, &people, reported);
+            }
+            Part::Whole => {
+                match mailbox.body(mail.uid, way.message_bytes_max).await? {
+                    Body::Whole(content) => mail.become_whole(way, content, Fetched::Whole),
+                    Body::TooLarge(header) => mail.become_whole(way, header, Fetched::TooLarge),
+                    Body::Gone => mail.is_gone = true,
+                }
+                bytes += mail.content.len();
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn questions(way: &Way, mails: &[Mail]) -> Vec<(SubAccountId, Question)> {
+    let of = way.watched.sub_account;
+    // A page without mail still asks for its sub-account: the cursor moves under its lock.
+    let empty = mails.is_empty().then(|| (of, Question::default()));
+    mails.iter().map(|mail| (of, mail.submission.question())).chain(empty).collect()
+}
+
+/// What is still needed of which mail.
+fn needs(mails: &[Mail], mut facts: Facts) -> Vec<(usize, Part)> {
+    let mut ids = NewIds::new(clock::now(), clock::seed());
+    let mut needs = Vec::new();
+    for (at, mail) in mails.iter().enumerate() {
+        match judge_one(mail, &facts, &mut ids) {
+            Some(Tracked::Needs(part)) => needs.push((at, part)),
+            Some(Tracked::Decided(decision)) => facts.apply(&decision),
+            Some(Tracked::SeenBefore) | None => {}
+        }
+    }
+    needs
+}
+
+/// Decides each mail in order, the decisions before it applied to the facts. `None` when more must be
+/// known of one: the facts have changed since it was fetched.
+fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Option<Vec<Filing>> {
+    let mut filings = Vec::new();
+    for mail in mails {
+        match judge_one(mail, &facts, &mut ids) {
+            Some(Tracked::Needs(_)) => return None,
+            Some(Tracked::Decided(decision)) => {
+                facts.apply(&decision);
+                filings.push(Filing {
+                    decision: *decision,
+                    content: Arc::clone(&mail.content),
+                    envelope: None,
+                    again: None,
+                });
+            }
+            Some(Tracked::SeenBefore) | None => {}
+        }
+    }
+    Some(filings)
+}
+
+/// V4: a mail on which our own code fails harms no other. What of it was not fetched stays where it is.
+fn judge_one(mail: &Mail, facts: &Facts, ids: &mut NewIds) -> Option<Tracked> {
+    let attempt = AssertUnwindSafe(|| decide::track(facts, &mail.submission, ids));
+    catch_unwind(attempt).unwrap_or_else(|_| {
+        let unreadable = crate::ingest::prepare::as_unreadable(&mail.submission);
+        catch_unwind(AssertUnwindSafe(|| decide::track(facts, &unreadable, ids))).unwrap_or(None)
+    })
+}
+
+fn progress(filings: &[Filing]) -> Progress {
+    for filing in filings {
+        tell(&filing.decision);
+    }
+    let copies = filings.iter().flat_map(|filing| &filing.decision.changes);
+    Progress {
+        verdicts: filings.len(),
+        found_sent: copies.into_iter().any(|it| matches!(it, Change::SentCopySeen { .. })),
+    }
+}
+
+fn tell(decision: &Decision) {
+    let verdict = &decision.verdict;
+    let (outcome, reason) = (verdict.outcome().name(), verdict.reason.name());
+    metrics::counter!("mailweave_verdicts_total", "door" => verdict.door.name(), "outcome" => outcome, "reason" => reason)
+        .increment(1);
+    tracing::debug!(verdict.id = %verdict.id, outcome, reason, "A mail was found and judged.");
+}

@@ -1,0 +1,200 @@
+//! A folder that is read: its mails as they become known, and the steps in which its cursor moves.
+
+use std::sync::Arc;
+
+use crate::clock;
+use crate::decide::{Fetched, Found, Submission};
+use crate::mail::Automatic;
+use crate::model::{Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
+
+use super::flow::{self, Progress, Way};
+use super::mailbox::{Error, Header, Mailbox};
+
+/// Headers that are judged at once.
+const PAGE: u32 = 500;
+/// UIDs that are asked for at once where mails are far apart.
+const SPARSE_PAGE_MAX: u32 = 1 << 20;
+/// T10: how far back what a thread needs is searched for.
+const SEARCH_SECONDS: i64 = 30 * 24 * 3600;
+/// Ids of a thread that are searched for.
+const SEARCH_IDS_MAX: usize = 20;
+/// So many of the last mails of a folder are looked at for those that came since the connection.
+const LOOK_BACK: u32 = 200;
+/// The clocks of two servers may differ by this.
+const CLOCK_SECONDS: i64 = 60;
+
+/// A mail of a page, with what is known of it so far.
+pub struct Mail {
+    pub uid: u32,
+    pub submission: Submission,
+    /// The mail, once it is fetched.
+    pub content: Arc<Vec<u8>>,
+    /// It was removed meanwhile.
+    pub is_gone: bool,
+    fields: Vec<u8>,
+}
+
+impl Mail {
+    /// Known by its header fields alone.
+    pub fn of(way: &Way, role: FolderRole, header: Header) -> Self {
+        let found = Found {
+            connection: way.watched.connection,
+            folder: role,
+            fetched: Fetched::Ids,
+            reports_on: Vec::new(),
+        };
+        let submission = submission(way, header.fields.clone(), found);
+        let (uid, fields) = (header.uid, header.fields);
+        Self { uid, submission, content: Arc::default(), is_gone: false, fields }
+    }
+
+    /// Is it a delivery report?
+    pub fn is_report(&self) -> bool {
+        self.submission.email.automatic == Some(Automatic::DeliveryReport)
+    }
+
+    /// To and Cc are known, too, and what a delivery report is about.
+    pub fn add_people(&mut self, way: &Way, people: &[u8], reports_on: Vec<MessageId>) {
+        let Some(found) = self.submission.found.take() else { return };
+        let found = Found { fetched: Fetched::People, reports_on, ..found };
+        // The fields end with the empty line that ends a header.
+        let mut fields = self.fields.trim_ascii_end().to_vec();
+        fields.extend(b"\r\n");
+        fields.extend(people);
+        self.submission = submission(way, fields, found);
+    }
+
+    /// All of it is known.
+    pub fn become_whole(&mut self, way: &Way, content: Vec<u8>, fetched: Fetched) {
+        let Some(found) = self.submission.found.take() else { return };
+        self.submission = submission(way, content.clone(), Found { fetched, ..found });
+        self.content = Arc::new(content);
+    }
+}
+
+fn submission(way: &Way, content: Vec<u8>, found: Found) -> Submission {
+    let read = way.reader.read(Arc::new(content));
+    let (of, owners) = (way.watched.sub_account, vec![way.watched.user]);
+    let trust = TrustResults::without_checks(Trust::Local);
+    let submission = way.reader.submission(&read, Door::Imap, of, owners, trust, clock::now());
+    Submission { found: Some(found), ..submission }
+}
+
+/// Reads all that is new up to `uid_next`, as the server told it.
+pub async fn catch_up<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    folder: &mut Folder,
+    uid_next: u32,
+) -> Result<Progress, Error> {
+    let mut all = Progress::default();
+    let mut step = PAGE;
+    while folder.uid_next < uid_next {
+        let to = folder.uid_next.saturating_add(step).min(uid_next);
+        let headers = mailbox.headers(folder.uid_next, to - 1).await?;
+        step = match headers.is_empty() {
+            true => step.saturating_mul(4).min(SPARSE_PAGE_MAX),
+            false => PAGE,
+        };
+        let headers = without_gaps(mailbox, headers, folder.uid_next, to - 1).await?;
+        let progress = flow::page(way, mailbox, folder, headers, to).await?;
+        all.verdicts += progress.verdicts;
+        all.found_sent |= progress.found_sent;
+    }
+    Ok(all)
+}
+
+/// Reads what came since the last look, when the server only told that something did.
+pub async fn look<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    folder: &mut Folder,
+) -> Result<Progress, Error> {
+    let headers = mailbox.headers(folder.uid_next, u32::MAX).await?;
+    let Some(last) = headers.last().map(|header| header.uid) else {
+        return Ok(Progress::default());
+    };
+    let from = folder.uid_next;
+    let headers = without_gaps(mailbox, headers, from, last).await?;
+    let to = last.saturating_add(1);
+    let progress = flow::page(way, mailbox, folder, headers, to).await?;
+    match folder.uid_next < to {
+        true => Box::pin(catch_up(way, mailbox, folder, to)).await,
+        false => Ok(progress),
+    }
+}
+
+/// Exchange sometimes leaves a mail out of an answer (seen at MailKit#1615): where there are gaps, it is
+/// asked which UIDs there are, and those are asked for alone.
+async fn without_gaps<M: Mailbox>(
+    mailbox: &mut M,
+    mut headers: Vec<Header>,
+    from: u32,
+    to: u32,
+) -> Result<Vec<Header>, Error> {
+    let wanted = to.saturating_sub(from) as usize + 1;
+    if headers.len() == wanted || headers.is_empty() && wanted > PAGE as usize {
+        return Ok(headers);
+    }
+    let there = mailbox.uids(from, to).await?;
+    let missing = there.iter().filter(|uid| !headers.iter().any(|header| header.uid == **uid));
+    let missing: Vec<u32> = missing.copied().collect();
+    for uid in missing {
+        let again = mailbox.headers(uid, uid).await?;
+        if again.is_empty() {
+            metrics::counter!("mailweave_unfetchable_mails_total").increment(1);
+            tracing::error!(
+                code = "mail_unfetchable",
+                uid,
+                "The server lists mail {uid} and does not give it."
+            );
+        }
+        headers.extend(again);
+    }
+    headers.sort_by_key(|header| header.uid);
+    Ok(headers)
+}
+
+/// Where a folder without a cursor begins: at the first mail that came since the mailbox was connected.
+pub async fn beginning<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    uid_next: u32,
+) -> Result<u32, Error> {
+    let from = uid_next.saturating_sub(LOOK_BACK).max(1);
+    if from >= uid_next {
+        return Ok(uid_next.max(1));
+    }
+    let since = way.watched.connected_at.plus_seconds(-CLOCK_SECONDS);
+    let headers = mailbox.headers(from, uid_next - 1).await?;
+    let new = |header: &&Header| header.received_at.is_some_and(|at| at >= since);
+    Ok(headers.iter().find(new).map_or(uid_next, |header| header.uid))
+}
+
+/// T10: searches a folder for the ids of a thread, and judges what it finds.
+pub async fn search<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    folder: &mut Folder,
+    ids: &[MessageId],
+) -> Result<Progress, Error> {
+    let since: Time = clock::now().plus_seconds(-SEARCH_SECONDS);
+    let mut uids = Vec::new();
+    for id in ids.iter().take(SEARCH_IDS_MAX) {
+        for field in ["REFERENCES", "IN-REPLY-TO", "MESSAGE-ID"] {
+            uids.extend(mailbox.search(since, field, id).await?);
+        }
+    }
+    uids.sort_unstable();
+    uids.dedup();
+    // What is new comes by itself.
+    uids.retain(|uid| *uid < folder.uid_next);
+    let mut headers = Vec::with_capacity(uids.len());
+    for uid in uids {
+        headers.extend(mailbox.headers(uid, uid).await?);
+    }
+    let at = folder.uid_next;
+    let progress = flow::page(way, mailbox, folder, headers, at).await;
+    folder.uid_next = at;
+    progress
+}

@@ -1,0 +1,202 @@
+//! Fetching: header fields in pages, bodies in pieces. Only what was asked for is taken from the answers.
+
+use std::collections::BTreeMap;
+
+use async_imap::imap_proto::{AttributeValue, Response};
+use jiff::fmt::strtime;
+
+use super::super::mailbox::{self, Body, Header, Mailbox};
+use super::Error;
+use super::session::{SMALL, Session, quoted};
+use crate::mail;
+use crate::model::{MessageId, Time};
+
+/// The fields by which it is known whether a mail belongs (T3). No subject, no recipients.
+const FIELDS: &str = "MESSAGE-ID IN-REPLY-TO REFERENCES THREAD-INDEX FROM DATE CONTENT-TYPE \
+    X-FAILED-RECIPIENTS X-MAILWEAVE-MESSAGE-ID X-MICROSOFT-ORIGINAL-MESSAGE-ID";
+/// More of the fields of one mail is not read: a References field may be endless.
+const FIELDS_BYTES_MAX: usize = 16_384;
+/// Bytes of a page of headers.
+const PAGE_BYTES_MAX: u64 = 64 * 1_048_576;
+/// A piece of a body. Each announces its size, and the guard lets no larger one pass.
+const PIECE_BYTES: usize = 524_288;
+/// Of a mail that is too large, so much of its header is kept.
+const HEADER_BYTES_MAX: usize = 262_144;
+
+/// What an answer says of one mail.
+#[derive(Default)]
+struct Fetched {
+    received_at: Option<Time>,
+    sections: Vec<Option<Vec<u8>>>,
+}
+
+impl Session {
+    /// What is said of the mails asked for, by UID. What others say, or the same twice, is left out.
+    async fn fetch(
+        &mut self,
+        (from, to): (u32, u32),
+        items: &str,
+        bytes_max: u64,
+    ) -> Result<BTreeMap<u32, Fetched>, Error> {
+        let mut all: BTreeMap<u32, Fetched> = BTreeMap::new();
+        let range = match to {
+            u32::MAX => format!("{from}:*"),
+            _ if from == to => from.to_string(),
+            _ => format!("{from}:{to}"),
+        };
+        self.run(&format!("UID FETCH {range} (UID {items})"), bytes_max, |response| {
+            let Response::Fetch(_, attributes) = response else { return };
+            let uid = attributes.iter().find_map(|attribute| match attribute {
+                AttributeValue::Uid(uid) => Some(*uid),
+                _ => None,
+            });
+            // `n:*` answers with the last mail, whatever its UID (RFC 3501 6.4.8).
+            let Some(uid) = uid.filter(|uid| (from..=to).contains(uid)) else { return };
+            let fetched = read(attributes);
+            // An unsolicited FETCH tells of flags, and has no section.
+            if !fetched.sections.is_empty() {
+                all.entry(uid).or_insert(fetched);
+            }
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// One section of one mail; `None` when it is not there.
+    async fn section(&mut self, uid: u32, section: &str) -> Result<Option<Vec<u8>>, Error> {
+        let budget = SMALL + 2 * PIECE_BYTES as u64;
+        let items = format!("BODY.PEEK{section}");
+        let fetched = self.fetch((uid, uid), &items, budget).await?;
+        Ok(fetched.into_values().next().and_then(|it| it.sections.into_iter().flatten().next()))
+    }
+
+    /// The same, of a part that the mail need not have.
+    async fn part(&mut self, uid: u32, section: &str) -> Result<Vec<u8>, Error> {
+        match self.section(uid, section).await {
+            Ok(found) => Ok(found.unwrap_or_default()),
+            Err(Error::Refused { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn pieces(&mut self, uid: u32, bytes_max: usize) -> Result<Option<Vec<u8>>, Error> {
+        let mut content: Vec<u8> = Vec::new();
+        loop {
+            let section = format!("[]<{}.{PIECE_BYTES}>", content.len());
+            let piece = match self.section(uid, &section).await? {
+                Some(piece) => piece,
+                None if content.is_empty() => return Ok(None),
+                None => Vec::new(),
+            };
+            let is_last = piece.len() < PIECE_BYTES;
+            content.extend(piece);
+            if is_last || content.len() > bytes_max {
+                return Ok(Some(content));
+            }
+        }
+    }
+}
+
+fn read(attributes: &[AttributeValue<'_>]) -> Fetched {
+    let mut fetched = Fetched::default();
+    for attribute in attributes {
+        match attribute {
+            AttributeValue::InternalDate(text) => fetched.received_at = internal_date(text),
+            AttributeValue::BodySection { data, .. } => {
+                fetched.sections.push(data.as_ref().map(|data| data.to_vec()));
+            }
+            _ => {}
+        }
+    }
+    fetched
+}
+
+/// RFC 3501 9: `date-time`, the day with a leading space.
+fn internal_date(text: &str) -> Option<Time> {
+    let parsed = strtime::parse("%d-%b-%Y %H:%M:%S %z", text.trim()).ok()?;
+    Some(Time::from_seconds(parsed.to_timestamp().ok()?.as_second()))
+}
+
+/// RFC 3501 9: the `date` of a search.
+fn search_date(time: Time) -> Option<String> {
+    let timestamp = jiff::Timestamp::from_second(time.as_seconds()).ok()?;
+    Some(timestamp.strftime("%-d-%b-%Y").to_string())
+}
+
+impl Mailbox for Session {
+    async fn headers(&mut self, from: u32, to: u32) -> Result<Vec<Header>, mailbox::Error> {
+        let items =
+            format!("INTERNALDATE BODY.PEEK[HEADER.FIELDS ({FIELDS})]<0.{FIELDS_BYTES_MAX}>");
+        let fetched = self.fetch((from, to), &items, PAGE_BYTES_MAX).await?;
+        let header = |(uid, fetched): (u32, Fetched)| Header {
+            uid,
+            received_at: fetched.received_at,
+            fields: fetched.sections.into_iter().flatten().next().unwrap_or_default(),
+        };
+        Ok(fetched.into_iter().map(header).collect())
+    }
+
+    async fn uids(&mut self, from: u32, to: u32) -> Result<Vec<u32>, mailbox::Error> {
+        let found = self.search_uids(&format!("UID {from}:{to}")).await?;
+        Ok(found.into_iter().filter(|uid| (from..=to).contains(uid)).collect())
+    }
+
+    async fn search(
+        &mut self,
+        since: Time,
+        field: &'static str,
+        id: &MessageId,
+    ) -> Result<Vec<u32>, mailbox::Error> {
+        // An id that cannot be asked for is in no mail that a search would find.
+        let Ok(id) = quoted(id.as_str()) else { return Ok(Vec::new()) };
+        let Some(date) = search_date(since) else { return Ok(Vec::new()) };
+        Ok(self.search_uids(&format!("SINCE {date} HEADER {field} {id}")).await?)
+    }
+
+    async fn people(&mut self, uid: u32) -> Result<Vec<u8>, mailbox::Error> {
+        let section = format!("[HEADER.FIELDS (TO CC)]<0.{FIELDS_BYTES_MAX}>");
+        Ok(self.section(uid, &section).await?.unwrap_or_default())
+    }
+
+    /// RFC 3464 2: the third part gives the mail back, whole or its header. Only the id is fetched.
+    async fn reported(&mut self, uid: u32) -> Result<Vec<MessageId>, mailbox::Error> {
+        let mut header = self.part(uid, "[3.HEADER.FIELDS (MESSAGE-ID)]<0.2048>").await?;
+        if header.trim_ascii().is_empty() {
+            let kind = self.part(uid, "[3.MIME]<0.2048>").await?;
+            if String::from_utf8_lossy(&kind).to_ascii_lowercase().contains("rfc822-headers") {
+                header = self.part(uid, "[3]<0.16384>").await?;
+            }
+        }
+        let headers = mail::parse::headers(&header, &mail::Limits::default());
+        Ok(headers.message_id.into_iter().collect())
+    }
+
+    async fn body(&mut self, uid: u32, bytes_max: usize) -> Result<Body, mailbox::Error> {
+        Ok(match self.pieces(uid, bytes_max).await? {
+            None => Body::Gone,
+            Some(content) if content.len() > bytes_max => {
+                let section = format!("[HEADER]<0.{HEADER_BYTES_MAX}>");
+                Body::TooLarge(self.section(uid, &section).await?.unwrap_or_default())
+            }
+            Some(content) => Body::Whole(content),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_dates_of_servers() {
+        for (text, seconds) in [
+            ("17-Jul-1996 02:44:25 -0700", 837_596_665),
+            (" 7-Jul-1996 02:44:25 +0000", 836_707_465),
+            ("07-Jul-1996 02:44:25 +0000", 836_707_465),
+        ] {
+            assert_eq!(internal_date(text).map(Time::as_seconds), Some(seconds), "{text}");
+        }
+        assert_eq!(internal_date("yesterday"), None);
+        assert_eq!(search_date(Time::from_seconds(836_707_465)).unwrap(), "7-Jul-1996");
+    }
+}

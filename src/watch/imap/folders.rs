@@ -1,0 +1,405 @@
+//! Which folder is which (T8). Exchange has no SPECIAL-USE, and its folders are named in the language of
+//! the mailbox: the attribute counts where there is one, then the known names. Pure.
+
+use async_imap::imap_proto::{MailboxListData, NameAttribute};
+use base64::Engine;
+use base64::alphabet::Alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+
+/// Folders beside Inbox and Sent that are watched, at most.
+const OTHERS_MAX: usize = 50;
+
+/// Names of the folder of sent mail, in small letters: Outlook and Exchange, Gmail, Apple Mail, Dovecot
+/// and others, in the languages with most users.
+const SENT: &[&str] = &[
+    "sent",
+    "sent items",
+    "sent mail",
+    "sent messages",
+    "gesendet",
+    "gesendete elemente",
+    "gesendete objekte",
+    "gesendete nachrichten",
+    "éléments envoyés",
+    "envoyés",
+    "messages envoyés",
+    "elementos enviados",
+    "enviados",
+    "mensajes enviados",
+    "correo enviado",
+    "itens enviados",
+    "e-mails enviados",
+    "mensagens enviadas",
+    "correio enviado",
+    "posta inviata",
+    "inviata",
+    "inviati",
+    "messaggi inviati",
+    "elementi inviati",
+    "verzonden items",
+    "verzonden",
+    "verzonden berichten",
+    "elementy wysłane",
+    "wysłane",
+    "skickat",
+    "skickade objekt",
+    "skickade meddelanden",
+    "sendte elementer",
+    "sendt",
+    "sendte e-mails",
+    "sendt post",
+    "lähetetyt",
+    "lähetetyt kohteet",
+    "lähetetyt viestit",
+    "odeslaná pošta",
+    "odeslané",
+    "odeslané položky",
+    "odoslaná pošta",
+    "odoslané",
+    "elküldött elemek",
+    "elküldött üzenetek",
+    "elküldött",
+    "отправленные",
+    "отправленные элементы",
+    "надіслані",
+    "надіслані елементи",
+    "gönderilmiş öğeler",
+    "gönderilmiş postalar",
+    "gönderilenler",
+    "送信済みアイテム",
+    "送信済みメール",
+    "送信済み",
+    "已发送邮件",
+    "已发送",
+    "已发邮件",
+    "寄件備份",
+    "已傳送的郵件",
+    "已寄出",
+    "보낸 편지함",
+    "보낸편지함",
+    "보낸 항목",
+    "απεσταλμένα",
+    "στοιχεία που στάλθηκαν",
+    "elemente trimise",
+    "trimise",
+    "изпратени",
+    "изпратени елементи",
+    "poslane stavke",
+    "poslano",
+    "poslani elementi",
+    "išsiųstieji elementai",
+    "išsiųsta",
+    "nosūtītie vienumi",
+    "nosūtītās",
+    "saadetud üksused",
+    "saadetud kirjad",
+    "elements enviats",
+    "enviats",
+    "item terkirim",
+    "terkirim",
+    "mục đã gửi",
+    "thư đã gửi",
+    "รายการที่ส่ง",
+    "ส่งแล้ว",
+    "פריטים שנשלחו",
+    "דואר יוצא",
+    "العناصر المرسلة",
+    "المرسلة",
+    "भेजे गए आइटम",
+    "sendir hlutir",
+    "послати ставке",
+];
+
+/// Names of folders that are not watched: spam, trash, drafts, outgoing, and what is no mail.
+const UNWATCHED: &[&str] = &[
+    "junk",
+    "junk email",
+    "junk e-mail",
+    "spam",
+    "bulk mail",
+    "trash",
+    "deleted items",
+    "deleted messages",
+    "bin",
+    "drafts",
+    "outbox",
+    "notes",
+    "conversation history",
+    "sync issues",
+    "calendar",
+    "contacts",
+    "tasks",
+    "journal",
+    "junk-e-mail",
+    "gelöschte elemente",
+    "gelöscht",
+    "papierkorb",
+    "entwürfe",
+    "postausgang",
+    "courrier indésirable",
+    "éléments supprimés",
+    "corbeille",
+    "brouillons",
+    "boîte d'envoi",
+    "correo no deseado",
+    "elementos eliminados",
+    "papelera",
+    "borradores",
+    "bandeja de salida",
+    "lixo eletrônico",
+    "lixo eletrónico",
+    "itens excluídos",
+    "itens eliminados",
+    "lixeira",
+    "rascunhos",
+    "caixa de saída",
+    "posta indesiderata",
+    "posta eliminata",
+    "cestino",
+    "bozze",
+    "posta in uscita",
+    "ongewenste e-mail",
+    "verwijderde items",
+    "prullenbak",
+    "concepten",
+    "postvak uit",
+    "wiadomości-śmieci",
+    "elementy usunięte",
+    "kosz",
+    "wersje robocze",
+    "skrzynka nadawcza",
+    "skräppost",
+    "borttaget",
+    "borttagna objekt",
+    "utkast",
+    "utkorgen",
+    "søppelpost",
+    "slettede elementer",
+    "slettet post",
+    "kladder",
+    "uønsket mail",
+    "uønsket e-mail",
+    "udbakke",
+    "utboks",
+    "roskaposti",
+    "poistetut",
+    "luonnokset",
+    "lähtevät",
+    "nevyžádaná pošta",
+    "odstraněná pošta",
+    "koncepty",
+    "pošta k odeslání",
+    "levélszemét",
+    "törölt elemek",
+    "piszkozatok",
+    "нежелательная почта",
+    "удаленные",
+    "спам",
+    "корзина",
+    "черновики",
+    "исходящие",
+    "gereksiz e-posta",
+    "silinmiş öğeler",
+    "taslaklar",
+    "giden kutusu",
+    "迷惑メール",
+    "削除済みアイテム",
+    "ごみ箱",
+    "下書き",
+    "送信トレイ",
+    "垃圾邮件",
+    "已删除邮件",
+    "草稿",
+    "发件箱",
+    "垃圾郵件",
+    "刪除的郵件",
+    "寄件匣",
+    "정크 메일",
+    "지운 편지함",
+    "임시 보관함",
+    "보낼 편지함",
+    "스팸함",
+    "휴지통",
+];
+
+/// A folder as the server lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// On the wire: modified UTF-7 (RFC 3501 5.1.3).
+    pub name: String,
+    pub delimiter: Option<char>,
+    pub is_sent: bool,
+    /// It cannot be opened, or holds spam, trash or drafts.
+    pub is_unwatched: bool,
+}
+
+/// The folders to be watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    pub sent: Option<String>,
+    pub others: Vec<String>,
+}
+
+impl Listed {
+    pub(super) fn read(list: &MailboxListData<'_>) -> Self {
+        let has = |wanted: &NameAttribute<'_>| list.name_attributes.iter().any(|it| it == wanted);
+        let unwatched = [
+            NameAttribute::NoSelect,
+            NameAttribute::All,
+            NameAttribute::Drafts,
+            NameAttribute::Junk,
+            NameAttribute::Trash,
+        ];
+        Self {
+            name: list.name.to_string(),
+            delimiter: list.delimiter.as_ref().and_then(|text| text.chars().next()),
+            is_sent: has(&NameAttribute::Sent),
+            is_unwatched: unwatched.iter().any(has),
+        }
+    }
+
+    /// The last part of its name, as people read it, in small letters.
+    fn leaf(&self) -> String {
+        let last = match self.delimiter {
+            Some(delimiter) => self.name.rsplit(delimiter).next().unwrap_or_default(),
+            None => &self.name,
+        };
+        decoded(last).to_lowercase()
+    }
+
+    fn is_inbox(&self) -> bool {
+        self.name.eq_ignore_ascii_case("INBOX")
+    }
+}
+
+/// Which folders are watched, and as what. `known` is the folder where a sent mail turned up before.
+pub fn roles(folders: &[Listed], known: Option<&str>) -> Roles {
+    let is_there = |name: &&str| folders.iter().any(|folder| folder.name == *name);
+    let by_attribute = || folders.iter().find(|it| it.is_sent && !it.is_unwatched);
+    let by_name = || {
+        let named = |it: &&&Listed| SENT.contains(&it.leaf().as_str()) && !it.is_unwatched;
+        // The one nearest to the top: a folder in an archive may have the name, too.
+        folders.iter().filter(|it| named(&it)).min_by_key(|it| it.name.len())
+    };
+    let sent = known
+        .filter(is_there)
+        .map(str::to_owned)
+        .or_else(|| by_attribute().or_else(by_name).map(|folder| folder.name.clone()));
+    let is_other = |folder: &&Listed| {
+        !folder.is_inbox()
+            && !folder.is_unwatched
+            && Some(&folder.name) != sent.as_ref()
+            && !UNWATCHED.contains(&folder.leaf().as_str())
+    };
+    let others = folders.iter().filter(is_other).take(OTHERS_MAX);
+    let others = others.map(|folder| folder.name.clone()).collect();
+    Roles { sent, others }
+}
+
+/// A name as people read it. What is no modified UTF-7 stays as it is.
+fn decoded(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((plain, shifted)) = rest.split_once('&') {
+        text.push_str(plain);
+        let Some((code, after)) = shifted.split_once('-') else { return name.to_owned() };
+        match code {
+            "" => text.push('&'),
+            _ => match shifted_text(code) {
+                Some(decoded) => text.push_str(&decoded),
+                None => return name.to_owned(),
+            },
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// RFC 3501 5.1.3: base64 of UTF-16, with `,` for `/`, without padding.
+fn shifted_text(code: &str) -> Option<String> {
+    let alphabet = Alphabet::new(MODIFIED).ok()?;
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true);
+    let bytes = GeneralPurpose::new(&alphabet, config).decode(code).ok()?;
+    let (pairs, []) = bytes.as_chunks::<2>() else { return None };
+    let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+    String::from_utf16(&units).ok()
+}
+
+const MODIFIED: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> Listed {
+        let name = name.to_owned();
+        Listed { name, delimiter: Some('/'), is_sent: false, is_unwatched: false }
+    }
+
+    #[test]
+    fn finds_sent_by_attribute_then_by_name_in_any_language() {
+        let sent = |folders: &[Listed]| roles(folders, None).sent;
+        let marked = Listed { is_sent: true, ..folder("Ausgang") };
+        assert_eq!(sent(&[folder("Sent Items"), marked.clone()]).as_deref(), Some("Ausgang"));
+        for name in [
+            "Sent Items",
+            "INBOX/Sent",
+            "[Gmail]/Gesendet",
+            "&AMk-l&AOk-ments envoy&AOk-s",
+            "Elementos enviados",
+            "Gesendete Elemente",
+            "&kAFP4W4IMH8wojCkMMYw4A-",
+            "&XfJT0ZABkK5O9g-",
+            "&BB4EQgQ,BEAEMAQyBDsENQQ9BD0ESwQ1-",
+        ] {
+            assert_eq!(sent(&[folder("INBOX"), folder(name)]).as_deref(), Some(name));
+        }
+        assert_eq!(sent(&[folder("INBOX"), folder("Projects")]), None);
+        let nested = [folder("Archive/2020/Sent"), folder("Sent")];
+        assert_eq!(sent(&nested).as_deref(), Some("Sent"));
+        assert_eq!(roles(&[marked, folder("Sent")], Some("Sent")).sent.as_deref(), Some("Sent"));
+    }
+
+    #[test]
+    fn watches_no_spam_no_trash_and_no_drafts() {
+        let junk = Listed { is_unwatched: true, ..folder("Werbung") };
+        let folders = [
+            folder("inbox"),
+            folder("Sent Items"),
+            folder("Drafts"),
+            folder("Gel&APY-schte Elemente"),
+            folder("Junk Email"),
+            junk,
+            folder("Customers"),
+            folder("Archive"),
+        ];
+        assert_eq!(roles(&folders, None).others, ["Customers", "Archive"]);
+    }
+
+    #[test]
+    fn decodes_names_and_leaves_what_is_none() {
+        for (name, text) in [
+            ("Entw&APw-rfe", "Entwürfe"),
+            ("R&-D", "R&D"),
+            ("A & B", "A & B"),
+            ("&!!!-", "&!!!-"),
+            ("&2D0-", "&2D0-"),
+            ("../&AA0ACg-", "../\r\n"),
+        ] {
+            assert_eq!(decoded(name), text);
+        }
+    }
+
+    #[test]
+    fn sent_has_names_in_at_least_25_languages() {
+        let mut names = SENT.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert!(names.len() == SENT.len() && names.len() > 75);
+        assert!(SENT.iter().all(|name| name.to_lowercase() == *name));
+        assert!(UNWATCHED.iter().all(|name| name.to_lowercase() == *name && !SENT.contains(name)));
+    }
+}

@@ -1,0 +1,91 @@
+//! Signing in: XOAUTH2 with a token, or a password. A refused token is answered by Gmail with a challenge
+//! that must be met with an empty line, never with the token again.
+
+use async_imap::imap_proto::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Error;
+use super::session::{SMALL, Session, Step, in_time, quoted};
+use crate::model::{Credentials, Login};
+
+/// Exchange takes commands of 10,240 bytes at most; longer tokens are sent when it asks for them.
+const COMMAND_BYTES_MAX: usize = 8_000;
+/// So many challenges are met; one is all there should be.
+const CHALLENGES_MAX: usize = 3;
+
+impl Session {
+    pub(super) async fn sign_in(&mut self, login: &Login) -> Result<(), Error> {
+        let signed_in = match &login.credentials {
+            Credentials::Token(token) => {
+                let first = format!(
+                    "user={}\u{1}auth=Bearer {}\u{1}\u{1}",
+                    login.username,
+                    token.expose_secret()
+                );
+                self.authenticate("XOAUTH2", first.into()).await
+            }
+            Credentials::Password(password) if self.can("AUTH=PLAIN") => {
+                let first = format!("\0{}\0{}", login.username, password.expose_secret());
+                self.authenticate("PLAIN", first.into()).await
+            }
+            Credentials::Password(password) => self.login(&login.username, password).await,
+        };
+        signed_in.map_err(|error| match error {
+            Error::Refused { text, .. } => Error::Denied { text, json: None },
+            other => other,
+        })
+    }
+
+    async fn login(&mut self, username: &str, password: &SecretString) -> Result<(), Error> {
+        if self.can("LOGINDISABLED") {
+            return Err(Error::Unsupported("signing in with a password"));
+        }
+        let password = quoted(password.expose_secret())
+            .map_err(|_| Error::Unsupported("passwords with characters beyond ASCII"))?;
+        self.run(&format!("LOGIN {} {password}", quoted(username)?), SMALL, |_| {}).await
+    }
+
+    /// RFC 3501 6.2.2, with the first answer in the command where the server takes it (RFC 4959).
+    async fn authenticate(&mut self, mechanism: &str, first: SecretString) -> Result<(), Error> {
+        let answer = STANDARD.encode(first.expose_secret());
+        let at_once = self.can("SASL-IR") && answer.len() < COMMAND_BYTES_MAX;
+        let command = match at_once {
+            true => format!("AUTHENTICATE {mechanism} {answer}"),
+            false => format!("AUTHENTICATE {mechanism}"),
+        };
+        let mut left = (!at_once).then_some(answer);
+        let mut said = None;
+        let time = self.options().command_time;
+        let handshake = async {
+            let tag = self.begin(&command, SMALL).await?;
+            let mut ignore = |_: &Response<'_>| {};
+            for _ in 0..=CHALLENGES_MAX {
+                let step = loop {
+                    match self.step(&tag, "AUTHENTICATE", &mut ignore).await? {
+                        Step::Data => {}
+                        step => break step,
+                    }
+                };
+                let Step::Continue(challenge) = step else { return Ok(()) };
+                if let Some(answer) = left.take() {
+                    self.write_line(&answer).await?;
+                    continue;
+                }
+                said = challenge.and_then(|text| STANDARD.decode(text.trim()).ok());
+                self.write_line("").await?;
+            }
+            Err(Error::Hostile("the server does not end the sign-in".to_owned()))
+        };
+        let outcome = in_time(time, handshake).await;
+        if outcome.is_ok() {
+            self.ended();
+        }
+        let json = said.map(|said| String::from_utf8_lossy(&said).chars().take(500).collect());
+        outcome.map_err(|error| match error {
+            Error::Refused { text, .. } => Error::Denied { text, json },
+            other => other,
+        })
+    }
+}

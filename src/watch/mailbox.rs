@@ -1,0 +1,79 @@
+//! A mailbox as the flow sees it: whatever protocol is behind it.
+
+use std::future::Future;
+
+use crate::model::{MessageId, Time};
+
+/// A mail of a folder, before it is known whether it belongs to anybody here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    pub uid: u32,
+    /// When the server got it.
+    pub received_at: Option<Time>,
+    /// The header fields that decide, without To and Cc.
+    pub fields: Vec<u8>,
+}
+
+/// A mail that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    Whole(Vec<u8>),
+    /// It is more than is taken; its header.
+    TooLarge(Vec<u8>),
+    /// It is not there any more.
+    Gone,
+}
+
+/// Why a mailbox did not answer; by what its watcher does about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached, or the connection is lost: try again later.
+    #[error("{0}")]
+    Lost(String),
+    /// The sign-in is refused.
+    #[error("{0}")]
+    Denied(String),
+    /// It answers what no server should; not soon again.
+    #[error("{0}")]
+    Broken(String),
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The connection has ended here: nothing is to be done any more.
+    #[error("the connection has ended")]
+    Ended,
+}
+
+/// What the flow asks of a mailbox, about the folder that is open.
+pub trait Mailbox {
+    /// The headers of the mails with these UIDs, in ascending order. Those that are not there are left
+    /// out; none beyond the range comes.
+    fn headers(
+        &mut self,
+        from: u32,
+        to: u32,
+    ) -> impl Future<Output = Result<Vec<Header>, Error>> + Send;
+
+    /// Which UIDs of a range are there.
+    fn uids(&mut self, from: u32, to: u32) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;
+
+    /// The UIDs of mails of the last days whose field names this id.
+    fn search(
+        &mut self,
+        since: Time,
+        field: &'static str,
+        id: &MessageId,
+    ) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;
+
+    /// The fields To and Cc of a mail.
+    fn people(&mut self, uid: u32) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
+
+    /// Of a delivery report, the ids in the header of the mail that it gives back.
+    fn reported(&mut self, uid: u32) -> impl Future<Output = Result<Vec<MessageId>, Error>> + Send;
+
+    /// A whole mail, at most `bytes_max`.
+    fn body(
+        &mut self,
+        uid: u32,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Body, Error>> + Send;
+}

@@ -1,0 +1,12 @@
+//! Way 2, mail is found: connected mailboxes are watched, and what belongs to a CRM thread is filed.
+//!
+//! `flow` is the spine: a page of headers, what belongs of it, and the cursor, in one transaction.
+//! `plan` says when to try again; `driver` is the only loop that waits.
+
+pub mod flow;
+pub mod folder;
+pub mod imap;
+pub mod mailbox;
+pub mod plan;
+
+pub use mailbox::{Body, Error, Header, Mailbox};

@@ -1,0 +1,135 @@
+//! When a mailbox is tried again: ever more rarely, and never all mailboxes at once. Pure.
+
+use std::time::Duration;
+
+/// The longest wait between two tries.
+const WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+/// The wait after a first failure, on average.
+const WAIT_FIRST: Duration = Duration::from_secs(5);
+/// A connection that lasted this long was a good one: what ended it is no reason to wait longer.
+const GOOD_AFTER: Duration = Duration::from_secs(300);
+/// Refused sign-ins in a row until the user is asked. One may be an outage behind the server's door
+/// (`User is authenticated but not connected`), so the token is renewed and it is tried again.
+const DENIALS_MAX: u32 = 3;
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The connection was lost after so long.
+    Lost(Duration),
+    /// The sign-in was refused.
+    Denied,
+    /// The server answers what no server should.
+    Broken,
+}
+
+/// What is done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Connect after this time; with a new token, if `renew`.
+    Connect { after: Duration, renew: bool },
+    /// Stop, and ask the user to consent again (M3).
+    AskUser,
+}
+
+/// The tries of one mailbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    failures: u32,
+    denials: u32,
+}
+
+impl Plan {
+    /// A session was signed in.
+    pub const fn handle_signed_in(&mut self) {
+        self.denials = 0;
+    }
+
+    /// A session has ended. `random` spreads the tries of many mailboxes.
+    pub fn handle_end(&mut self, end: End, random: u32) -> Next {
+        match end {
+            End::Lost(lasted) if lasted >= GOOD_AFTER => self.failures = 0,
+            End::Lost(_) => {}
+            End::Denied => self.denials += 1,
+            End::Broken => self.failures = self.failures.max(BROKEN_FAILURES),
+        }
+        if self.denials >= DENIALS_MAX {
+            return Next::AskUser;
+        }
+        let after = wait(self.failures, random);
+        self.failures = self.failures.saturating_add(1);
+        // The first renewal is at once: an expired token is no failure.
+        let is_first_denial = end == End::Denied && self.denials == 1;
+        let after = if is_first_denial { Duration::ZERO } else { after };
+        Next::Connect { after, renew: end == End::Denied }
+    }
+}
+
+/// A broken server is first tried again after minutes.
+const BROKEN_FAILURES: u32 = 5;
+
+/// Doubling, from half to one and a half of its length.
+fn wait(failures: u32, random: u32) -> Duration {
+    let whole = WAIT_FIRST.saturating_mul(1 << failures.min(10)).min(WAIT_MAX);
+    let half = whole / 2;
+    let spread = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
+    half + Duration::from_millis(spread.saturating_mul(u64::from(random)) / u64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_ONCE: End = End::Lost(Duration::from_secs(1));
+
+    fn waits(plan: &mut Plan, end: End, random: u32) -> Duration {
+        match plan.handle_end(end, random) {
+            Next::Connect { after, .. } => after,
+            Next::AskUser => panic!("asks"),
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_a_quarter_of_an_hour_and_are_spread() {
+        let mut plan = Plan::default();
+        let middle: Vec<u64> =
+            (0..10).map(|_| waits(&mut plan, AT_ONCE, u32::MAX / 2).as_secs()).collect();
+        assert_eq!(middle[..4], [4, 9, 19, 39]);
+        assert_eq!(middle[9], 899);
+        let mut low = Plan::default();
+        assert_eq!(waits(&mut low, AT_ONCE, 0), WAIT_FIRST / 2);
+        let mut high = Plan::default();
+        assert_eq!(waits(&mut high, AT_ONCE, u32::MAX), WAIT_FIRST * 3 / 2);
+    }
+
+    #[test]
+    fn a_session_that_lasted_starts_anew() {
+        let mut plan = Plan::default();
+        for _ in 0..5 {
+            waits(&mut plan, AT_ONCE, 0);
+        }
+        assert_eq!(waits(&mut plan, End::Lost(Duration::from_secs(3_000)), 0), WAIT_FIRST / 2);
+    }
+
+    #[test]
+    fn a_refused_sign_in_renews_the_token_twice_and_then_asks() {
+        let mut plan = Plan::default();
+        assert_eq!(
+            plan.handle_end(End::Denied, 0),
+            Next::Connect { after: Duration::ZERO, renew: true }
+        );
+        assert!(matches!(plan.handle_end(End::Denied, 0), Next::Connect { renew: true, .. }));
+        assert_eq!(plan.handle_end(End::Denied, 0), Next::AskUser);
+        let mut plan = Plan::default();
+        plan.handle_end(End::Denied, 0);
+        plan.handle_signed_in();
+        plan.handle_end(End::Denied, 0);
+        assert!(matches!(plan.handle_end(End::Denied, 0), Next::Connect { .. }));
+    }
+
+    #[test]
+    fn a_broken_server_is_left_alone_for_minutes() {
+        let mut plan = Plan::default();
+        assert!(waits(&mut plan, End::Broken, 0) >= Duration::from_secs(60));
+    }
+}
