@@ -8,7 +8,7 @@ use super::messages::{json as read_json, known, read_message};
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::verdicts::read_verdict;
-use super::{Result, Store, again};
+use super::{Result, Store, again, events};
 use crate::model::{
     Event, EventId, EventType, Message, NewIds, Outcome, Reason, Standing, State, SubAccountId,
     Time, Verdict, VerdictId,
@@ -42,9 +42,6 @@ statements! {
             where conversations.sub_account = $1 and conversations.contact_id = $2)
         and not exists (select 1 from message_contacts
             where message_contacts.sub_account = $1 and message_contacts.contact_id = $2)";
-    REMOVE_EVENTS = "delete from events where sub_account = $1 and object_id = $2";
-    ADD_EVENT = "insert into events (sub_account, id, type, object_id, at)
-        values ($1, $2, $3, $4, $5)";
 }
 
 /// Something that somebody did to a verdict.
@@ -143,7 +140,7 @@ impl Store {
         } else if message.conversation_id.is_some() {
             take_out(&mut tx, of, &message).await?;
             let event = held_event(id, now, &mut ids);
-            tx.execute(ADD_EVENT, event_row(of, event)).await?;
+            events::append(&mut tx, &[(of, event)]).await?;
         }
         let action = values![of, ids.next_id(), id, now, "undo", actor, standing_json(&former)?];
         done(tx, of, action, verdict).await
@@ -169,6 +166,7 @@ async fn standing(
     of: SubAccountId,
     id: VerdictId,
 ) -> Result<Option<(Verdict, Option<Message>)>> {
+    events::lock(tx, &[of]).await?;
     tx.execute(LOCK_VERDICT, values![of, id]).await?;
     let Some(verdict) = read_verdict(tx, of, id).await? else { return Ok(None) };
     let message = match verdict.stored_message_id {
@@ -230,18 +228,18 @@ async fn take_out(tx: &mut Tx<'_>, of: SubAccountId, message: &Message) -> Resul
     tx.execute(TAKE_BACK, values![of, id]).await?;
     tx.execute(REMOVE_ALIASES, values![of, id]).await?;
     tx.execute(REMOVE_LINKS, values![of, id]).await?;
-    tx.execute(REMOVE_EVENTS, values![of, id]).await?;
+    let mut gone = vec![id.0];
     tx.execute(REMOVE_EMPTY_THREAD, values![of, message.thread_id]).await?;
     tx.execute(again::RECOUNT, values![of, conversation]).await?;
     if tx.execute(REMOVE_EMPTY_CONVERSATION, values![of, conversation]).await? > 0 {
-        tx.execute(REMOVE_EVENTS, values![of, conversation]).await?;
+        gone.extend(conversation.map(|conversation| conversation.0));
     }
     for (contact,) in contacts {
         if tx.execute(REMOVE_LONELY_CONTACT, values![of, contact]).await? > 0 {
-            tx.execute(REMOVE_EVENTS, values![of, contact]).await?;
+            gone.push(contact);
         }
     }
-    Ok(())
+    events::forget(tx, of, gone).await
 }
 
 async fn replace(tx: &mut Tx<'_>, of: SubAccountId, verdict: &Verdict) -> Result<()> {
@@ -256,8 +254,4 @@ fn standing_json(verdict: &Verdict) -> Result<String> {
 fn held_event(verdict: VerdictId, now: Time, ids: &mut NewIds) -> Event {
     let id = EventId(ids.next_id());
     Event { id, event_type: EventType::VerdictHeld, object_id: verdict.0, at: now }
-}
-
-fn event_row(of: SubAccountId, event: Event) -> Vec<Value> {
-    values![of, event.id, event.event_type.name(), event.object_id, event.at]
 }

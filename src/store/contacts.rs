@@ -3,7 +3,7 @@
 use super::users::address;
 use super::value::values;
 use super::window::containing;
-use super::{Result, Store, Tx, Window};
+use super::{Result, Store, Tx, Window, events};
 use crate::model::{Address, ContactId, Event, SubAccountId, Time};
 
 statements! {
@@ -25,8 +25,6 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     SET_CONTACT = "update contacts set email = $3, written = $4, name = $5, external_id = $6,
         unsubscribed = $7 where sub_account = $1 and id = $2";
-    ADD_EVENT = "insert into events (sub_account, id, type, object_id, at)
-        values ($1, $2, $3, $4, $5)";
 }
 
 /// A contact with what the CRM says of it.
@@ -114,13 +112,13 @@ impl Store {
         event: Event,
     ) -> Result<()> {
         let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
         let (normal, written) = (contact.email.normal(), contact.email.written());
         let mut values = values![of, contact.id, normal, written, contact.name.as_deref()];
         values.extend(values![&contact.source, contact.external_id.as_deref()]);
         values.extend(values![contact.unsubscribed, contact.created_at]);
         tx.execute(ADD_CONTACT, values).await?;
-        let values = values![of, event.id, event.event_type.name(), event.object_id, event.at];
-        tx.execute(ADD_EVENT, values).await?;
+        events::append(&mut tx, &[(of, event)]).await?;
         tx.commit().await
     }
 

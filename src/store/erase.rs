@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::columns::json;
 use super::tx::Tx;
 use super::value::values;
-use super::{Database, Error, Result, Store};
+use super::{Database, Error, Result, Store, events};
 use crate::model::{Address, ContactId, ConversationId, SubAccountId, UserId};
 
 /// What becomes of a user's mail when the user goes.
@@ -54,7 +54,6 @@ statements! {
             reason = case when outcome = 'held' then 'expired' else reason end \
         where (sub_account, id) in {rows uuid uuid}";
     REMOVE_ACTIONS = "delete from verdict_actions where (sub_account, verdict_id) in {rows uuid uuid}";
-    REMOVE_EVENTS = "delete from events where (sub_account, object_id) in {rows uuid uuid}";
     REMOVE_ATTACHMENTS = "delete from attachments where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_ALIASES = "delete from aliases where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_LINKS = "delete from message_contacts where (sub_account, message_id) in {rows uuid uuid}";
@@ -77,7 +76,7 @@ statements! {
 }
 
 /// Everything of a sub-account: one statement a table.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 25] = [
     "delete from sub_accounts where sub_account = $1",
     "delete from tokens where sub_account = $1",
     "delete from sign_in_links where sub_account = $1",
@@ -100,6 +99,8 @@ const TABLES: [&str; 23] = [
     "delete from verdicts where sub_account = $1",
     "delete from verdict_actions where sub_account = $1",
     "delete from events where sub_account = $1",
+    "delete from webhooks where sub_account = $1",
+    "delete from webhook_deliveries where sub_account = $1",
     "delete from idempotency where sub_account = $1",
 ];
 
@@ -115,13 +116,13 @@ impl Store {
         erase_messages(&mut tx, of, messages).await?;
         erase_mentions(&mut tx, of, &email).await?;
         tx.execute(REMOVE_LINKS_OF_CONTACT, values![of, contact]).await?;
-        let mut objects = values![of, contact];
+        let mut objects = vec![contact.0];
         if let Some((conversation,)) = conversation {
             tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
             tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
-            objects.extend(values![of, conversation]);
+            objects.push(conversation);
         }
-        tx.execute_rows(REMOVE_EVENTS, objects).await?;
+        events::forget(&mut tx, of, objects).await?;
         tx.execute(REMOVE_CONTACT, values![of, contact]).await?;
         tx.commit().await?;
         self.forget_log().await?;
@@ -138,7 +139,7 @@ impl Store {
         let messages = tx.all(MESSAGES_OF_CONVERSATION, values![of, conversation]).await?;
         erase_messages(&mut tx, of, messages).await?;
         tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
-        tx.execute_rows(REMOVE_EVENTS, values![of, conversation]).await?;
+        events::forget(&mut tx, of, [conversation.0]).await?;
         let removed = tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
         tx.commit().await?;
         self.forget_log().await?;
@@ -175,6 +176,7 @@ impl Store {
         for sql in TABLES {
             removed += tx.execute(sql, values![of]).await?;
         }
+        tx.news.insert(events::News::Forgotten(of));
         tx.commit().await?;
         self.forget_log().await?;
         Ok(removed > 0)
@@ -212,10 +214,10 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
     let rows: Vec<_> = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
     let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
     blank_verdicts(tx, of, verdicts).await?;
-    for sql in [REMOVE_EVENTS, REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_MESSAGES] {
+    for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_MESSAGES] {
         tx.execute_rows(sql, rows.clone()).await?;
     }
-    Ok(())
+    events::forget(tx, of, messages.into_iter().map(|(message,)| message)).await
 }
 
 /// What was decided about mail of that address that is in no conversation, held mail included.
@@ -234,10 +236,9 @@ async fn erase_mentions(tx: &mut Tx<'_>, of: SubAccountId, email: &str) -> Resul
 
 async fn blank_verdicts(tx: &mut Tx<'_>, of: SubAccountId, verdicts: Vec<(Uuid,)>) -> Result<()> {
     let rows: Vec<_> = verdicts.iter().flat_map(|(verdict,)| values![of, *verdict]).collect();
-    for sql in [BLANK_VERDICTS, REMOVE_ACTIONS, REMOVE_EVENTS] {
-        tx.execute_rows(sql, rows.clone()).await?;
-    }
-    Ok(())
+    tx.execute_rows(BLANK_VERDICTS, rows.clone()).await?;
+    tx.execute_rows(REMOVE_ACTIONS, rows).await?;
+    events::forget(tx, of, verdicts.into_iter().map(|(verdict,)| verdict)).await
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result};
+use super::{Error, Result, events};
 use crate::decide::facts::{
     AccountFacts, ContactFact, Facts, IdFact, PrivateFact, Question, ThreadFact,
 };
@@ -17,11 +17,6 @@ use crate::model::{
 };
 
 statements! {
-    /// Batches of several nodes judge one after the other; in the order of ids, so that they do not
-    /// wait for each other in a circle. SQLite has one writer anyway.
-    LOCK_ACCOUNTS_ON_POSTGRES = "select sub_accounts.created_at \
-        from {rows uuid} as asked join sub_accounts on sub_accounts.sub_account = asked.column1 \
-        order by sub_accounts.sub_account for update of sub_accounts";
     SETTINGS = "select sub_accounts.sub_account, sub_accounts.settings \
         from {rows uuid} as asked cross join sub_accounts \
         where sub_accounts.sub_account = asked.column1";
@@ -76,13 +71,12 @@ statements! {
         where threads.sub_account = asked.column1 and threads.id = asked.column2";
 }
 
-/// Reads the facts inside the transaction in which they will be acted on.
+/// Reads the facts inside the transaction in which they will be acted on. Batches of several nodes judge
+/// one after the other; SQLite has one writer anyway.
 pub(super) async fn read(tx: &mut Tx<'_>, questions: &[(SubAccountId, Question)]) -> Result<Facts> {
     let asked = Asked::new(questions);
-    if tx.is_postgres() {
-        let rows = asked.accounts.iter().map(|of| Value::from(*of)).collect();
-        tx.all_of_rows::<(i64,)>(LOCK_ACCOUNTS_ON_POSTGRES, rows).await?;
-    }
+    let accounts: Vec<SubAccountId> = asked.accounts.iter().copied().collect();
+    events::lock(tx, &accounts).await?;
     asked.facts(tx).await
 }
 

@@ -50,6 +50,7 @@ mod conversations;
 mod directory;
 mod erase;
 mod error;
+mod events;
 mod expire;
 mod facts;
 mod file;
@@ -71,11 +72,13 @@ mod wal;
 mod watching;
 mod window;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::{PgPool, SqlitePool};
+use tokio::sync::broadcast;
 
 pub use accounts::AccountSettings;
 pub use actions::{Action, Undone};
@@ -84,6 +87,7 @@ pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
 pub use erase::Mail;
 pub use error::{Error, Result};
+pub use events::{Bounds, News, StoredEvent};
 pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
 pub use open::{Holder, Options};
@@ -100,6 +104,7 @@ pub struct Store {
     /// closes the connection instead of keeping it.
     distrusted: Arc<AtomicBool>,
     routes: route::Routes,
+    news: broadcast::Sender<News>,
 }
 
 enum Database {
@@ -147,9 +152,13 @@ impl Store {
         error
     }
 
-    fn committed(&self) {
+    fn committed(&self, news: BTreeSet<News>) {
         if let Database::Sqlite(sqlite) = &self.database {
             sqlite.log.grew();
+        }
+        for news in news {
+            // Nobody listens: nobody misses it.
+            let _ = self.news.send(news);
         }
     }
 
@@ -185,6 +194,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         conversations::STATEMENTS,
         directory::STATEMENTS,
         erase::STATEMENTS,
+        events::STATEMENTS,
         expire::STATEMENTS,
         facts::STATEMENTS,
         idempotency::STATEMENTS,

@@ -15,7 +15,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use super::route::Routes;
 use super::wal::{self, Log};
-use super::{Database, Error, Result, Sqlite, Store};
+use super::{Database, Error, Result, Sqlite, Store, events};
 
 static ON_SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static ON_POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -64,7 +64,7 @@ impl Store {
                 ));
             }
         };
-        Ok(Self { database, distrusted, routes: Routes::default() })
+        Ok(Self { database, distrusted, routes: Routes::default(), news: events::news() })
     }
 
     /// Ends all connections; what was committed stays.

@@ -9,12 +9,12 @@ use super::file::{Again, Filing};
 use super::tracking::{self, Tracking};
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result, again};
+use super::{Error, Result, again, events};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    ConversationId, Doors, Message, Outcome, State, StoredMessageId, SubAccountId, Sync, ThreadId,
-    Time,
+    ConversationId, Doors, Event, Message, Outcome, State, StoredMessageId, SubAccountId, Sync,
+    ThreadId, Time,
 };
 
 statements! {
@@ -82,8 +82,6 @@ statements! {
         select * from {rows uuid uuid bigint text text text text text bytea uuid uuid uuid text \
             text text bigint bigint} as added \
         where column1 is not null";
-    ADD_EVENTS = "insert into events (sub_account, id, type, object_id, at) \
-        select * from {rows uuid uuid text uuid bigint} as added where column1 is not null";
 }
 
 /// Writes a batch inside its transaction.
@@ -119,7 +117,7 @@ struct Rows {
     links: Vec<Value>,
     sightings: BTreeMap<(SubAccountId, StoredMessageId), Doors>,
     verdicts: Vec<Value>,
-    events: Vec<Value>,
+    events: Vec<(SubAccountId, Event)>,
 }
 
 struct NewConversation {
@@ -148,10 +146,8 @@ impl Rows {
             self.add_change(of, change, filing)?;
         }
         self.verdicts.extend(verdict_row(of, &filing.decision.verdict)?);
-        for event in &filing.decision.events {
-            let name = event.event_type.name();
-            self.events.extend(values![of, event.id, name, event.object_id, event.at]);
-        }
+        let told = filing.decision.events.iter().cloned();
+        self.events.extend(told.map(|event| (of, event)));
         Ok(())
     }
 
@@ -263,7 +259,7 @@ impl Rows {
         self.merge_threads(tx).await?;
         std::mem::take(&mut self.tracking).write(tx).await?;
         tx.execute_rows(ADD_VERDICTS, self.verdicts).await?;
-        tx.execute_rows(ADD_EVENTS, self.events).await?;
+        events::append(tx, &self.events).await?;
         Ok(())
     }
 

@@ -1,17 +1,25 @@
 //! A connection at work, on either database: the one place where a statement meets sqlx.
 
+use std::collections::BTreeSet;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Executor, FromRow, Postgres, SqlSafeStr, Sqlite};
 
+use super::events::News;
 use super::value::{Value, for_postgres, for_sqlite};
 use super::{Error, Result, Store, rows};
+use crate::model::SubAccountId;
 
 /// A reader, or a transaction. A transaction that is dropped before [`Tx::commit`] is rolled back.
 pub(super) struct Tx<'s> {
     lease: Lease,
     store: &'s Store,
+    /// The sub-accounts whose rows it holds, on PostgreSQL.
+    pub(super) locked: BTreeSet<SubAccountId>,
+    /// What is told once it is committed.
+    pub(super) news: BTreeSet<News>,
 }
 
 pub(super) enum Lease {
@@ -58,7 +66,7 @@ macro_rules! on_both {
 
 impl<'s> Tx<'s> {
     pub(super) const fn new(store: &'s Store, lease: Lease) -> Self {
-        Self { lease, store }
+        Self { lease, store, locked: BTreeSet::new(), news: BTreeSet::new() }
     }
 
     /// All rows of a statement.
@@ -135,7 +143,7 @@ impl<'s> Tx<'s> {
             Lease::PostgresWriter(transaction) => transaction.commit().await,
         };
         done.map_err(|error| self.store.failed(error))?;
-        self.store.committed();
+        self.store.committed(self.news);
         Ok(())
     }
 

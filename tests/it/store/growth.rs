@@ -16,7 +16,7 @@ const FILL: [&str; 5] = [
     "insert into aliases (sub_account, key, slot, message_id, own) select {of}, {hash}, {nil}, {id}, {no} from n",
     "insert into threads (sub_account, id, conversation_id, subject, sync, participants, created_at) select {of}, {id}, {one}, '', 'none', '[]', i from n where i % 10 = 0",
     "insert into verdicts (sub_account, id, at, door, reason, outcome, matched, stored_message_id) select {of}, {id}, i, 'smtp', 'filed', 'filed', '{}', {id} from n where i % 10 = 0",
-    "insert into events (sub_account, id, type, object_id, at) select {of}, {id}, 'message.filed', {id}, i from n where i % 10 = 0",
+    "insert into events (sub_account, position, id, type, object_id, at) select {of}, i, {id}, 'message.filed', {id}, i from n where i % 10 = 0",
 ];
 
 impl Fresh {
