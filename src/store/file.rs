@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::watching::Advance;
+use super::watching::{Advance, Advanced};
 use super::{Error, Result, Store, facts, record};
 use crate::decide::Decision;
 use crate::decide::facts::{Facts, Question};
@@ -38,7 +38,9 @@ pub enum Page {
     Filed(Vec<Filing>),
     /// More must be known of a mail than was a moment ago.
     Stale,
-    /// The connection has ended, or another watcher was here.
+    /// Another watcher was here.
+    Moved,
+    /// The connection has ended.
     Gone,
 }
 
@@ -103,8 +105,10 @@ impl Store {
     ) -> Result<Page> {
         let mut tx = self.writer().await?;
         let facts = facts::read(&mut tx, questions).await?;
-        if !advance.apply(&mut tx).await? {
-            return Ok(Page::Gone);
+        match advance.apply(&mut tx).await? {
+            Advanced::Yes => {}
+            Advanced::Moved => return Ok(Page::Moved),
+            Advanced::Gone => return Ok(Page::Gone),
         }
         let Some(filings) = decide(facts) else { return Ok(Page::Stale) };
         self.room_for(&filings)?;

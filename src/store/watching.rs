@@ -27,8 +27,9 @@ statements! {
     ALL_SEARCHES = "select distinct sub_account, connection_id from searches";
     SEARCHES = "select thread_id from searches where sub_account = $1 and connection_id = $2 \
         order by created_at limit 100";
-    IDS_OF_THREAD = "select message_id from messages where sub_account = $1 and thread_id = $2 \
-        order by at desc limit 20";
+    IDS_OF_THREAD = "select message_id, reference_ids from messages \
+        where sub_account = $1 and thread_id = $2 order by at desc limit 10";
+    SENT_FOLDER_OF = "select sent_folder from connections where sub_account = $1 and id = $2";
     SEARCHED = "delete from searches where sub_account = $1 and connection_id = $2 \
         and thread_id = $3";
 }
@@ -45,34 +46,43 @@ pub struct Watched {
     pub connected_at: Time,
 }
 
-/// A step of a folder's cursor (T7).
+/// What a page of found mail moves beside its verdicts (T7).
 #[derive(Clone, Copy, Debug)]
 pub struct Advance<'a> {
     pub sub_account: SubAccountId,
     pub connection: ConnectionId,
-    /// As it was read.
-    pub folder: &'a Folder,
-    /// The lowest UID that is not seen then.
-    pub uid_next: u32,
+    /// The folder as it was read, and the lowest UID that is not seen then; `None` for mail that was
+    /// searched for.
+    pub step: Option<(&'a Folder, u32)>,
     pub now: Time,
 }
 
+/// What became of an [`Advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advanced {
+    Yes,
+    /// The cursor is not where it was: another watcher was here.
+    Moved,
+    /// The connection has ended.
+    Gone,
+}
+
 impl Advance<'_> {
-    /// `false` when the connection has ended, or the folder's cursor is not where it was.
-    pub(super) async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool> {
+    pub(super) async fn apply(&self, tx: &mut Tx<'_>) -> Result<Advanced> {
         let place = values![self.sub_account, self.connection];
         let touch = [place.clone(), values![self.now]].concat();
         if tx.execute(TOUCH, touch).await? == 0 {
-            return Ok(false);
+            return Ok(Advanced::Gone);
         }
-        let folder = self.folder;
+        let Some((folder, uid_next)) = self.step else { return Ok(Advanced::Yes) };
         let step = values![
             folder.name.as_str(),
             i64::from(folder.uid_validity),
             i64::from(folder.uid_next),
-            i64::from(self.uid_next),
+            i64::from(uid_next),
         ];
-        Ok(tx.execute(ADVANCE, [place, step].concat()).await? > 0)
+        let moved = tx.execute(ADVANCE, [place, step].concat()).await?;
+        Ok(if moved > 0 { Advanced::Yes } else { Advanced::Moved })
     }
 }
 
@@ -145,21 +155,40 @@ impl Store {
         Ok(rows.into_iter().map(|(of, id)| (SubAccountId(of), ConnectionId(id))).collect())
     }
 
-    /// The threads to be searched for in a connection, each with the newest ids of its messages.
-    pub async fn searches(
-        &self,
-        of: SubAccountId,
-        id: ConnectionId,
-    ) -> Result<Vec<(ThreadId, Vec<MessageId>)>> {
+    /// The threads to be searched for in a connection.
+    pub async fn searches(&self, of: SubAccountId, id: ConnectionId) -> Result<Vec<ThreadId>> {
         let mut tx = self.reader().await?;
         let threads: Vec<(Uuid,)> = tx.all(SEARCHES, values![of, id]).await?;
-        let mut searches = Vec::with_capacity(threads.len());
-        for (thread,) in threads {
-            let ids: Vec<(String,)> = tx.all(IDS_OF_THREAD, values![of, thread]).await?;
-            let ids = ids.iter().filter_map(|(id,)| MessageId::parse(id)).collect();
-            searches.push((ThreadId(thread), ids));
+        Ok(threads.into_iter().map(|(thread,)| ThreadId(thread)).collect())
+    }
+
+    /// The ids of a thread's newest messages, and those they name.
+    pub async fn ids_of_thread(
+        &self,
+        of: SubAccountId,
+        thread: ThreadId,
+    ) -> Result<Vec<MessageId>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(String, String)> = tx.all(IDS_OF_THREAD, values![of, thread]).await?;
+        let mut own = Vec::with_capacity(rows.len());
+        let mut named: Vec<MessageId> = Vec::new();
+        for (id, references) in rows {
+            own.extend(MessageId::parse(&id));
+            let references: Vec<MessageId> =
+                serde_json::from_str(&references).map_err(Error::damaged)?;
+            named.extend(references);
         }
-        Ok(searches)
+        named.retain(|id| !own.contains(id));
+        named.sort();
+        named.dedup();
+        Ok(own.into_iter().chain(named).collect())
+    }
+
+    /// Which folder holds sent mail, as far as it is known.
+    pub async fn sent_folder(&self, of: SubAccountId, id: ConnectionId) -> Result<Option<String>> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Option<String>,)> = tx.optional(SENT_FOLDER_OF, values![of, id]).await?;
+        Ok(row.and_then(|(name,)| name))
     }
 
     /// A thread was searched for.

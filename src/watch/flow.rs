@@ -37,35 +37,35 @@ pub struct Progress {
     pub found_sent: bool,
 }
 
-/// Judges a page of mails of a folder and moves its cursor to `uid_next`, or as far as memory allows;
-/// the folder tells.
+/// Judges a page of mails of a folder and moves its cursor to `uid_next`, or as far as memory allows: the
+/// folder tells. Mail that was searched for moves no cursor.
 pub async fn page<M: Mailbox>(
     way: &Way,
     mailbox: &mut M,
     folder: &mut Folder,
     headers: Vec<Header>,
-    mut uid_next: u32,
+    mut uid_next: Option<u32>,
 ) -> Result<Progress, Error> {
     let mut mails: Vec<Mail> =
         headers.into_iter().map(|header| Mail::of(way, folder.role, header)).collect();
     loop {
         if let Some(first_left) = complete(way, mailbox, &mut mails).await? {
-            uid_next = first_left;
+            uid_next = uid_next.map(|_| first_left);
         }
         let advance = Advance {
             sub_account: way.watched.sub_account,
             connection: way.watched.connection,
-            folder,
-            uid_next,
+            step: uid_next.map(|uid_next| (&*folder, uid_next)),
             now: clock::now(),
         };
         let (now, seed) = (clock::now(), clock::seed());
         let decide = |facts| judge(&mails, facts, NewIds::new(now, seed));
         match way.store.file_page(&questions(way, &mails), &advance, decide).await? {
             Page::Stale => {}
+            Page::Moved => return Err(Error::Lost("another watcher was here".to_owned())),
             Page::Gone => return Err(Error::Ended),
             Page::Filed(filings) => {
-                folder.uid_next = uid_next;
+                folder.uid_next = uid_next.unwrap_or(folder.uid_next);
                 return Ok(progress(&filings));
             }
         }

@@ -97,7 +97,7 @@ pub async fn catch_up<M: Mailbox>(
             false => PAGE,
         };
         let headers = without_gaps(mailbox, headers, folder.uid_next, to - 1).await?;
-        let progress = flow::page(way, mailbox, folder, headers, to).await?;
+        let progress = flow::page(way, mailbox, folder, headers, Some(to)).await?;
         all.verdicts += progress.verdicts;
         all.found_sent |= progress.found_sent;
     }
@@ -117,7 +117,7 @@ pub async fn look<M: Mailbox>(
     let from = folder.uid_next;
     let headers = without_gaps(mailbox, headers, from, last).await?;
     let to = last.saturating_add(1);
-    let progress = flow::page(way, mailbox, folder, headers, to).await?;
+    let progress = flow::page(way, mailbox, folder, headers, Some(to)).await?;
     match folder.uid_next < to {
         true => Box::pin(catch_up(way, mailbox, folder, to)).await,
         false => Ok(progress),
@@ -193,8 +193,5 @@ pub async fn search<M: Mailbox>(
     for uid in uids {
         headers.extend(mailbox.headers(uid, uid).await?);
     }
-    let at = folder.uid_next;
-    let progress = flow::page(way, mailbox, folder, headers, at).await;
-    folder.uid_next = at;
-    progress
+    flow::page(way, mailbox, folder, headers, None).await
 }

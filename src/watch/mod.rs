@@ -3,9 +3,11 @@
 //! `flow` is the spine: a page of headers, what belongs of it, and the cursor, in one transaction.
 //! `plan` says when to try again; `driver` is the only loop that waits.
 
+pub mod driver;
 pub mod flow;
 pub mod folder;
 pub mod imap;
+mod leg;
 pub mod mailbox;
 pub mod plan;
 

@@ -19,6 +19,7 @@ use crate::support::postgres;
 mod events;
 mod growth;
 mod opening;
+mod watching;
 
 /// A store that is thrown away, and a way to look into its tables behind its back.
 struct Fresh {

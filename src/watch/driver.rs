@@ -1,0 +1,273 @@
+//! The only loop of way 2 that waits: it watches every active connection, and stops when that ends.
+//! What is done with what is found stands in `flow`; when something is tried again, in `plan`.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::flow::Way;
+use super::imap::{self, Session, Wake};
+use super::leg::{Leg, View};
+use super::mailbox::Error;
+use super::plan::{End, Next, Plan};
+use crate::clock;
+use crate::ingest::prepare::Reader;
+use crate::model::{ConnectionId, Login, SubAccountId};
+use crate::store::{Store, Watched};
+
+/// How often it is looked who is to be watched.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// An idle connection is proved alive after so long, well within every server's limit and every NAT's;
+/// a dead one is found out a little later.
+const PROBE_EVERY: Duration = Duration::from_secs(100);
+/// Where the server has no IDLE, it is asked so often.
+const POLL_EVERY: Duration = Duration::from_secs(30);
+/// Sign-ins under way at once: a thousand mailboxes do not come back in one second.
+const SIGN_INS_MAX: usize = 32;
+
+/// Who knows how mailboxes are signed in to.
+pub trait Logins: Send + Sync + 'static {
+    /// What the connection is signed in with; `renew`: what was given last was refused.
+    fn login(
+        &self,
+        of: SubAccountId,
+        connection: ConnectionId,
+        renew: bool,
+    ) -> impl Future<Output = Result<Login, LoginError>> + Send;
+
+    /// The server goes on refusing: the user must be asked (M3).
+    fn refused(
+        &self,
+        of: SubAccountId,
+        connection: ConnectionId,
+        text: &str,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Why there is nothing to sign in with.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The user must consent again; it is told already.
+    #[error("the mailbox must be authorised again")]
+    NeedsReauth,
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What all watchers share.
+pub struct Options {
+    pub imap: imap::Options,
+    pub message_bytes_max: usize,
+}
+
+/// Watches until it is told to stop.
+pub async fn run<L: Logins>(
+    store: Arc<Store>,
+    reader: Reader,
+    options: Options,
+    logins: Arc<L>,
+    stop: CancellationToken,
+) {
+    let shared = Shared {
+        store,
+        reader,
+        options: Arc::new(options),
+        logins,
+        sign_ins: Arc::new(Semaphore::new(SIGN_INS_MAX)),
+    };
+    let mut watchers = BTreeMap::new();
+    let tasks = TaskTracker::new();
+    loop {
+        if let Err(error) = shared.look(&mut watchers, &tasks, &stop).await {
+            tracing::warn!(code = "watch_look_failed", %error, "It could not be read who is to be watched.");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+            break;
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+struct Shared<L> {
+    store: Arc<Store>,
+    reader: Reader,
+    options: Arc<Options>,
+    logins: Arc<L>,
+    sign_ins: Arc<Semaphore>,
+}
+
+/// One connection that is watched.
+struct Running {
+    watched: Watched,
+    stop: CancellationToken,
+    wake: Arc<Notify>,
+}
+
+type Watchers = BTreeMap<(SubAccountId, ConnectionId), Running>;
+
+impl<L: Logins> Shared<L> {
+    /// Starts and stops watchers, so that exactly the active connections have one.
+    async fn look(
+        &self,
+        watchers: &mut Watchers,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<(), crate::store::Error> {
+        let wanted = self.store.watched().await?;
+        let wanted: BTreeMap<_, _> =
+            wanted.into_iter().map(|it| ((it.sub_account, it.connection), it)).collect();
+        watchers.retain(|key, running| {
+            let stays = wanted.get(key).is_some_and(|it| is_same(it, &running.watched));
+            if !stays {
+                running.stop.cancel();
+            }
+            stays && !running.stop.is_cancelled()
+        });
+        metrics::gauge!("mailweave_watched_mailboxes").set(wanted.len() as f64);
+        for (key, watched) in wanted {
+            watchers.entry(key).or_insert_with(|| self.start(watched, tasks, stop));
+        }
+        for key in self.store.connections_to_search().await? {
+            if let Some(running) = watchers.get(&key) {
+                running.wake.notify_one();
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&self, watched: Watched, tasks: &TaskTracker, stop: &CancellationToken) -> Running {
+        let running =
+            Running { watched: watched.clone(), stop: stop.child_token(), wake: Arc::default() };
+        let way = Arc::new(Way {
+            store: Arc::clone(&self.store),
+            reader: self.reader.clone(),
+            watched,
+            message_bytes_max: self.options.message_bytes_max,
+        });
+        for leg in [Leg::Inbox, Leg::Sent] {
+            let watcher = Watcher {
+                leg,
+                way: Arc::clone(&way),
+                options: Arc::clone(&self.options),
+                logins: Arc::clone(&self.logins),
+                sign_ins: Arc::clone(&self.sign_ins),
+                stop: running.stop.clone(),
+                wake: Arc::clone(&running.wake),
+            };
+            tasks.spawn(watcher.run());
+        }
+        running
+    }
+}
+
+/// What a watcher learns by itself does not start it anew.
+fn is_same(one: &Watched, other: &Watched) -> bool {
+    one.account == other.account && one.connected_at == other.connected_at && one.user == other.user
+}
+
+/// One session of a connection: it never holds more than two.
+struct Watcher<L> {
+    leg: Leg,
+    way: Arc<Way>,
+    options: Arc<Options>,
+    logins: Arc<L>,
+    sign_ins: Arc<Semaphore>,
+    stop: CancellationToken,
+    /// Something is to be done beside waiting.
+    wake: Arc<Notify>,
+}
+
+impl<L: Logins> Watcher<L> {
+    async fn run(self) {
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.go_on()).await;
+    }
+
+    /// Sessions, one after the other.
+    async fn go_on(&self) {
+        let mut plan = Plan::default();
+        let mut renew = false;
+        loop {
+            let began = Instant::now();
+            let error = self.session(&mut plan, renew).await;
+            let end = match &error {
+                Error::Ended => return self.stop.cancel(),
+                Error::Denied(_) => End::Denied,
+                Error::Broken(_) => End::Broken,
+                Error::Lost(_) | Error::Store(_) => End::Lost(began.elapsed()),
+            };
+            let connection = self.way.watched.connection;
+            tracing::info!(connection.id = %connection, code = "session_ended", %error, "A session of connection {connection} ended.");
+            match plan.handle_end(end, clock::seed() as u32) {
+                Next::Connect { after, renew: again } => {
+                    renew = again;
+                    tokio::time::sleep(after).await;
+                }
+                Next::AskUser => {
+                    let of = self.way.watched.sub_account;
+                    self.logins.refused(of, connection, &error.to_string()).await;
+                    return self.stop.cancel();
+                }
+            }
+        }
+    }
+
+    /// One session, to its end. The large futures are boxed and end before the waiting: an async function
+    /// is as large as its largest branch for all its life, and thousands of these wait.
+    async fn session(&self, plan: &mut Plan, renew: bool) -> Error {
+        let mut session = match Box::pin(self.open(renew)).await {
+            Ok(session) => session,
+            Err(error) => return error,
+        };
+        plan.handle_signed_in();
+        let mut view = match Box::pin(View::open(&self.way, &mut session, self.leg)).await {
+            Ok(view) => view,
+            Err(error) => return error,
+        };
+        loop {
+            let woken = match self.wait(&mut session).await {
+                Ok(woken) => woken,
+                Err(error) => return error.into(),
+            };
+            if let Err(error) = Box::pin(view.look(&self.way, &mut session, woken)).await {
+                return error;
+            }
+        }
+    }
+
+    async fn open(&self, renew: bool) -> Result<Box<Session>, Error> {
+        let watched = &self.way.watched;
+        let login = self.logins.login(watched.sub_account, watched.connection, renew).await;
+        let login = login.map_err(|error| match error {
+            LoginError::NeedsReauth => Error::Ended,
+            LoginError::Unavailable(why) => Error::Lost(why),
+        })?;
+        // The semaphore is never closed.
+        let _turn = self.sign_ins.acquire().await;
+        let host = &watched.account.imap;
+        Ok(Box::new(Session::open(&self.options.imap, host, &login).await?))
+    }
+
+    async fn wait(&self, session: &mut Session) -> Result<Wake, imap::Error> {
+        let called = async {
+            match self.leg {
+                Leg::Inbox => std::future::pending().await,
+                Leg::Sent => self.wake.notified().await,
+            }
+        };
+        if session.can("IDLE") {
+            return session.idle(PROBE_EVERY, called).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL_EVERY) => Ok(Wake::Timeout),
+            () = called => Ok(Wake::Interrupted),
+        }
+    }
+}

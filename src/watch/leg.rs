@@ -1,0 +1,283 @@
+//! What one session of a mailbox looks after. Two are enough: one waits at the Inbox; the other waits at
+//! Sent, looks into the folders that rules may move mail to, and searches for what is late (T8, T10).
+
+use std::collections::BTreeMap;
+
+use tokio::time::{Duration, Instant};
+
+use super::flow::{Progress, Way};
+use super::folder;
+use super::imap::{self, Session, Wake, folders};
+use super::mailbox::Error;
+use crate::clock;
+use crate::model::{Folder, FolderRole};
+
+/// Which of the two sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    Inbox,
+    Sent,
+}
+
+const INBOX: &str = "INBOX";
+/// So often is it remembered that all is read, when nothing comes.
+const TOUCH_EVERY: Duration = Duration::from_secs(600);
+/// So often are the folders listed anew: one may have been made.
+const LIST_EVERY: Duration = Duration::from_secs(3_600);
+/// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
+const RESET_AGAIN: Duration = Duration::from_secs(600);
+
+/// What a session sees.
+pub struct View {
+    leg: Leg,
+    /// The folder that is open.
+    open: Folder,
+    others: Vec<String>,
+    listed_at: Instant,
+    touched_at: Instant,
+    /// When a folder was last read anew, by its name.
+    resets: BTreeMap<String, Instant>,
+}
+
+impl View {
+    /// Finds the folders, and reads what came while nobody watched.
+    pub async fn open(way: &Way, session: &mut Session, leg: Leg) -> Result<Self, Error> {
+        let now = Instant::now();
+        let mut view = Self {
+            leg,
+            open: closed(),
+            others: Vec::new(),
+            listed_at: now,
+            touched_at: now,
+            resets: BTreeMap::new(),
+        };
+        match leg {
+            Leg::Inbox => view.enter(way, session, INBOX, FolderRole::Inbox).await.map(drop)?,
+            Leg::Sent => {
+                view.list(way, session).await?;
+                view.look_at_others(way, session).await?;
+                view.search(way, session).await?;
+            }
+        }
+        Ok(view)
+    }
+
+    /// Reads what is new. Nobody trusts that the server told: a look costs one command.
+    pub async fn look(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        woken: Wake,
+    ) -> Result<(), Error> {
+        if !self.is_guest() {
+            folder::look(way, session, &mut self.open).await?;
+        }
+        if self.leg == Leg::Sent && woken != Wake::Changed {
+            if self.listed_at.elapsed() >= LIST_EVERY {
+                self.list(way, session).await?;
+            }
+            self.look_at_others(way, session).await?;
+            self.search(way, session).await?;
+        }
+        self.touch(way).await
+    }
+
+    /// The Inbox is read by its own session; who has nowhere else to wait only waits there.
+    fn is_guest(&self) -> bool {
+        self.leg == Leg::Sent && self.open.role == FolderRole::Inbox
+    }
+
+    /// Remembers from time to time that all is read.
+    async fn touch(&mut self, way: &Way) -> Result<(), Error> {
+        if self.touched_at.elapsed() < TOUCH_EVERY {
+            return Ok(());
+        }
+        self.touched_at = Instant::now();
+        let watched = &way.watched;
+        let touched =
+            way.store.touch_connection(watched.sub_account, watched.connection, clock::now());
+        if touched.await? { Ok(()) } else { Err(Error::Ended) }
+    }
+
+    /// Which folder is which; then the one of sent mail is open, or else the Inbox.
+    async fn list(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        let listed = session.folders().await?;
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
+        let known = way.store.sent_folder(of, connection).await?;
+        let roles = folders::roles(&listed, known.as_deref());
+        if let Some(sent) = roles.sent.as_deref().filter(|sent| known.as_deref() != Some(*sent)) {
+            way.store.set_sent_folder(of, connection, sent).await?;
+        }
+        self.others = roles.others;
+        self.listed_at = Instant::now();
+        match roles.sent {
+            Some(sent) => self.enter(way, session, &sent, FolderRole::Sent).await.map(drop),
+            None => self.visit_inbox(way, session).await,
+        }
+    }
+
+    /// Opens a folder and reads all that is new in it.
+    async fn enter(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        name: &str,
+        role: FolderRole,
+    ) -> Result<Progress, Error> {
+        let mut selected = session.examine(name).await?;
+        if selected.uid_next == 0 {
+            selected.uid_next = session.status(name).await?.uid_next;
+        }
+        self.open = self.place(way, session, (name, role), selected).await?;
+        folder::catch_up(way, session, &mut self.open, selected.uid_next).await
+    }
+
+    /// Where a folder was read up to. When its UIDs have lost their meaning it is read from its beginning:
+    /// what was seen before is known by its ids, so that nothing is lost and nothing comes twice (T7).
+    async fn place(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        (name, role): (&str, FolderRole),
+        selected: imap::Selected,
+    ) -> Result<Folder, Error> {
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
+        let known = way.store.folders(of, connection).await?;
+        let known = known.into_iter().find(|folder| folder.name == name);
+        let uid_next = match known {
+            Some(folder)
+                if folder.uid_validity == selected.uid_validity
+                    && folder.uid_next <= selected.uid_next
+                    && folder.role == role =>
+            {
+                return Ok(folder);
+            }
+            Some(folder) if folder.uid_validity == selected.uid_validity && folder.role != role => {
+                folder.uid_next.min(selected.uid_next)
+            }
+            Some(_) => self.reset(name)?,
+            None => folder::beginning(way, session, selected.uid_next).await?,
+        };
+        let uid_validity = selected.uid_validity;
+        let folder = Folder { name: name.to_owned(), role, uid_validity, uid_next };
+        way.store.set_folder(of, connection, &folder).await?;
+        Ok(folder)
+    }
+
+    /// Back to the first mail; but not time and again.
+    fn reset(&mut self, name: &str) -> Result<u32, Error> {
+        tracing::warn!(
+            code = "folder_reset",
+            "A folder's UIDs lost their meaning; it is read anew."
+        );
+        let before = self.resets.insert(name.to_owned(), Instant::now());
+        match before.is_some_and(|at| at.elapsed() < RESET_AGAIN) {
+            true => Err(Error::Broken("the server numbers a folder anew each time".to_owned())),
+            false => Ok(1),
+        }
+    }
+
+    /// STATUS tells whether anything came; only then a folder is opened.
+    async fn look_at_others(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
+        let known = way.store.folders(of, connection).await?;
+        let (home, role) = (self.open.name.clone(), self.open.role);
+        let mut found_sent = None;
+        for name in self.others.clone() {
+            let status = match session.status(&name).await {
+                Ok(status) => status,
+                // Removed or closed to us since it was listed.
+                Err(imap::Error::Refused { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let cursor = known.iter().find(|folder| folder.name == name);
+            let is_read = cursor.is_some_and(|folder| {
+                folder.uid_validity == status.uid_validity && folder.uid_next == status.uid_next
+            });
+            if !is_read && self.enter(way, session, &name, FolderRole::Other).await?.found_sent {
+                found_sent = Some(name);
+            }
+        }
+        if let Some(name) = found_sent {
+            // T8: where a sent mail turned up is where sent mail is kept.
+            way.store.set_sent_folder(of, connection, &name).await?;
+            return Box::pin(self.list(way, session)).await;
+        }
+        self.go_home(way, session, (&home, role)).await
+    }
+
+    async fn go_home(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        (home, role): (&str, FolderRole),
+    ) -> Result<(), Error> {
+        if self.open.name == home {
+            return Ok(());
+        }
+        match role {
+            FolderRole::Inbox => self.visit_inbox(way, session).await,
+            role => self.enter(way, session, home, role).await.map(drop),
+        }
+    }
+
+    /// T10: threads that became tracked late.
+    async fn search(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
+        let searches = way.store.searches(of, connection).await?;
+        let known = way.store.folders(of, connection).await?;
+        // Until the Inbox has its cursor, nothing in it is old.
+        if searches.is_empty() || !known.iter().any(|folder| folder.name == INBOX) {
+            return Ok(());
+        }
+        let (home, role) = (self.open.name.clone(), self.open.role);
+        let mut places = vec![(INBOX.to_owned(), FolderRole::Inbox)];
+        if role == FolderRole::Sent {
+            places.push((home.clone(), role));
+        }
+        for thread in &searches {
+            // Each folder may have what names what the other has: the ids grow as it is found.
+            for (name, role) in &places {
+                self.enter_to_search(way, session, name, *role).await?;
+                let ids = way.store.ids_of_thread(of, *thread).await?;
+                folder::search(way, session, &mut self.open, &ids).await?;
+            }
+            way.store.searched(of, connection, *thread).await?;
+        }
+        self.go_home(way, session, (&home, role)).await
+    }
+
+    async fn enter_to_search(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        name: &str,
+        role: FolderRole,
+    ) -> Result<(), Error> {
+        if self.open.name == name {
+            return Ok(());
+        }
+        match role {
+            FolderRole::Inbox => self.visit_inbox(way, session).await,
+            role => self.enter(way, session, name, role).await.map(drop),
+        }
+    }
+
+    /// The Inbox has a session of its own that moves its cursor; here nothing is read from it but what is
+    /// searched for, below where that session has come.
+    async fn visit_inbox(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        let uid_validity = session.examine(INBOX).await?.uid_validity;
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
+        let known = way.store.folders(of, connection).await?;
+        let known = known.into_iter().find(|folder| folder.name == INBOX);
+        let (name, role) = (INBOX.to_owned(), FolderRole::Inbox);
+        let unread = Folder { name, role, uid_validity, uid_next: 1 };
+        self.open = known.filter(|it| it.uid_validity == uid_validity).unwrap_or(unread);
+        Ok(())
+    }
+}
+
+/// Before any folder is open.
+fn closed() -> Folder {
+    Folder { name: String::new(), role: FolderRole::Other, uid_validity: 0, uid_next: 1 }
+}

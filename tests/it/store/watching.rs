@@ -1,0 +1,381 @@
+//! Mail that is found in a mailbox, judged and recorded: a mailbox in memory, both databases.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mailweave::ingest::flow::{self as arrive, Pending};
+use mailweave::ingest::prepare::Reader;
+use mailweave::model::{
+    Account, Auth, ConnectionId, Door, Folder, FolderRole, MessageId, Pepper, Trust, TrustResults,
+};
+use mailweave::store::Watched;
+use mailweave::watch::flow::Way;
+use mailweave::watch::{Body, Error, Header, Mailbox, folder};
+use uuid::Uuid;
+
+use super::*;
+
+const CONNECTION: ConnectionId = ConnectionId(Uuid::from_u128(70));
+
+/// A folder in memory, which counts what is taken from it.
+#[derive(Default)]
+struct Memory {
+    mails: BTreeMap<u32, String>,
+    /// Left out of answers to ranges, as Exchange does.
+    withheld: Vec<u32>,
+    /// Their reading cuts the connection.
+    cut_at: Option<u32>,
+    bodies: Vec<u32>,
+    header_bytes: usize,
+}
+
+impl Memory {
+    fn add(&mut self, mail: &str) -> u32 {
+        let uid = self.mails.keys().next_back().map_or(1, |last| last + 1);
+        self.mails.insert(uid, mail.replace('\n', "\r\n"));
+        uid
+    }
+
+    fn fields(mail: &str, wanted: &[&str]) -> Vec<u8> {
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        let is_wanted = |line: &&str| {
+            wanted.iter().any(|name| line.to_lowercase().starts_with(&format!("{name}:")))
+        };
+        let lines: Vec<&str> = head.split("\r\n").filter(is_wanted).collect();
+        format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+    }
+}
+
+const IDS: [&str; 9] = [
+    "message-id",
+    "in-reply-to",
+    "references",
+    "thread-index",
+    "from",
+    "date",
+    "content-type",
+    "x-mailweave-message-id",
+    "x-microsoft-original-message-id",
+];
+
+impl Mailbox for Memory {
+    async fn headers(&mut self, from: u32, to: u32) -> Result<Vec<Header>, Error> {
+        let is_there = |uid: &u32| from == to || !self.withheld.contains(uid);
+        let found = self.mails.range(from..=to).filter(|(uid, _)| is_there(uid));
+        let header = |(uid, mail): (&u32, &String)| Header {
+            uid: *uid,
+            received_at: Some(NOW),
+            fields: Self::fields(mail, &IDS),
+        };
+        let headers: Vec<Header> = found.map(header).collect();
+        self.header_bytes += headers.iter().map(|header| header.fields.len()).sum::<usize>();
+        Ok(headers)
+    }
+
+    async fn uids(&mut self, from: u32, to: u32) -> Result<Vec<u32>, Error> {
+        Ok(self.mails.range(from..=to).map(|(uid, _)| *uid).collect())
+    }
+
+    async fn search(
+        &mut self,
+        _: Time,
+        field: &'static str,
+        id: &MessageId,
+    ) -> Result<Vec<u32>, Error> {
+        let names = |mail: &str| {
+            let fields = Self::fields(mail, &[&field.to_lowercase()]);
+            String::from_utf8(fields).unwrap().contains(id.as_str())
+        };
+        Ok(self.mails.iter().filter(|(_, mail)| names(mail)).map(|(uid, _)| *uid).collect())
+    }
+
+    async fn people(&mut self, uid: u32) -> Result<Vec<u8>, Error> {
+        Ok(Self::fields(&self.mails[&uid], &["to", "cc"]))
+    }
+
+    async fn reported(&mut self, uid: u32) -> Result<Vec<MessageId>, Error> {
+        let (_, given_back) = self.mails[&uid].split_once("Message-ID: <given-").unwrap();
+        let (id, _) = given_back.split_once('>').unwrap();
+        Ok(MessageId::parse(id).into_iter().collect())
+    }
+
+    async fn body(&mut self, uid: u32, _: usize) -> Result<Body, Error> {
+        if self.cut_at == Some(uid) {
+            self.cut_at = None;
+            return Err(Error::Lost("cut".to_owned()));
+        }
+        self.bodies.push(uid);
+        Ok(self.mails.get(&uid).map_or(Body::Gone, |mail| Body::Whole(mail.clone().into_bytes())))
+    }
+}
+
+fn mail(id: &str, from: &str, to: &str, more: &str) -> String {
+    format!(
+        "From: {from}\nTo: {to}\nSubject: Secret {id}\nMessage-ID: <{id}>\n\
+        Date: Tue, 14 Nov 2023 22:13:20 +0000\n{more}\nBody of {id}\n"
+    )
+}
+
+const ANN: &str = "Ann <ann@acme.example>";
+const CARL: &str = "Carl <carl@customer.example>";
+
+struct World {
+    fresh: Fresh,
+    way: Way,
+}
+
+/// Ann's mailbox is connected, and her mail `first@acme` to Carl came to her smart BCC address.
+async fn worlds() -> Vec<World> {
+    let mut worlds = Vec::new();
+    for fresh in both().await {
+        fresh.connect_mailbox().await;
+        let world = World { way: way(&fresh).await, fresh };
+        world.arrives(&mail("first@acme", ANN, CARL, "")).await;
+        worlds.push(world);
+    }
+    worlds
+}
+
+impl Fresh {
+    async fn connect_mailbox(&self) {
+        let (of, user, id) = (self.id(ACCOUNT.0), self.id(USER.0), self.id(CONNECTION.0));
+        self.sql(&format!("insert into connections (sub_account, id, mailbox_id, user_id, provider, account, secret_version, state, created_at, connected_at) values ({of}, {id}, {id}, {user}, 'outlook', '{{\"imap\":\"127.0.0.1:993\",\"smtp\":\"127.0.0.1:587\",\"username\":\"ann\",\"auth\":\"xoauth2\",\"saves_sent\":true}}', 0, 'active', 0, 0)")).await;
+        self.sql(&format!("update users set connection_id = {id}")).await;
+    }
+}
+
+async fn way(fresh: &Fresh) -> Way {
+    let store = Arc::new(open(&fresh.url).await);
+    let watched = store.watched().await.unwrap().remove(0);
+    let account = Account {
+        imap: "127.0.0.1:993".parse().unwrap(),
+        smtp: "127.0.0.1:587".parse().unwrap(),
+        username: "ann".to_owned(),
+        auth: Auth::Xoauth2,
+        saves_sent: true,
+    };
+    let expected = Watched {
+        sub_account: ACCOUNT,
+        connection: CONNECTION,
+        user: USER,
+        account,
+        sent_folder: None,
+        connected_at: Time::from_micros(0),
+    };
+    assert_eq!(watched, expected);
+    let reader = Reader {
+        bcc_domains: Arc::from(["bcc.example".to_owned()]),
+        limits: mailweave::mail::Limits::default(),
+        pepper: Pepper::new([3; 32]),
+    };
+    Way { store, reader, watched, message_bytes_max: 10_000_000 }
+}
+
+impl World {
+    /// A mail comes to Ann's smart BCC address.
+    async fn arrives(&self, mail: &str) {
+        let content = Arc::new(mail.replace('\n', "\r\n").into_bytes());
+        let read = self.way.reader.read(Arc::clone(&content));
+        let trust = TrustResults::without_checks(Trust::Dmarc);
+        let now = Time::from_seconds(1_700_000_060);
+        let reader = &self.way.reader;
+        let submission = reader.submission(&read, Door::Smtp, ACCOUNT, vec![USER], trust, now);
+        let pending = Pending { submission, content, envelope: None, again: None };
+        arrive::file(&self.way.store, &[pending], now, Uuid::now_v7().as_u128()).await.unwrap();
+    }
+
+    async fn folder(&self, role: FolderRole) -> Folder {
+        let name = role.name().to_owned();
+        let folder = Folder { name, role, uid_validity: 9, uid_next: 1 };
+        self.way.store.set_folder(ACCOUNT, CONNECTION, &folder).await.unwrap();
+        folder
+    }
+
+    async fn catch_up(&self, mailbox: &mut Memory, folder: &mut Folder) {
+        let end = mailbox.mails.keys().next_back().map_or(1, |last| last + 1);
+        folder::catch_up(&self.way, mailbox, folder, end).await.unwrap();
+        let stored = self.way.store.folders(ACCOUNT, CONNECTION).await.unwrap();
+        assert!(stored.contains(folder) && folder.uid_next == end, "{stored:?} {folder:?}");
+    }
+
+    async fn reasons(&self) -> Vec<String> {
+        let rows = self.fresh.sql("select reason from verdicts order by id").await;
+        rows.into_iter().flatten().collect()
+    }
+}
+
+#[tokio::test]
+async fn private_mail_is_never_fetched_and_leaves_nothing() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        for n in 0..40 {
+            mailbox.add(&mail(&format!("canary{n}@z"), "Zoe <zoe@canary.example>", ANN, ""));
+        }
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert!(mailbox.bodies.is_empty());
+        assert_eq!(world.fresh.count("messages").await, 1);
+        assert_eq!(world.reasons().await[1..], vec!["not_a_crm_thread"; 40]);
+        for (table, rows) in world.fresh.dump().await {
+            assert!(!rows.contains("canary"), "{table}: {rows}");
+        }
+        // It is explained by its Message-ID all the same (V2).
+        let id = MessageId::parse("canary7@z").unwrap();
+        let filter = mailweave::store::VerdictFilter {
+            private_key: Some(world.way.reader.pepper.key(ACCOUNT, &id)),
+            message_id: Some(id),
+            ..Default::default()
+        };
+        let window = mailweave::store::Window { after: None, limit: 10 };
+        let found = world.way.store.verdicts(ACCOUNT, &filter, window).await.unwrap();
+        assert_eq!(found.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn replies_and_answers_join_the_thread_once_in_whatever_order() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        for n in 2..6 {
+            let parent = format!("In-Reply-To: <r{}@c>\n", n - 1);
+            mailbox.add(&mail(&format!("r{n}@c"), CARL, ANN, &parent));
+        }
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(mailbox.bodies, [1, 2, 3, 4, 5]);
+        assert_eq!(world.fresh.count("messages").await, 6);
+        assert_eq!(world.fresh.count("threads").await, 1);
+        assert_eq!(world.fresh.count("contacts").await, 1);
+        let events = world.fresh.sql("select count(*) from events where type = 'message.filed'");
+        assert_eq!(events.await[0][0], "6");
+
+        // The same mail by the other door is the same message.
+        world.arrives(&mail("r3@c", CARL, ANN, "In-Reply-To: <r2@c>\n")).await;
+        assert_eq!(world.fresh.count("messages").await, 6);
+        assert!(world.reasons().await.contains(&"duplicate".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_read_anew_files_nothing_twice() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("private@z", "zoe@z.example", ANN, ""));
+        mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        let before = world.fresh.dump().await;
+        mailbox.bodies.clear();
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert!(mailbox.bodies.is_empty());
+        let after = world.fresh.dump().await;
+        for table in ["messages", "verdicts", "events", "aliases"] {
+            assert_eq!(before[table], after[table], "{table}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_moves_no_cursor() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("private@z", "zoe@z.example", ANN, ""));
+        let cut = mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        mailbox.cut_at = Some(cut);
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        let lost = folder::catch_up(&world.way, &mut mailbox, &mut inbox, 3).await;
+        assert!(matches!(lost, Err(Error::Lost(_))));
+        assert_eq!(world.way.store.folders(ACCOUNT, CONNECTION).await.unwrap()[0].uid_next, 1);
+        assert_eq!(world.reasons().await, ["filed"]);
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.reasons().await, ["filed", "not_a_crm_thread", "filed"]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_filed_through_a_connection_that_has_ended() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.fresh.sql("update connections set state = 'disconnected'").await;
+        let ended = folder::catch_up(&world.way, &mut mailbox, &mut inbox, 2).await;
+        assert!(matches!(ended, Err(Error::Ended)));
+        assert_eq!(world.fresh.count("messages").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn two_watchers_of_one_folder_do_not_both_move_its_cursor() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        let mut one = world.folder(FolderRole::Inbox).await;
+        let mut other = one.clone();
+        world.catch_up(&mut mailbox, &mut one).await;
+        let late = folder::catch_up(&world.way, &mut mailbox, &mut other, 2).await;
+        assert!(matches!(late, Err(Error::Lost(_))), "{late:?}");
+        assert_eq!(world.fresh.count("messages").await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_left_out_of_an_answer_is_asked_for_alone() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("private@z", "zoe@z.example", ANN, ""));
+        let withheld = mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        mailbox.add(&mail("other@z", "zoe@z.example", ANN, ""));
+        mailbox.withheld = vec![withheld];
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.fresh.count("messages").await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_to_a_rewritten_id_joins_and_one_sent_copy_is_one_message() {
+    for world in worlds().await {
+        let mut sent = Memory::default();
+        sent.add(&mail("NEW@outlook", ANN, CARL, "X-Mailweave-Message-ID: <first@acme>\n"));
+        let mut folder = world.folder(FolderRole::Sent).await;
+        world.catch_up(&mut sent, &mut folder).await;
+        assert!(sent.bodies.is_empty());
+        assert_eq!(world.fresh.count("messages").await, 1);
+        let mut inbox = Memory::default();
+        inbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <NEW@outlook>\n"));
+        let mut folder = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut inbox, &mut folder).await;
+        assert_eq!(world.fresh.count("messages").await, 2);
+        assert_eq!(world.fresh.count("threads").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_is_tracked_late_is_searched_for() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("late-reply@c", CARL, ANN, "In-Reply-To: <late@acme>\n"));
+        mailbox.add(&mail("private@z", "zoe@z.example", ANN, ""));
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.reasons().await, ["filed", "not_a_crm_thread", "not_a_crm_thread"]);
+
+        // The smart BCC copy comes after the reply, and names an earlier mail.
+        world.arrives(&mail("late@acme", ANN, CARL, "References: <older@acme>\n")).await;
+        let due = world.way.store.connections_to_search().await.unwrap();
+        assert_eq!(due, [(ACCOUNT, CONNECTION)]);
+        let threads = world.way.store.searches(ACCOUNT, CONNECTION).await.unwrap();
+        let ids = world.way.store.ids_of_thread(ACCOUNT, threads[0]).await.unwrap();
+        folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
+        world.way.store.searched(ACCOUNT, CONNECTION, threads[0]).await.unwrap();
+        assert!(world.way.store.connections_to_search().await.unwrap().is_empty());
+        assert_eq!(world.fresh.count("messages").await, 3);
+        // The mail has one verdict, and now it is this (V1).
+        let mut reasons = world.reasons().await;
+        reasons.sort();
+        assert_eq!(reasons, ["filed", "filed", "filed", "not_a_crm_thread"]);
+    }
+}
