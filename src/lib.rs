@@ -48,6 +48,7 @@ pub mod decide;
 pub mod mail;
 // L2: adapters
 pub mod clock;
+pub mod perimeter;
 pub mod secrets;
 pub mod store;
 pub mod tls;

@@ -6,10 +6,10 @@ use super::Error;
 
 const PREFIX: &str = "MAILWEAVE_";
 /// Keys whose values are lists: comma-separated in the environment.
-const LISTS: [&str; 3] = ["listen", "domains", "scopes"];
+const LISTS: [&str; 4] = ["listen", "domains", "scopes", "allowed_networks"];
 /// `smtp.listen` is a list, `http.listen` is not.
 const NO_LIST: [&str; 1] = ["http.listen"];
-const SECTIONS: [&str; 7] = ["smtp", "http", "tls", "store", "dns", "log", "providers"];
+const SECTIONS: [&str; 8] = ["smtp", "http", "tls", "store", "dns", "outgoing", "log", "providers"];
 
 /// Puts every `MAILWEAVE_` variable into the table.
 pub fn overlay(

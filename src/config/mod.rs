@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use raw::{Provider, RawConfig};
 
 use crate::model::Address;
+use crate::perimeter::Network;
 use crate::smtp::limits::Limits;
 
 /// Everything the gateway was told, checked.
@@ -26,6 +27,8 @@ pub struct Config {
     /// `sqlite:PATH` or `postgres://…`.
     pub store_url: SecretString,
     pub dns_resolver: Resolver,
+    /// Networks that are not public, and may be connected to all the same.
+    pub allowed_networks: Vec<Network>,
     pub log: raw::Log,
 }
 
@@ -163,6 +166,7 @@ fn check(raw: RawConfig, file: Option<&Path>) -> Result<Config, Error> {
                 .filter(|path| !path.as_os_str().is_empty()),
         },
         dns_resolver: checker.resolver(&raw.dns.resolver)?,
+        allowed_networks: checker.networks(&raw.outgoing.allowed_networks)?,
         log: checker.log(raw.log)?,
         data_dir,
     })
@@ -273,6 +277,13 @@ impl Checker {
         }
     }
 
+    fn networks(&self, texts: &[String]) -> Result<Vec<Network>, Error> {
+        let key = "outgoing.allowed_networks";
+        let expected = "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8";
+        let network = |text: &String| text.parse().map_err(|_| self.wrong(key, expected, text));
+        texts.iter().map(network).collect()
+    }
+
     fn log(&self, log: raw::Log) -> Result<raw::Log, Error> {
         if !["text", "json"].contains(&log.format.as_str()) {
             return Err(self.wrong("log.format", "\"text\" or \"json\"", &log.format));
@@ -311,6 +322,7 @@ mod tests {
             ("MAILWEAVE_SMTP__PROXY_PROTOCOL", "true"),
             ("MAILWEAVE_SMTP__LIMITS__CONNECTIONS", "7"),
             ("MAILWEAVE_HTTP__LISTEN", "127.0.0.1:0"),
+            ("MAILWEAVE_OUTGOING__ALLOWED_NETWORKS", "127.0.0.0/8, ::1"),
             ("MAILWEAVE_DATA_DIR", "y"),
             ("HOME", "/root"),
         ];
@@ -319,17 +331,23 @@ mod tests {
         assert_eq!((config.smtp.verify, config.smtp.limits.connections), (Verify::Off, 7));
         assert_eq!(config.data_dir, Path::new("y"));
         assert!(config.smtp.proxy_protocol);
+        assert_eq!(config.allowed_networks.len(), 2);
     }
 
     #[test]
     fn mistakes_are_told_with_key_place_and_what_was_expected() {
-        let tables: [(&str, &[(&str, &str)], &[&str]); 9] = [
+        let tables: [(&str, &[(&str, &str)], &[&str]); 10] = [
             ("[smtp]\nlisten = 5\n", &[], &["config.toml, line 2", "invalid type"]),
             ("\n\n[smtp]\nlissten = []\n", &[], &["config.toml, line 4", "lissten", "listen"]),
             ("[smtp\n", &[], &["config.toml, line 1"]),
             ("[smtp]\nlisten = [\"here\"]\n", &[], &["smtp.listen", "ADDRESS:PORT", "here"]),
             ("[smtp]\nverify = \"maybe\"\n", &[], &["smtp.verify", "\"dns\" or \"off\""]),
             ("[smtp]\ndomains = []\n", &[], &["smtp.domains", "at least one"]),
+            (
+                "[outgoing]\nallowed_networks = [\"10/8\"]\n",
+                &[],
+                &["allowed_networks", "10.0.0.0/8"],
+            ),
             ("[http]\nadmin_token = \"short\"\n", &[], &["http.admin_token", "16 characters"]),
             ("", &[("MAILWEAVE_SMTP_LISTEN", "x")], &["MAILWEAVE_SMTP_LISTEN", "two underscores"]),
             ("", &[("MAILWEAVE_SMTP__LISSTEN", "x")], &["environment", "lissten"]),

@@ -17,6 +17,7 @@ pub struct RawConfig {
     pub tls: Tls,
     pub store: Store,
     pub dns: Dns,
+    pub outgoing: Outgoing,
     pub log: Log,
     /// Mail providers by name; their defaults are built in.
     pub providers: BTreeMap<String, Provider>,
@@ -31,6 +32,7 @@ impl Default for RawConfig {
             tls: Tls::default(),
             store: Store::default(),
             dns: Dns::default(),
+            outgoing: Outgoing::default(),
             log: Log::default(),
             providers: BTreeMap::new(),
         }
@@ -129,6 +131,13 @@ impl Default for Dns {
     fn default() -> Self {
         Self { resolver: "system".to_owned() }
     }
+}
+
+/// `[outgoing]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outgoing {
+    pub allowed_networks: Vec<String>,
 }
 
 /// `[log]`

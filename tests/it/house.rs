@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use mailweave::config::{Config, RawConfig};
 
 /// Which top modules a top module may import. `app` and `command` know everybody.
-const IMPORTS: [(&str, &[&str]); 13] = [
+const IMPORTS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("clock", &["model"]),
     ("secrets", &["clock", "model"]),
     ("tls", &[]),
+    ("perimeter", &[]),
     ("mail", &["model"]),
     ("decide", &["mail", "model"]),
     ("store", &["decide", "model", "clock"]),
@@ -21,7 +22,7 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("import", &["clock", "decide", "ingest", "mail", "model", "store"]),
     ("web", &["clock", "decide", "ingest", "mail", "model", "secrets", "store", "tls"]),
     ("watch", &["clock", "decide", "ingest", "mail", "model", "store"]),
-    ("config", &["model", "smtp"]),
+    ("config", &["model", "perimeter", "smtp"]),
 ];
 
 /// Words that mean waiting, logging, files, sockets, clocks or random numbers.
