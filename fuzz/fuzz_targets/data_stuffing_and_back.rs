@@ -1,5 +1,6 @@
-//! What a client sends by DATA or BDAT is what is delivered, byte by byte, or it is refused because a
-//! CR or LF alone could be taken for an end; and the session is in step afterwards.
+//! What a client sends by DATA or BDAT is what is delivered, byte by byte; refused is what holds a dot
+//! between line ends of which the first is CR or LF alone, and nothing else. The session is in step
+//! afterwards.
 
 #![no_main]
 
@@ -14,8 +15,9 @@ fuzz_target!(|content: &[u8]| {
     data.send(b"DATA\r\n");
     data.send(&stuffed(content));
     if data.last_code() == b"550" {
-        assert!(has_lone_cr_or_lf(content) && data.mails.is_empty());
+        assert!(has_bare_dot(content) && data.mails.is_empty());
     } else {
+        assert!(!has_bare_dot(content));
         is_delivered(&data, &ended(content));
     }
     in_step(data);
@@ -44,9 +46,14 @@ fn in_step(mut dialog: Dialog) {
     assert_eq!(&dialog.replies[before..before + 3], b"250");
 }
 
-fn has_lone_cr_or_lf(content: &[u8]) -> bool {
-    let count = |of: &[u8]| content.windows(of.len()).filter(|window| *window == of).count();
-    count(b"\r") > count(b"\r\n") || count(b"\n") > count(b"\r\n")
+/// A dot alone between line ends, the first of which is not CRLF: behind CRLF it is doubled.
+fn has_bare_dot(content: &[u8]) -> bool {
+    let content = ended(content);
+    let is_end = |byte: u8| matches!(byte, b'\r' | b'\n');
+    content.windows(3).enumerate().any(|(at, window)| {
+        let behind_crlf = window[0] == b'\n' && at > 0 && content[at - 1] == b'\r';
+        window[1] == b'.' && is_end(window[0]) && is_end(window[2]) && !behind_crlf
+    })
 }
 
 /// DATA ends after a line end, so content without one gets it.

@@ -8,7 +8,7 @@ use crate::smtp::reply::{self, Reply};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     TooLarge,
-    /// CR or LF where another server may see the end of the mail.
+    /// A line that is a dot and that another server may take for the end of the mail.
     Smuggling,
     /// There was no memory for it in time.
     NoMemory,

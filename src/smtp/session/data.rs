@@ -1,6 +1,10 @@
 //! DATA (RFC 5321 4.5.2): finds the end of the mail and takes the doubled dots away. Nothing but
-//! CRLF.CRLF ends a mail; whatever another server may take for an end makes the mail refused at its
-//! true end ("SMTP smuggling", CVE-2023-51764 to 51766).
+//! CRLF.CRLF ends a mail. A line that is a dot, with CR or LF alone on one of its sides, may be an end to
+//! another server ("SMTP smuggling", CVE-2023-51764 to 51766): then the mail is refused at its true end.
+//!
+//! CR or LF alone anywhere else is content and kept as it is, as signatures are made over it (RFC 6376
+//! 3.7): real mail has both, of gateways that end lines by CR CR LF and of clients that paste text.
+//! Refusing every CR that stands alone, as some servers do, would refuse that mail and stop nothing more.
 
 use memchr::memchr2;
 
@@ -21,10 +25,8 @@ enum State {
     DotCr,
     /// Behind LF without CR.
     BareLf,
-    /// Behind that and a dot.
-    BareLfDot,
-    /// Behind that and CR.
-    BareLfDotCr,
+    /// Behind CR or LF alone, and a dot.
+    BareDot,
     /// Behind CRLF.CRLF.
     End,
 }
@@ -66,24 +68,21 @@ impl DataReader {
             State::Cr => behind_cr(byte, content),
             State::Dot => behind_dot(byte, content),
             State::DotCr if byte == b'\n' => State::End,
+            // <CRLF>.<CR>: an end to the careless.
             State::DotCr => {
+                content.refuse(Fault::Smuggling);
                 content.push(b"\r");
                 behind_cr(byte, content)
             }
-            State::BareLf if byte == b'.' => keep(byte, State::BareLfDot, content),
-            State::BareLfDot if byte == b'\r' => keep(byte, State::BareLfDotCr, content),
-            // <LF>.<LF> and <LF>.<CRLF>: ends to the careless.
-            State::BareLfDot if byte == b'\n' => {
+            State::BareLf if byte == b'.' => keep(byte, State::BareDot, content),
+            // <LF>.<LF>, <LF>.<CRLF>, <CR>.<CR> and the like: ends to the careless.
+            State::BareDot if matches!(byte, b'\r' | b'\n') => {
                 content.refuse(Fault::Smuggling);
-                keep(byte, State::BareLf, content)
-            }
-            State::BareLfDotCr => {
-                content.refuse(Fault::Smuggling);
-                behind_cr(byte, content)
+                in_text(byte, content)
             }
             // RFC 5321 4.5.2: a dot that begins a line is taken away.
             State::LineStart if byte == b'.' => State::Dot,
-            State::LineStart | State::Text | State::BareLf | State::BareLfDot => {
+            State::LineStart | State::Text | State::BareLf | State::BareDot => {
                 in_text(byte, content)
             }
             State::End => State::End,
@@ -114,12 +113,11 @@ fn in_text(byte: u8, content: &mut Content) -> State {
 }
 
 fn behind_cr(byte: u8, content: &mut Content) -> State {
-    if byte == b'\n' {
-        return keep(byte, State::LineStart, content);
+    match byte {
+        b'\n' => keep(byte, State::LineStart, content),
+        b'.' => keep(byte, State::BareDot, content),
+        byte => in_text(byte, content),
     }
-    // RFC 5321 2.3.8: CR stands nowhere but before LF.
-    content.refuse(Fault::Smuggling);
-    in_text(byte, content)
 }
 
 fn behind_dot(byte: u8, content: &mut Content) -> State {
@@ -178,6 +176,20 @@ mod tests {
     }
 
     #[test]
+    fn keeps_cr_alone_as_it_is() {
+        for content in [
+            &b"a\rb\r\n"[..],
+            b"a\r\r\nb\r\r\n\r\r\n",
+            b"\r\r\r\n",
+            b"a\r.b\r..\rc\n.d\r\n",
+            b"a\n\r\nb\r\n",
+            b"\r\0.\r\n",
+        ] {
+            check(&[content, b".\r\n"].concat(), Some(Ok(content)), b"");
+        }
+    }
+
+    #[test]
     fn leaves_what_follows_the_end() {
         check(b"a\r\n.\r\nQUIT\r\n", Some(Ok(b"a\r\n")), b"QUIT\r\n");
     }
@@ -195,7 +207,10 @@ mod tests {
             b"\r\n.\r",
             b"\r\r\n.\r\r\n",
             b"\r\n.\r\r\n",
-            b"\r",
+            b"\r\n\r.\r\n",
+            b"\n\r.\n",
+            b"\r\r.\r\r\n",
+            b"\r\n.\r.\n",
         ] {
             let sent = [b"a", shape, b"MAIL FROM:<x@y>\r\n.\r\nNOOP\r\n"].concat();
             check(&sent, Some(Err(Fault::Smuggling)), b"NOOP\r\n");

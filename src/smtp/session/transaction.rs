@@ -82,7 +82,7 @@ fn rejection(fault: Fault, recipients: Vec<Recipient>, header: Vec<u8>) -> Optio
     let (reason, what) = match fault {
         Fault::TooLarge => (Reason::TooLarge, "larger than this server accepts"),
         Fault::Smuggling => {
-            (Reason::ProtocolError, "CR or LF alone where a line must end with CRLF")
+            (Reason::ProtocolError, "a lone dot beside CR or LF where a line must end with CRLF")
         }
         Fault::Loop => (Reason::ProtocolError, "too many Received fields: the mail goes in a loop"),
         Fault::NoMemory => return None,
