@@ -112,7 +112,7 @@ fn route(address: &Address) -> Result<Route, Unavailable> {
     match address.local().chars().next() {
         Some('u') => Ok(Route::Unknown),
         Some('x') => Err(Unavailable),
-        Some('r') => Ok(Route::Revoked { sub_account: SUB_ACCOUNT, user: USER }),
+        Some('r') => Ok(Route::Revoked { sub_account: SUB_ACCOUNT, user: Some(USER) }),
         _ => Ok(Route::User { sub_account: SUB_ACCOUNT, user: USER }),
     }
 }

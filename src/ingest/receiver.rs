@@ -121,17 +121,16 @@ fn tell(decision: Option<&Decision>) {
     tracing::debug!(verdict.id = %decision.verdict.id, outcome, reason, "A mail was judged.");
 }
 
-fn account_of(recipient: &Recipient) -> Option<(SubAccountId, UserId, &Address)> {
+fn account_of(recipient: &Recipient) -> Option<(SubAccountId, Option<UserId>, &Address)> {
     match recipient.route {
-        Route::User { sub_account, user } | Route::Revoked { sub_account, user } => {
-            Some((sub_account, user, &recipient.address))
-        }
+        Route::User { sub_account, user } => Some((sub_account, Some(user), &recipient.address)),
+        Route::Revoked { sub_account, user } => Some((sub_account, user, &recipient.address)),
         Route::Postmaster | Route::Unknown => None,
     }
 }
 
 /// The verdict of a mail that was refused before it was stored.
-fn rejected(rejection: &Rejection, user: UserId, address: &Address) -> Verdict {
+fn rejected(rejection: &Rejection, user: Option<UserId>, address: &Address) -> Verdict {
     debug_assert_eq!(rejection.reason.outcome(), Outcome::Rejected);
     let headers = mail::parse::headers(&rejection.header, &mail::Limits::default());
     let address =
@@ -146,7 +145,7 @@ fn rejected(rejection: &Rejection, user: UserId, address: &Address) -> Verdict {
         matched: Matched { address, what: Some(rejection.what.clone()), rule: None },
         message_id,
         private_key: None,
-        user_id: Some(user),
+        user_id: user,
         conversation_id: None,
         stored_message_id: None,
         candidates: Vec::new(),

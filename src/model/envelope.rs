@@ -13,8 +13,9 @@ pub enum Route {
     User { sub_account: SubAccountId, user: UserId },
     /// `postmaster` (RFC 5321 4.5.1).
     Postmaster,
-    /// Was a smart BCC address once; refused like an unknown one, but its sub-account is told why.
-    Revoked { sub_account: SubAccountId, user: UserId },
+    /// Was a smart BCC address once; refused like an unknown one, but its sub-account is told why. Of a
+    /// user who was erased the address alone is left.
+    Revoked { sub_account: SubAccountId, user: Option<UserId> },
     /// Nobody's.
     Unknown,
 }

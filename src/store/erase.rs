@@ -10,7 +10,7 @@ use super::columns::json;
 use super::tx::Tx;
 use super::value::values;
 use super::{Database, Error, Result, Store, events};
-use crate::model::{Address, ContactId, ConversationId, SubAccountId, UserId};
+use crate::model::{Address, ContactId, ConversationId, SubAccountId, Time, UserId};
 
 /// What becomes of a user's mail when the user goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,10 @@ statements! {
     DISOWN_VERDICTS = "update verdicts set user_id = null where sub_account = $1 and user_id = $2";
     REMOVE_USER = "delete from users where sub_account = $1 and id = $2";
     REMOVE_ADDRESSES = "delete from user_addresses where sub_account = $1 and user_id = $2";
-    REMOVE_BCC_ADDRESSES = "delete from bcc_addresses where sub_account = $1 and user_id = $2";
+    /// They stay, nobody's: mail to them is refused as to any that was revoked, and none is made again.
+    RETIRE_BCC_ADDRESSES = "update bcc_addresses \
+            set user_id = $3, revoked_at = coalesce(revoked_at, $4) \
+        where sub_account = $1 and user_id = $2";
 }
 
 /// Everything of a sub-account: one statement a table.
@@ -146,8 +149,15 @@ impl Store {
         Ok(removed > 0)
     }
 
-    /// Erases a user with the addresses and, if so asked, the mail; `false` if there is none.
-    pub async fn erase_user(&self, of: SubAccountId, user: UserId, mail: Mail) -> Result<bool> {
+    /// Erases a user with the addresses and, if so asked, the mail; `false` if there is none. The smart
+    /// BCC address stops.
+    pub async fn erase_user(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        mail: Mail,
+        now: Time,
+    ) -> Result<bool> {
         let mut tx = self.writer().await?;
         let found: Option<(String,)> = tx.optional(USER_TO_ERASE, values![of, user]).await?;
         if found.is_none() {
@@ -159,7 +169,7 @@ impl Store {
         }
         tx.execute(REMOVE_SIGN_IN_LINKS, values![of, user]).await?;
         tx.execute(REMOVE_ADDRESSES, values![of, user]).await?;
-        tx.execute(REMOVE_BCC_ADDRESSES, values![of, user]).await?;
+        tx.execute(RETIRE_BCC_ADDRESSES, values![of, user, Uuid::nil(), now]).await?;
         tx.execute(REMOVE_USER, values![of, user]).await?;
         tx.commit().await?;
         self.forget_log().await?;

@@ -90,10 +90,13 @@ impl Routes {
 }
 
 fn read((address, of, user, revoked_at): (String, Uuid, Uuid, Option<i64>)) -> (String, Route) {
-    let (sub_account, user) = (SubAccountId(of), UserId(user));
+    let sub_account = SubAccountId(of);
     let route = match revoked_at {
-        None => Route::User { sub_account, user },
-        Some(_) => Route::Revoked { sub_account, user },
+        None => Route::User { sub_account, user: UserId(user) },
+        Some(_) => {
+            let user = (!user.is_nil()).then_some(UserId(user));
+            Route::Revoked { sub_account, user }
+        }
     };
     (address, route)
 }

@@ -548,7 +548,7 @@ async fn knows_whom_an_address_belongs_to_until_it_is_revoked() {
         ]
         .map(|text| Address::parse(text).unwrap());
         let user = Route::User { sub_account: ACCOUNT, user: USER };
-        let revoked = Route::Revoked { sub_account: ACCOUNT, user: USER };
+        let revoked = Route::Revoked { sub_account: ACCOUNT, user: Some(USER) };
         let looks = (0..200).map(|n| fresh.store.route(if n % 2 == 0 { &one } else { &none }));
         for (n, route) in futures_util::future::join_all(looks).await.into_iter().enumerate() {
             assert_eq!(route.unwrap(), if n % 2 == 0 { user.clone() } else { Route::Unknown });
@@ -712,10 +712,15 @@ async fn an_erased_user_takes_the_mail_along_or_leaves_it() {
         for fresh in both().await {
             fill(&fresh).await;
             fresh.add_bcc_address(ACCOUNT, "x1@bcc.localhost", "null").await;
-            assert!(fresh.store.erase_user(ACCOUNT, USER, mail).await.unwrap());
+            assert!(
+                fresh.store.erase_user(ACCOUNT, USER, mail, Time::from_micros(5)).await.unwrap()
+            );
             assert_eq!(fresh.count("messages").await, messages);
             assert_eq!(fresh.count("users").await + fresh.count("user_addresses").await, 0);
-            assert_eq!(fresh.count("bcc_addresses").await, 0);
+            let old = Address::parse("x1@bcc.localhost").unwrap();
+            let route = fresh.store.route(&old).await.unwrap();
+            assert_eq!(route, Route::Revoked { sub_account: ACCOUNT, user: None });
+            assert!(!fresh.dump().await["bcc_addresses"].contains(&USER.0.to_string()));
             let counted = fresh.sql("select sum(message_count) from conversations").await;
             assert_eq!(
                 counted[0][0],

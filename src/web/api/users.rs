@@ -235,7 +235,8 @@ pub async fn delete(
     Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
     let mail = if query.keep_messages { Mail::Keep } else { Mail::Erase };
-    match state.store.erase_user(of, UserId(id), mail).await? {
+    let (now, _) = now_and_ids();
+    match state.store.erase_user(of, UserId(id), mail, now).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found()),
     }

@@ -158,7 +158,7 @@ fn route(answer: &str) -> Result<Route, Unavailable> {
     let (sub_account, user) = (SubAccountId(Uuid::nil()), UserId(Uuid::nil()));
     match answer {
         "user" => Ok(Route::User { sub_account, user }),
-        "revoked" => Ok(Route::Revoked { sub_account, user }),
+        "revoked" => Ok(Route::Revoked { sub_account, user: Some(user) }),
         "unknown" => Ok(Route::Unknown),
         "unavailable" => Err(Unavailable),
         other => panic!("no such route: {other}"),

@@ -33,7 +33,7 @@ impl Receiver for StandIn {
         let (sub_account, user) = (SubAccountId(Uuid::nil()), UserId(Uuid::nil()));
         match address.local() {
             "lost" => Err(Unavailable),
-            "revoked" => Ok(Route::Revoked { sub_account, user }),
+            "revoked" => Ok(Route::Revoked { sub_account, user: Some(user) }),
             local if local.starts_with("user") => Ok(Route::User { sub_account, user }),
             _ => Ok(Route::Unknown),
         }
