@@ -47,10 +47,13 @@ pub mod model;
 pub mod decide;
 pub mod mail;
 // L2: adapters
+pub mod access;
 pub mod clock;
 pub mod perimeter;
+pub mod reach;
 pub mod secrets;
 pub mod store;
+pub mod submission;
 pub mod tls;
 // L3: the spines
 pub mod ingest;

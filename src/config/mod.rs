@@ -2,6 +2,7 @@
 //! Only `app` and the commands read it; everybody else is handed options of their own.
 
 mod environment;
+mod providers;
 mod raw;
 
 use std::net::SocketAddr;
@@ -9,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub use raw::{Provider, RawConfig};
+pub use raw::RawConfig;
 
-use crate::model::Address;
+use crate::model::{Address, Providers};
 use crate::perimeter::Network;
 use crate::smtp::limits::Limits;
 
@@ -30,6 +31,7 @@ pub struct Config {
     /// Networks that are not public, and may be connected to all the same.
     pub allowed_networks: Vec<Network>,
     pub log: raw::Log,
+    pub providers: Providers,
 }
 
 /// The SMTP listener.
@@ -155,6 +157,7 @@ fn check(raw: RawConfig, file: Option<&Path>) -> Result<Config, Error> {
     let checker = Checker { origin };
     let data_dir = PathBuf::from(&raw.data_dir);
     Ok(Config {
+        providers: checker.providers(&raw)?,
         file: file.map(Path::to_owned),
         store_url: checker.store_url(&raw, &data_dir)?,
         smtp: checker.smtp(&raw)?,

@@ -2,7 +2,6 @@
 //! What is done with what is found stands in `flow`; when something is tried again, in `plan`.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +15,10 @@ use super::imap::{self, Session, Wake};
 use super::leg::{Leg, View};
 use super::mailbox::Error;
 use super::plan::{End, Next, Plan};
+use crate::access::{LoginError, Logins};
 use crate::clock;
 use crate::ingest::prepare::Reader;
-use crate::model::{ConnectionId, Login, SubAccountId};
+use crate::model::{ConnectionId, SubAccountId};
 use crate::store::{Store, Watched};
 
 /// How often it is looked who is to be watched.
@@ -30,35 +30,6 @@ const PROBE_EVERY: Duration = Duration::from_secs(100);
 const POLL_EVERY: Duration = Duration::from_secs(30);
 /// Sign-ins under way at once: a thousand mailboxes do not come back in one second.
 const SIGN_INS_MAX: usize = 32;
-
-/// Who knows how mailboxes are signed in to.
-pub trait Logins: Send + Sync + 'static {
-    /// What the connection is signed in with; `renew`: what was given last was refused.
-    fn login(
-        &self,
-        of: SubAccountId,
-        connection: ConnectionId,
-        renew: bool,
-    ) -> impl Future<Output = Result<Login, LoginError>> + Send;
-
-    /// The server goes on refusing: the user must be asked (M3).
-    fn refused(
-        &self,
-        of: SubAccountId,
-        connection: ConnectionId,
-        text: &str,
-    ) -> impl Future<Output = ()> + Send;
-}
-
-/// Why there is nothing to sign in with.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// The user must consent again; it is told already.
-    #[error("the mailbox must be authorised again")]
-    NeedsReauth,
-    #[error("{0}")]
-    Unavailable(String),
-}
 
 /// What all watchers share.
 pub struct Options {

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use crate::reach::Reach;
+
 pub use folders::{Listed, Roles};
 pub use idle::Wake;
 pub use session::{Selected, Session, Status};
@@ -22,6 +24,7 @@ pub use session::{Selected, Session, Status};
 #[derive(Clone)]
 pub struct Options {
     pub tls: Arc<ClientConfig>,
+    pub reach: Reach,
     /// For the connection and the sign-in together.
     pub open_time: Duration,
     /// For a command; for a large body, for each piece of it.
@@ -30,9 +33,15 @@ pub struct Options {
 
 impl Options {
     /// With the limits that suit a provider on the internet.
-    pub const fn new(tls: Arc<ClientConfig>) -> Self {
+    pub fn new(tls: Arc<ClientConfig>) -> Self {
         let (open_time, command_time) = (Duration::from_secs(60), Duration::from_secs(60));
-        Self { tls, open_time, command_time }
+        Self { tls, reach: Reach::anywhere(), open_time, command_time }
+    }
+
+    /// To hosts within reach alone (D12).
+    #[must_use]
+    pub fn within(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 }
 
@@ -42,6 +51,9 @@ pub enum Error {
     /// Nobody answers there.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
+    /// It leads where nobody but the operator may send us.
+    #[error("{0}")]
+    Private(String),
     /// The certificate is not to be believed, or TLS failed otherwise.
     #[error("TLS failed: {0}")]
     Tls(String),
@@ -79,7 +91,7 @@ impl From<Error> for super::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Denied { .. } => Self::Denied(error.to_string()),
-            Error::Hostile(_) | Error::Tls(_) | Error::Unsupported(_) => {
+            Error::Hostile(_) | Error::Tls(_) | Error::Unsupported(_) | Error::Private(_) => {
                 Self::Broken(error.to_string())
             }
             Error::Unreachable(_) | Error::Lost(_) | Error::Refused { .. } => {

@@ -12,9 +12,10 @@ use tokio::time::timeout;
 
 use super::folders::Listed;
 use super::guard::Guarded;
-use super::wire::{self, Wire};
+use super::wire;
 use super::{Error, Options};
 use crate::model::{Host, Login};
+use crate::reach::Wire;
 
 /// Bytes that the answers to a small command may have.
 pub(super) const SMALL: u64 = 262_144;
@@ -64,7 +65,7 @@ impl Session {
     /// Connects and signs in.
     pub async fn open(options: &Options, host: &Host, login: &Login) -> Result<Self, Error> {
         let open = async {
-            let greeted = wire::connect(&options.tls, host).await?;
+            let greeted = wire::connect(options, host).await?;
             let mut session = Self {
                 client: Client::new(Guarded::new(greeted.wire)),
                 options: options.clone(),

@@ -1,31 +1,16 @@
 //! The connection under an IMAP session: TCP, then TLS at once or after STARTTLS. Up to the greeting and
 //! the first capabilities it is read line by line here, so that nothing said in clear survives into TLS.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use tokio::io::AsyncWriteExt;
 
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-
-use super::Error;
+use super::{Error, Options};
 use crate::model::{Host, Security};
+use crate::reach::{self, Wire};
 
 /// The longest line before a session begins.
 const LINE_BYTES_MAX: usize = 8_192;
 /// The most lines of one answer before a session begins.
 const LINES_MAX: usize = 50;
-
-/// A connection, private or to this machine itself.
-pub enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
 
 /// A connection whose server has greeted, and what it can do.
 pub struct Greeted {
@@ -34,14 +19,16 @@ pub struct Greeted {
 }
 
 /// Connects, and goes to TLS as the host says. There is no way back to clear text.
-pub async fn connect(tls: &Arc<ClientConfig>, host: &Host) -> Result<Greeted, Error> {
-    let tcp = TcpStream::connect(host.dial()).await;
-    let tcp = tcp.map_err(|error| Error::Unreachable(format!("{host}: {error}")))?;
-    // A command leaves as one piece: waiting for more to send with it only costs time.
-    tcp.set_nodelay(true)?;
+pub async fn connect(options: &Options, host: &Host) -> Result<Greeted, Error> {
+    // A command leaves as one piece: waiting for more to send with it would only cost time.
+    let tcp = options.reach.connect(host).await.map_err(|error| match error {
+        reach::Error::Private(_) => Error::Private(error.to_string()),
+        reach::Error::Unreachable(why) => Error::Unreachable(why),
+    })?;
+    let tls = &options.tls;
     match host.security {
         Security::Tls => {
-            let mut wire = Wire::Tls(Box::new(handshake(tls, host, tcp).await?));
+            let mut wire = Wire::secure(tls, host, tcp).await.map_err(Error::Tls)?;
             greet(&mut wire).await?;
             capabilities(wire).await
         }
@@ -52,7 +39,7 @@ pub async fn connect(tls: &Arc<ClientConfig>, host: &Host) -> Result<Greeted, Er
             let Wire::Plain(tcp) = clear else { return Err(Error::Lost("no stream".to_owned())) };
             // Lines are read byte by byte: had anything been sent behind the OK, it would now stand where
             // the TLS handshake is expected, and fail it (NO STARTTLS: over 40 servers and clients fell).
-            capabilities(Wire::Tls(Box::new(handshake(tls, host, tcp).await?))).await
+            capabilities(Wire::secure(tls, host, tcp).await.map_err(Error::Tls)?).await
         }
         Security::Plain => {
             let mut wire = Wire::Plain(tcp);
@@ -60,17 +47,6 @@ pub async fn connect(tls: &Arc<ClientConfig>, host: &Host) -> Result<Greeted, Er
             capabilities(wire).await
         }
     }
-}
-
-async fn handshake(
-    tls: &Arc<ClientConfig>,
-    host: &Host,
-    tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, Error> {
-    let name = ServerName::try_from(host.dial().0.to_owned())
-        .map_err(|_| Error::Tls(format!("{} is no name that a certificate can have", host.name)))?;
-    let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-    connected.map_err(|error| Error::Tls(format!("{}: {error}", host.name)))
 }
 
 /// RFC 3501 7.1: OK greets; PREAUTH would sign us in as nobody knows whom, BYE sends us away.
@@ -114,55 +90,6 @@ async fn command(wire: &mut Wire, command: &str) -> Result<Vec<String>, Error> {
 
 /// One line, byte by byte, so that nothing behind it is taken.
 async fn line(wire: &mut Wire) -> Result<String, Error> {
-    let mut line = Vec::new();
-    while line.len() < LINE_BYTES_MAX {
-        match wire.read_u8().await? {
-            b'\n' => {
-                let line = String::from_utf8_lossy(&line).into_owned();
-                return Ok(line.trim_end_matches('\r').to_owned());
-            }
-            byte => line.push(byte),
-        }
-    }
-    Err(Error::Hostile("the server sends a line that does not end".to_owned()))
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+    let line = wire.line(LINE_BYTES_MAX).await?;
+    line.ok_or_else(|| Error::Hostile("the server sends a line that does not end".to_owned()))
 }

@@ -1,0 +1,43 @@
+//! How a mailbox is signed in to, for those who watch it and those who send through it. Only what is
+//! asked: who answers, with a password or with a fresh token, is not known here.
+
+use std::future::Future;
+
+use crate::model::{ConnectionId, Login, SubAccountId};
+
+/// Who knows how mailboxes are signed in to.
+pub trait Logins: Send + Sync + 'static {
+    /// What the connection is signed in with; `renew`: what was given last was refused.
+    fn login(
+        &self,
+        of: SubAccountId,
+        connection: ConnectionId,
+        renew: bool,
+    ) -> impl Future<Output = Result<Login, LoginError>> + Send;
+
+    /// The server goes on refusing: the user must be asked (M3).
+    fn refused(
+        &self,
+        of: SubAccountId,
+        connection: ConnectionId,
+        text: &str,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Why there is nothing to sign in with.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The user must consent again; it is told already.
+    #[error("the mailbox must be authorised again")]
+    NeedsReauth,
+    /// Not just now: the provider or the store does not answer.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl LoginError {
+    /// Will it help to try again later, with nothing changed?
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
