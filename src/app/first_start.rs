@@ -5,8 +5,8 @@ use secrecy::ExposeSecret;
 
 use super::{App, Error};
 use crate::clock;
-use crate::model::{Address, NewIds, SubAccountId, TokenId, User, UserId};
-use crate::store::NewToken;
+use crate::model::{Address, NewIds, Role, SubAccountId, TokenId, User, UserId};
+use crate::store::{Link, NewToken, Purpose};
 use crate::web::auth::{new_token, token_hash};
 use crate::web::new_bcc_address;
 
@@ -48,13 +48,15 @@ impl App {
                 .domains
                 .first()
                 .and_then(|domain| new_bcc_address(domain)),
+            role: Role::Operator,
             created_at: now,
         };
         self.store.add_user(sub_account, &user).await?;
         let code = new_token();
         let hash = token_hash(code.expose_secret());
         let expires = now.plus_seconds(LINK_SECONDS);
-        self.store.add_sign_in_link(sub_account, user.id, hash, expires).await?;
+        let link = Link { sub_account, user: user.id, purpose: Purpose::FirstStart };
+        self.store.add_sign_in_link(link, hash, expires).await?;
         let url = &self.config.http.public_url;
         Ok(Some(FirstStart {
             user_email: user.email.to_string(),

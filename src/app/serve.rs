@@ -162,6 +162,7 @@ fn start(
         ready: Arc::clone(ready),
         reader: app.reader.clone(),
         raw_reads: web::RawReads::default(),
+        doors: web::ui::Doors::default(),
     };
     let tls = match config.http.tls {
         true => Some(parts.certificates.server_config(&[b"http/1.1"])?),

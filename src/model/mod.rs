@@ -35,5 +35,5 @@ pub use provider::{Access, OAuth, Provider, Providers};
 pub use settings::Settings;
 pub use time::Time;
 pub use trust::{Trust, TrustResults};
-pub use user::User;
+pub use user::{Role, User};
 pub use verdict::{Candidate, Matched, Outcome, Reason, RecipientReport, Standing, Verdict};

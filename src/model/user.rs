@@ -15,5 +15,36 @@ pub struct User {
     pub time_zone: String,
     /// Where copies for the CRM are sent; `None` when it was stopped.
     pub bcc_address: Option<Address>,
+    pub role: Role,
     pub created_at: Time,
+}
+
+/// What a user may do in the pages. Each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Sees the own mail and the own settings.
+    User,
+    /// Sees and changes what belongs to the sub-account.
+    Admin,
+    /// Sees how the whole gateway is, too.
+    Operator,
+}
+
+impl Role {
+    /// Every role, from the least.
+    pub const ALL: [Self; 3] = [Self::User, Self::Admin, Self::Operator];
+
+    /// Its name in the API and the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The role of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
 }

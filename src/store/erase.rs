@@ -66,6 +66,8 @@ statements! {
             and messages.thread_id = threads.id and messages.thread_id is not null)";
     REMOVE_CONVERSATION = "delete from conversations where sub_account = $1 and id = $2";
     REMOVE_CONTACT = "delete from contacts where sub_account = $1 and id = $2";
+    REMOVE_SESSIONS = "delete from sessions where sub_account = $1 and user_id = $2";
+    REMOVE_CREDENTIALS = "delete from credentials where sub_account = $1 and user_id = $2";
     REMOVE_SIGN_IN_LINKS = "delete from sign_in_links where sub_account = $1 and user_id = $2";
     DISOWN_MESSAGES = "update messages set user_id = null where sub_account = $1 and user_id = $2 \
         and user_id is not null";
@@ -79,10 +81,12 @@ statements! {
 }
 
 /// Everything of a sub-account: one statement a table.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 27] = [
     "delete from sub_accounts where sub_account = $1",
     "delete from tokens where sub_account = $1",
     "delete from sign_in_links where sub_account = $1",
+    "delete from credentials where sub_account = $1",
+    "delete from sessions where sub_account = $1",
     "delete from mailboxes where sub_account = $1",
     "delete from connections where sub_account = $1",
     "delete from consents where sub_account = $1",
@@ -167,6 +171,8 @@ impl Store {
             Mail::Erase => erase_mail_of_user(&mut tx, of, user).await?,
             Mail::Keep => disown_mail_of_user(&mut tx, of, user).await?,
         }
+        tx.execute(REMOVE_SESSIONS, values![of, user]).await?;
+        tx.execute(REMOVE_CREDENTIALS, values![of, user]).await?;
         tx.execute(REMOVE_SIGN_IN_LINKS, values![of, user]).await?;
         tx.execute(REMOVE_ADDRESSES, values![of, user]).await?;
         tx.execute(RETIRE_BCC_ADDRESSES, values![of, user, Uuid::nil(), now]).await?;

@@ -20,6 +20,7 @@ statements! {
         where (sub_account, id) in {rows uuid uuid}";
     FORGET = "delete from verdicts where expires_at <= $1 and reason = 'not_a_crm_thread'";
     FORGET_LINKS = "delete from sign_in_links where expires_at <= $1";
+    FORGET_SESSIONS = "delete from sessions where expires_at <= $1";
     FORGET_ANSWERS = "delete from idempotency where created_at < $1";
 }
 
@@ -46,13 +47,14 @@ impl Store {
         Ok(overdue.len())
     }
 
-    /// Removes answers of writing calls that are too old to be repeated, and sign-in links that have
-    /// run out.
+    /// Removes answers of writing calls that are too old to be repeated, and sign-in links and
+    /// sessions that have run out.
     pub async fn expire_answers(&self, now: Time) -> Result<u64> {
         let mut tx = self.writer().await?;
         let before = now.plus_seconds(-ANSWERS_KEPT_SECONDS);
         let removed = tx.execute(FORGET_ANSWERS, values![before]).await?;
         tx.execute(FORGET_LINKS, values![now]).await?;
+        tx.execute(FORGET_SESSIONS, values![now]).await?;
         tx.commit().await?;
         Ok(removed)
     }

@@ -47,6 +47,7 @@ mod again;
 mod columns;
 mod contacts;
 mod conversations;
+mod credentials;
 mod directory;
 mod erase;
 mod error;
@@ -60,6 +61,7 @@ mod open;
 mod record;
 mod route;
 mod rows;
+mod sessions;
 mod sign_in;
 mod space;
 mod tokens;
@@ -85,12 +87,15 @@ pub use actions::{Action, Undone};
 pub use again::Waiting;
 pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
+pub use credentials::Credentials;
 pub use erase::Mail;
 pub use error::{Error, Result};
 pub use events::{Bounds, News, StoredEvent};
 pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
 pub use open::{Holder, Options};
+pub use sessions::{NewSession, Session};
+pub use sign_in::{Link, Purpose};
 pub use tokens::NewToken;
 use tx::{Lease, Tx};
 pub use verdicts::VerdictFilter;
@@ -192,6 +197,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         again::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
+        credentials::STATEMENTS,
         directory::STATEMENTS,
         erase::STATEMENTS,
         events::STATEMENTS,
@@ -201,6 +207,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         messages::STATEMENTS,
         record::STATEMENTS,
         route::STATEMENTS,
+        sessions::STATEMENTS,
         sign_in::STATEMENTS,
         tokens::STATEMENTS,
         tracking::STATEMENTS,

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::messages::known;
 use super::value::{Value, values};
 use super::{Error, Result, Store, Tx, Window};
-use crate::model::{Address, SubAccountId, Time, User, UserId};
+use crate::model::{Address, Role, SubAccountId, Time, User, UserId};
 
 statements! {
-    USERS = "select id, name, time_zone, created_at from users
+    USERS = "select id, name, time_zone, role, created_at from users
         where sub_account = $1 and id > $2 order by id limit $3";
-    USER = "select id, name, time_zone, created_at from users where sub_account = $1 and id = $2";
+    USER = "select id, name, time_zone, role, created_at from users
+        where sub_account = $1 and id = $2";
     /// Changes nothing, and makes later writers of the row wait, on both databases.
     LOCK_USER = "update users set name = name where sub_account = $1 and id = $2";
     USER_ADDRESSES = "select user_id, written, is_alias from user_addresses
@@ -19,9 +21,9 @@ statements! {
     CURRENT_BCC_ADDRESSES = "select user_id, address from bcc_addresses
         where (sub_account, user_id) in {rows uuid uuid} and revoked_at is null
         order by created_at";
-    ADD_USER = "insert into users (sub_account, id, name, email, time_zone, created_at)
-        values ($1, $2, $3, $4, $5, $6)";
-    SET_USER = "update users set name = $3, email = $4, time_zone = $5
+    ADD_USER = "insert into users (sub_account, id, name, email, time_zone, role, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7)";
+    SET_USER = "update users set name = $3, email = $4, time_zone = $5, role = $6
         where sub_account = $1 and id = $2";
     ADD_USER_ADDRESS = "insert into user_addresses
         (sub_account, address, user_id, written, is_alias, confirmed)
@@ -33,7 +35,7 @@ statements! {
         where sub_account = $1 and user_id = $2 and revoked_at is null";
 }
 
-type Row = (Uuid, String, String, i64);
+type Row = (Uuid, String, String, String, i64);
 
 impl Store {
     /// The users of a sub-account, by the time they were made.
@@ -54,7 +56,8 @@ impl Store {
     pub async fn add_user(&self, of: SubAccountId, user: &User) -> Result<()> {
         let mut tx = self.writer().await?;
         let email = user.email.normal();
-        let values = values![of, user.id, &user.name, email, &user.time_zone, user.created_at];
+        let mut values = values![of, user.id, &user.name, email, &user.time_zone];
+        values.extend(values![user.role.name(), user.created_at]);
         tx.execute(ADD_USER, values).await?;
         write_addresses(&mut tx, of, user).await?;
         if let Some(address) = &user.bcc_address {
@@ -78,7 +81,8 @@ impl Store {
         if let Err(refusal) = change(&mut user) {
             return Ok(Some(Err(refusal)));
         }
-        let values = values![of, id, &user.name, user.email.normal(), &user.time_zone];
+        let mut values = values![of, id, &user.name, user.email.normal(), &user.time_zone];
+        values.extend(values![user.role.name()]);
         tx.execute(SET_USER, values).await?;
         tx.execute(CLEAR_USER_ADDRESSES, values![of, id]).await?;
         write_addresses(&mut tx, of, &user).await?;
@@ -125,7 +129,7 @@ async fn with_addresses(tx: &mut Tx<'_>, of: SubAccountId, rows: Vec<Row>) -> Re
         }
     }
     rows.into_iter()
-        .map(|(id, name, time_zone, created_at)| {
+        .map(|(id, name, time_zone, role, created_at)| {
             let email = emails.remove(&id);
             Ok(User {
                 id: UserId(id),
@@ -134,6 +138,7 @@ async fn with_addresses(tx: &mut Tx<'_>, of: SubAccountId, rows: Vec<Row>) -> Re
                 aliases: aliases.remove(&id).unwrap_or_default(),
                 time_zone,
                 bcc_address: current.get(&id).map(|text| address(text)).transpose()?,
+                role: known(Role::parse(&role), &role)?,
                 created_at: Time::from_micros(created_at),
             })
         })

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::State;
 use super::error::{Code, Problem};
-use crate::model::{SubAccountId, TokenId};
+use crate::model::{SubAccountId, TokenId, UserId};
 
 /// Whose token it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Caller {
     Admin,
     /// A sub-account.
     Token { sub_account: SubAccountId, token: TokenId },
+    /// A person who is signed in to the pages.
+    User { sub_account: SubAccountId, user: UserId },
 }
 
 impl Caller {
@@ -32,7 +34,7 @@ impl Caller {
     pub const fn sub_account(self) -> SubAccountId {
         match self {
             Self::Admin => SubAccountId::OPERATOR,
-            Self::Token { sub_account, .. } => sub_account,
+            Self::Token { sub_account, .. } | Self::User { sub_account, .. } => sub_account,
         }
     }
 
@@ -41,6 +43,7 @@ impl Caller {
         match self {
             Self::Admin => "admin".to_owned(),
             Self::Token { token, .. } => format!("token {token}"),
+            Self::User { user, .. } => format!("user {user}"),
         }
     }
 }
@@ -131,7 +134,9 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match caller(parts)? {
             Caller::Admin => Ok(Self),
-            Caller::Token { .. } => Err(forbidden("This call needs the admin token.")),
+            Caller::Token { .. } | Caller::User { .. } => {
+                Err(forbidden("This call needs the admin token."))
+            }
         }
     }
 }
@@ -141,7 +146,9 @@ impl<S: Sync> FromRequestParts<S> for Account {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match caller(parts)? {
-            Caller::Token { sub_account, .. } => Ok(Self(sub_account)),
+            Caller::Token { sub_account, .. } | Caller::User { sub_account, .. } => {
+                Ok(Self(sub_account))
+            }
             Caller::Admin => Err(forbidden("This call needs a token of the sub-account.")),
         }
     }

@@ -141,6 +141,11 @@ impl Problem {
         Self::new(Code::InvalidValue, format!("`{name}` {what}."))
     }
 
+    /// What was wrong this time, and what to do about it.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The problem as it is written.
     pub fn details(self) -> ProblemDetails {
         ProblemDetails {

@@ -1,4 +1,4 @@
-//! The REST API (`/api/v1`), health and metrics: the router and what every request goes through.
+//! The REST API (`/api/v1`), the pages, health and metrics: the router and what every request goes through.
 //! Decides nothing about mail, and holds no SQL.
 
 mod api;
@@ -10,13 +10,13 @@ mod input;
 mod openapi;
 mod page;
 mod server;
-mod sign_in;
+pub mod ui;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -47,6 +47,15 @@ pub struct State {
     pub reader: crate::ingest::prepare::Reader,
     /// One raw mail is read at a time, so that memory stays bounded.
     pub raw_reads: RawReads,
+    /// What signing in to the pages needs.
+    pub doors: ui::Doors,
+}
+
+impl State {
+    /// Do browsers come by HTTPS?
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
 }
 
 /// A turn at reading a raw mail.
@@ -83,8 +92,8 @@ pub fn router(state: State) -> Router {
         .merge(calls)
         .merge(openapi::router(description))
         .merge(health::router())
-        .merge(sign_in::router())
-        .fallback(async || Problem::not_found())
+        .merge(ui::router(&state))
+        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
         .layer(CatchPanicLayer::custom(panicked))
@@ -97,6 +106,13 @@ pub fn router(state: State) -> Router {
 /// Adds a header to answers that do not say it themselves.
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+async fn not_found(headers: HeaderMap) -> Response {
+    match ui::wants_page(&headers) {
+        true => ui::not_found(),
+        false => Problem::not_found().into_response(),
+    }
 }
 
 async fn method_not_allowed() -> Problem {

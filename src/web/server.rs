@@ -1,6 +1,7 @@
 //! The HTTP server: connections, each in a task, within limits. HTTP/1.1 only: what sits before it speaks
 //! HTTP/2 to the world, and its floods end there.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+/// Where a request's connection comes from; with a proxy in front, the proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Limits on connections.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +64,14 @@ pub async fn serve(
     let tls = tls.map(TlsAcceptor::from);
     let places = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
-    while let Some((stream, place)) = accept(&listener, &places, &stop).await {
-        let connection =
-            Connection { router: router.clone(), tls: tls.clone(), limits, stop: stop.clone() };
+    while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
+        let connection = Connection {
+            router: router.clone(),
+            tls: tls.clone(),
+            peer,
+            limits,
+            stop: stop.clone(),
+        };
         tasks.spawn(async move {
             connection.run(stream).await;
             drop(place);
@@ -76,12 +86,12 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
     let next = async {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, place)),
+                Ok((stream, peer)) => return Some((stream, Peer(peer.ip()), place)),
                 // No file descriptors left, or the client is gone: neither ends the server.
                 Err(error) => {
                     tracing::warn!(%error, "An HTTP connection could not be accepted.");
@@ -96,6 +106,7 @@ async fn accept(
 struct Connection {
     router: Router,
     tls: Option<TlsAcceptor>,
+    peer: Peer,
     limits: Limits,
     stop: CancellationToken,
 }
@@ -117,8 +128,11 @@ impl Connection {
     }
 
     async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let router =
-            self.router.map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
+        let peer = self.peer;
+        let router = self.router.map_request(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request.map(Body::new)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header)

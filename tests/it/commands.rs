@@ -6,7 +6,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use mailweave::clock;
-use mailweave::model::{Address, NewIds, SubAccountId, TokenId, User, UserId};
+use mailweave::model::{Address, NewIds, Role, SubAccountId, TokenId, User, UserId};
 use mailweave::store::{Holder, NewToken, Options, Store};
 use serde_json::Value;
 
@@ -47,6 +47,7 @@ impl Place {
             aliases: Vec::new(),
             time_zone: "UTC".to_owned(),
             bcc_address: None,
+            role: Role::User,
             created_at: now,
         };
         store.add_user(sub_account, &user).await.unwrap();

@@ -7,3 +7,4 @@ mod hostile;
 mod mail;
 mod resources;
 mod server;
+mod ui;

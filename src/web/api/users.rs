@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::model::{self, Address, UserId};
+use crate::model::{self, Address, Role, UserId};
 use crate::store::{Error, Mail, Position};
 use crate::web::auth::Account;
 use crate::web::error::{Code, Problem};
@@ -26,6 +26,8 @@ pub struct User {
     /// Copies sent here are filed in the CRM.
     #[schema(required)]
     bcc_address: Option<String>,
+    /// What the user may do in the pages: `user`, `admin` (of the sub-account) or `operator`.
+    role: &'static str,
 }
 
 impl From<model::User> for User {
@@ -37,6 +39,7 @@ impl From<model::User> for User {
             aliases: user.aliases.iter().map(Address::to_string).collect(),
             time_zone: user.time_zone,
             bcc_address: user.bcc_address.as_ref().map(Address::to_string),
+            role: user.role.name(),
         }
     }
 }
@@ -52,6 +55,8 @@ pub struct NewUser {
     aliases: Vec<String>,
     /// A name of the IANA time zone database; `UTC` when left out.
     time_zone: Option<String>,
+    /// `user`, unless it says `admin`.
+    role: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -61,6 +66,8 @@ pub struct UserChange {
     email: Option<String>,
     aliases: Option<Vec<String>>,
     time_zone: Option<String>,
+    /// `user` or `admin`.
+    role: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -138,6 +145,13 @@ fn time_zone(text: &str) -> Result<String, Problem> {
     }
 }
 
+/// The role of that name; who runs the gateway is not for a sub-account to say.
+fn role(text: Option<&str>) -> Result<Role, Problem> {
+    let role = text.map_or(Some(Role::User), Role::parse);
+    let may_give = role.filter(|role| *role < Role::Operator);
+    may_give.ok_or_else(|| Problem::field("role", "must be `user` or `admin`"))
+}
+
 /// A conflict of the store here means that the sign-in address is taken.
 fn email_taken(error: Error) -> Problem {
     match error {
@@ -178,6 +192,7 @@ pub async fn create(
         aliases: aliases(&state, &new.aliases)?,
         time_zone: time_zone(new.time_zone.as_deref().unwrap_or("UTC"))?,
         bcc_address: Some(bcc_address(&state)?),
+        role: role(new.role.as_deref())?,
         created_at: now,
     };
     state.store.add_user(of, &user).await.map_err(email_taken)?;
@@ -217,6 +232,9 @@ pub async fn change(
         }
         if let Some(zone) = &change.time_zone {
             user.time_zone = time_zone(zone)?;
+        }
+        if let Some(name) = &change.role {
+            user.role = role(Some(name))?;
         }
         Ok::<(), Problem>(())
     };

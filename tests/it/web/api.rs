@@ -89,6 +89,7 @@ impl Api {
                 pepper: Pepper::new([1; 32]),
             },
             raw_reads: web::RawReads::default(),
+            doors: web::ui::Doors::default(),
         });
         let mut api = Self {
             router,

@@ -1,0 +1,138 @@
+//! `/settings/account`: the password, the second factor, and the devices that are signed in.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum_extra::extract::cookie::CookieJar;
+
+use crate::clock;
+use crate::model::Time;
+use crate::store::Session;
+use crate::web::State;
+use crate::web::ui::failure::Failure;
+use crate::web::ui::sign_in::password;
+use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
+
+/// The routes of the page.
+pub fn router() -> Router<Arc<State>> {
+    Router::new()
+        .route("/settings/account", get(show))
+        .route("/settings/account/password", post(set_password))
+}
+
+#[derive(Template)]
+#[template(path = "account.html", config = "src/web/ui/askama.toml")]
+struct Account {
+    shell: Shell,
+    errors: Errors,
+    password_at: Option<Time>,
+    devices: Vec<Device>,
+}
+
+struct Device {
+    name: String,
+    seen_at: Time,
+    is_this: bool,
+}
+
+async fn show(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> Result<Response, Failure> {
+    shown(&state, &signed_in, Errors::default()).await
+}
+
+async fn shown(state: &State, signed_in: &SignedIn, errors: Errors) -> Result<Response, Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let credentials = state.store.credentials(of, user).await?;
+    let sessions = state.store.sessions(of, user, clock::now()).await?;
+    let device = |session: Session| Device {
+        name: device_name(&session.agent),
+        seen_at: session.seen_at,
+        is_this: session.hash == signed_in.session.hash,
+    };
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let account = Account {
+        shell: signed_in.shell(Tab::Account),
+        errors,
+        password_at: credentials.password_at,
+        devices: sessions.into_iter().map(device).collect(),
+    };
+    Ok((status, page(&account)).into_response())
+}
+
+async fn set_password(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let (of, user) = (signed_in.sub_account(), &signed_in.user);
+    let passwords = &state.doors.passwords;
+    let former = state.store.credentials(of, user.id).await?.password;
+    let is_right = match &former {
+        Some(_) => passwords.is_right(fields.raw("current"), former.as_deref()).await,
+        None => true,
+    };
+    let mut errors = Errors::default();
+    if !is_right {
+        errors.add("current", text::words("error.password_wrong"));
+    }
+    let new = fields.raw("new");
+    if let Some(objection) = password::objection(new, user.email.normal()) {
+        errors.add("new", text::words(objection));
+    }
+    if !errors.is_empty() {
+        return shown(&state, &signed_in, errors).await;
+    }
+    let hash = passwords.hash(new).await.ok_or_else(Failure::internal)?;
+    let kept = signed_in.session.hash;
+    state.store.set_password(of, user.id, &hash, kept, clock::now()).await?;
+    let to = if fields.is_on("first") { "/" } else { "/settings/account" };
+    Ok(done(jar, "flash.password_saved", to))
+}
+
+/// Browser and system, as far as a browser says; nothing depends on it.
+fn device_name(agent: &str) -> String {
+    let first = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
+    };
+    let browser = first(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = first(&[
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "Mac"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser}, {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => text::words("account.unknown_device").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::device_name;
+
+    #[test]
+    fn names_devices_as_people_do() {
+        let edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0";
+        assert_eq!(device_name(edge), "Edge, Windows");
+        assert_eq!(
+            device_name("Mozilla/5.0 (iPhone; CPU iPhone OS 18) Version/18.0 Safari/604.1"),
+            "Safari, iPhone"
+        );
+        assert_eq!(device_name("curl/8"), "Unknown browser");
+    }
+}

@@ -1,0 +1,40 @@
+// What pages do beyond forms and links. Without it everything can still be read and set.
+"use strict";
+
+// Buttons that copy: <button data-copy="id of the text" hidden>; shown where copying works.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  const label = button.querySelector("span");
+  const words = label.textContent;
+  button.addEventListener("click", async () => {
+    const text = document.getElementById(button.dataset.copy).textContent.trim();
+    await navigator.clipboard.writeText(text);
+    label.textContent = button.dataset.done || "✓";
+    button.setAttribute("aria-live", "polite");
+    setTimeout(() => { label.textContent = words; }, 2000);
+  });
+}
+
+// Menus close when one looks elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.me[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.me[open], details.ask[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A form is sent once, however often its button is pressed.
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) { event.preventDefault(); return; }
+  event.target.dataset.sent = "1";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});

@@ -1,0 +1,207 @@
+//! The pages, asked as a browser asks: cookies, forms, redirects. The browser tests look at them.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use mailweave::clock;
+use mailweave::model::UserId;
+use mailweave::store::{Link, Purpose};
+use mailweave::web::auth::token_hash;
+use serde_json::json;
+use tower::ServiceExt;
+
+use super::api::Api;
+
+/// A browser with its cookies.
+pub struct Browser<'a> {
+    api: &'a Api,
+    cookies: Vec<(String, String)>,
+}
+
+pub struct Shown {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub html: String,
+}
+
+impl Shown {
+    pub fn location(&self) -> &str {
+        self.headers.get(header::LOCATION).map_or("", |it| it.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn has(&self, words: &str) -> &Self {
+        assert!(self.html.contains(words), "no {words:?} ({}): {}", self.status, self.html);
+        self
+    }
+}
+
+impl<'a> Browser<'a> {
+    pub const fn new(api: &'a Api) -> Self {
+        Self { api, cookies: Vec::new() }
+    }
+
+    /// A browser of a new user of that role, signed in by link.
+    pub async fn of(api: &'a Api, email: &str, role: &str) -> Self {
+        let user = json!({"name": "Ann Example", "email": email, "role": role});
+        let user = api.post("/users", user).await;
+        let code = link(api, user.text("id").parse().unwrap(), Purpose::Invitation).await;
+        let mut browser = Self::new(api);
+        let shown = browser.post("/sign-in", &[("code", &code)]).await;
+        assert_eq!(shown.status, StatusCode::OK);
+        browser
+    }
+
+    pub async fn get(&mut self, path: &str) -> Shown {
+        self.send(Method::GET, path, &[("accept", "text/html")], String::new()).await
+    }
+
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
+        self.post_from("same-origin", path, fields).await
+    }
+
+    /// Sends a form and follows where it leads.
+    pub async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let shown = self.post(path, fields).await;
+        assert_eq!(shown.status, StatusCode::SEE_OTHER, "{}", shown.html);
+        let to = shown.location().to_owned();
+        self.get(&to).await
+    }
+
+    async fn post_from(&mut self, site: &str, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let headers =
+            [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", site)];
+        self.send(Method::POST, path, &headers, form.extend_pairs(fields).finish()).await
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Shown {
+        let mut request = Request::builder().method(method).uri(path).header("host", "here");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let cookies = cookies.collect::<Vec<_>>().join("; ");
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies);
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        let answer = self.api.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        for cookie in parts.headers.get_all(header::SET_COOKIE) {
+            self.keep(cookie.to_str().unwrap());
+        }
+        let html = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        Shown { status: parts.status, headers: parts.headers, html }
+    }
+
+    fn keep(&mut self, cookie: &str) {
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        let (name, rest) = cookie.split_once('=').unwrap();
+        let value = rest.split(';').next().unwrap();
+        self.cookies.retain(|(kept, _)| kept != name);
+        if !cookie.contains("Max-Age=0") {
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_str())
+    }
+}
+
+async fn link(api: &Api, user: UserId, purpose: Purpose) -> String {
+    let code = format!("code for {user}");
+    let link = Link { sub_account: api.sub_account(), user, purpose };
+    let until = clock::now().plus_seconds(60);
+    api.store.add_sign_in_link(link, token_hash(&code), until).await.unwrap();
+    code
+}
+
+#[tokio::test]
+async fn whoever_is_not_signed_in_is_led_to_the_sign_in_and_back() {
+    let [api, _] = Api::both().await;
+    let mut browser = Browser::new(&api);
+    for path in ["/settings/email", "/settings/account"] {
+        let shown = browser.get(path).await;
+        assert_eq!(shown.status, StatusCode::SEE_OTHER);
+        let next = path.replace('/', "%2F");
+        assert_eq!(shown.location(), format!("/sign-in?next={next}"));
+    }
+    browser.get("/sign-in?next=/settings/email").await.has("value=\"/settings/email\"");
+    browser.get("/sign-in?next=//evil.example").await.has("name=\"next\" value=\"/\"");
+    assert_eq!(browser.get("/no/such/page").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_link_and_then_a_password_sign_in() {
+    for api in &Api::both().await {
+        let mut browser = Browser::of(api, "ann@example.com", "user").await;
+        let shown = browser.get("/settings/email").await;
+        shown.has("@bcc.example").has("Ann Example");
+        let first = [("first", "1"), ("new", "correct horse")];
+        let kept = browser.cookie("session").unwrap().to_owned();
+        assert_eq!(browser.post("/settings/account/password", &first).await.location(), "/");
+        browser.get("/settings/account").await.has("Your password is saved");
+        assert!(!browser.get("/settings/account").await.html.contains("password is saved"));
+        // Again, and now the current one is asked for.
+        let wrong = [("current", "wrong"), ("new", "battery staple")];
+        let refused = browser.post("/settings/account/password", &wrong).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        refused.has("not your current password");
+        let mut other = Browser::new(api);
+        for (password, status) in [("wrong horse", 422), ("correct horse", 303)] {
+            let form =
+                [("email", "Ann@Example.com"), ("password", password), ("next", "/activity")];
+            assert_eq!(other.post("/sign-in", &form).await.status.as_u16(), status);
+        }
+        assert_ne!(other.cookie("session").unwrap(), kept, "a session of its own");
+        let form = [("current", "correct horse"), ("new", "battery staple")];
+        other.submit("/settings/account/password", &form).await.has("Where you are signed in");
+        let shown = browser.get("/settings/email").await;
+        assert_eq!(shown.status, StatusCode::SEE_OTHER, "signed out by the new password");
+        other.submit("/sign-out", &[]).await.has("You are signed out");
+        assert_eq!(other.get("/settings/email").await.status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn unknown_users_and_wrong_passwords_are_answered_alike() {
+    let [api, _] = Api::both().await;
+    let _known = Browser::of(&api, "ann@example.com", "user").await;
+    let mut answers = Vec::new();
+    for email in ["ann@example.com", "nobody@example.com", "no address"] {
+        let form = [("email", email), ("password", "guessed it")];
+        let shown = Browser::new(&api).post("/sign-in", &form).await;
+        answers.push((shown.status, shown.html.replace(email, "")));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn forms_of_other_sites_are_refused_and_pages_forbid_what_they_do_not_do() {
+    let [api, _] = Api::both().await;
+    let mut browser = Browser::of(&api, "ann@example.com", "user").await;
+    for site in ["cross-site", "same-site"] {
+        let refused = browser.post_from(site, "/sign-out", &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    }
+    let shown = browser.get("/settings/email").await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let policy = shown.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    for part in ["default-src 'none'", "frame-ancestors 'none'", "script-src 'self'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe") && !shown.html.contains("style="), "{policy}");
+    assert_eq!(shown.headers[header::CACHE_CONTROL], "no-store");
+    // What the page names is there, for a year.
+    let style = shown.html.split("href=\"/assets/").nth(1).unwrap().split('"').next().unwrap();
+    let style = browser.get(&format!("/assets/{style}")).await;
+    assert!(style.status == StatusCode::OK && style.html.contains("--accent"));
+    assert!(style.headers[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+}
