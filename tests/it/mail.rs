@@ -144,7 +144,8 @@ fn nested_multiparts_are_followed_so_far_and_no_further() {
     on_a_small_stack(|| {
         for depth in [100, 1_000, 10_000, 100_000] {
             let nested = |n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n");
-            let raw = HEAD.to_owned() + &(0..depth).map(nested).collect::<String>() + "\ntext\n";
+            let raw =
+                HEAD.to_owned() + (0..depth).map(nested).collect::<String>().as_str() + "\ntext\n";
             let email = read_hostile(&raw);
             assert!(email.defects.contains(&Defect::TooDeep), "{depth}");
             assert_eq!(email.files.len(), 1, "{depth}");
@@ -156,8 +157,9 @@ fn nested_multiparts_are_followed_so_far_and_no_further() {
 fn nested_attached_mails_are_one_file() {
     on_a_small_stack(|| {
         for depth in [1_000, 4_000, 10_000, 50_000] {
-            let raw =
-                HEAD.to_owned() + &"Content-Type: message/rfc822\n\n".repeat(depth) + "text\n";
+            let raw = HEAD.to_owned()
+                + "Content-Type: message/rfc822\n\n".repeat(depth).as_str()
+                + "text\n";
             let email = read_hostile(&raw);
             assert_eq!(email.files.len(), 1, "{depth}");
             assert!(email.attached_mail.unwrap().attached_mail.is_none());
@@ -169,7 +171,7 @@ fn nested_attached_mails_are_one_file() {
 fn parts_without_number_are_cut() {
     for count in [100_000, 1_000_000] {
         let head = format!("{HEAD}Content-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n");
-        let email = read_hostile(&(head + &"--b\n\n".repeat(count)));
+        let email = read_hostile(&(head + "--b\n\n".repeat(count).as_str()));
         assert!(email.defects.contains(&Defect::Clipped));
         assert_eq!(email.text.trim(), "first");
     }

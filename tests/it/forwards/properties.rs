@@ -113,7 +113,7 @@ fn bait_is_read_in_one_pass() {
         "@".repeat(many),
         "a@b.c ".repeat(many / 6),
         "To:\n".repeat(many / 4),
-        "Cc: a\n".repeat(64) + &"<a@b.c>\n".repeat(many / 8),
+        "Cc: a\n".repeat(64) + "<a@b.c>\n".repeat(many / 8).as_str(),
         "To:\n<a@b.c>\n".repeat(many / 12),
         "1:11 a@b:\n".repeat(many / 10),
         "Begin forwarded message:\n".repeat(many / 25),
