@@ -15,5 +15,6 @@ mod smtp;
 mod store;
 mod support;
 mod trust;
+mod watch;
 mod web;
 mod whole;

@@ -22,19 +22,19 @@ mod opening;
 mod watching;
 
 /// A store that is thrown away, and a way to look into its tables behind its back.
-struct Fresh {
+pub(crate) struct Fresh {
     store: Store,
-    url: String,
+    pub(crate) url: String,
     /// The SQLite file's, unless it is PostgreSQL.
     directory: Option<tempfile::TempDir>,
 }
 
-const ACCOUNT: SubAccountId = SubAccountId(Uuid::from_u128(1));
-const USER: UserId = UserId(Uuid::from_u128(2));
+pub(crate) const ACCOUNT: SubAccountId = SubAccountId(Uuid::from_u128(1));
+pub(crate) const USER: UserId = UserId(Uuid::from_u128(2));
 const NOW: Time = Time::from_micros(1_700_000_000_000_000);
 
 /// An empty store on each database, with a sub-account and a user.
-async fn both() -> [Fresh; 2] {
+pub(crate) async fn both() -> [Fresh; 2] {
     let [sqlite, postgres] = both_empty().await;
     for fresh in [&sqlite, &postgres] {
         fresh.add_account(ACCOUNT).await;
@@ -50,7 +50,7 @@ async fn both_empty() -> [Fresh; 2] {
     [sqlite, Fresh { store: open(&url).await, url, directory: None }]
 }
 
-async fn open(url: &str) -> Store {
+pub(crate) async fn open(url: &str) -> Store {
     Store::open(Options::new(url, Holder::Command)).await.unwrap()
 }
 
@@ -64,7 +64,7 @@ impl Fresh {
     }
 
     /// Runs a statement behind the store's back; answers every cell of every row as text.
-    async fn sql(&self, sql: &str) -> Vec<Vec<String>> {
+    pub(crate) async fn sql(&self, sql: &str) -> Vec<Vec<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         if self.is_postgres() {
             let pool = sqlx::PgPool::connect(&self.url).await.unwrap();
@@ -80,11 +80,11 @@ impl Fresh {
         }
     }
 
-    async fn count(&self, table: &str) -> usize {
+    pub(crate) async fn count(&self, table: &str) -> usize {
         self.sql(&format!("select count(*) from {table}")).await[0][0].parse().unwrap()
     }
 
-    fn id(&self, id: Uuid) -> String {
+    pub(crate) fn id(&self, id: Uuid) -> String {
         if self.is_postgres() { format!("'{id}'") } else { format!("x'{}'", id.simple()) }
     }
 
@@ -112,7 +112,7 @@ impl Fresh {
     }
 
     /// Every table, every row, every column, as text.
-    async fn dump(&self) -> BTreeMap<String, String> {
+    pub(crate) async fn dump(&self) -> BTreeMap<String, String> {
         let tables = if self.is_postgres() {
             "select table_name::text from information_schema.tables where table_schema = 'public'"
         } else {

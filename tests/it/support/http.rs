@@ -20,6 +20,8 @@ pub struct Answer {
     pub status: u16,
     /// Status line and header, in lower case.
     pub head: String,
+    /// The same, as it was written.
+    pub raw_head: String,
     pub body: Vec<u8>,
 }
 
@@ -104,7 +106,7 @@ impl Answer {
         let body = bytes.split_off(end + 4);
         let head = std::str::from_utf8(&bytes).ok()?;
         let status = head.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        Some(Self { status, head: head.to_lowercase(), body })
+        Some(Self { status, head: head.to_lowercase(), raw_head: head.to_owned(), body })
     }
 
     /// The body as JSON, when the status is the one expected.

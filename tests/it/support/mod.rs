@@ -2,6 +2,8 @@
 
 pub mod gateway;
 pub mod http;
+#[allow(dead_code, reason = "it offers what a test may want of a mail provider")]
+pub mod lab;
 pub mod load;
 #[allow(dead_code, reason = "the load generator uses the rest")]
 pub mod postfix;

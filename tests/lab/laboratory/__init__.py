@@ -1,0 +1,1 @@
+"""The laboratory: real mail servers of Debian's that play Exchange Online, in a throw-away directory."""
