@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mailweave::access::{LoginError, Logins};
 use mailweave::ingest::flow::{self as arrive, Pending};
 use mailweave::ingest::prepare::Reader;
 use mailweave::model::{
@@ -11,7 +12,7 @@ use mailweave::model::{
     TrustResults,
 };
 use mailweave::store::Store;
-use mailweave::watch::driver::{self, LoginError, Logins};
+use mailweave::watch::driver;
 use mailweave::watch::imap;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
