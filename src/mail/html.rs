@@ -39,14 +39,15 @@ pub(super) fn content_ids(html: &str) -> std::collections::BTreeSet<&str> {
     references.filter_map(|rest| rest.split(is_end).next()).filter(|id| !id.is_empty()).collect()
 }
 
-enum Token<'a> {
+/// A tag, or what stands between tags.
+pub(super) enum Token<'a> {
     Text(&'a str),
     Open { name: String, attributes: &'a str },
     Close { name: String },
 }
 
 /// Cuts HTML into tags and what stands between them.
-struct Tags<'a> {
+pub(super) struct Tags<'a> {
     rest: &'a str,
     /// There is no `-->` in what is left; nor is there any quote that closes. Once known it is not
     /// looked for again, or hostile input would be searched to its end at every tag.
@@ -55,11 +56,11 @@ struct Tags<'a> {
 }
 
 impl<'a> Tags<'a> {
-    fn new(html: &'a str) -> Self {
+    pub(super) fn new(html: &'a str) -> Self {
         Self { rest: html, no_comment_ends: false, no_quote_ends: false }
     }
 
-    fn next(&mut self) -> Option<Token<'a>> {
+    pub(super) fn next(&mut self) -> Option<Token<'a>> {
         loop {
             if self.rest.is_empty() {
                 return None;
@@ -132,7 +133,7 @@ impl<'a> Tags<'a> {
     }
 
     /// Skips an element whose content is no text; all that is left, if it never closes.
-    fn skip_to_close(&mut self, name: &str) {
+    pub(super) fn skip_to_close(&mut self, name: &str) {
         while let Some((_, rest)) = self.rest.split_once("</") {
             self.rest = rest;
             if tag_name(rest).0 == name {
@@ -314,7 +315,7 @@ fn is_space(c: char) -> bool {
     c.is_ascii_whitespace()
 }
 
-fn is_reference(name: &str) -> bool {
+pub(super) fn is_reference(name: &str) -> bool {
     name.len() <= REFERENCE_BYTES_MAX
         && !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#')

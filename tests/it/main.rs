@@ -11,6 +11,7 @@ mod forwards;
 mod house;
 mod lab;
 mod mail;
+mod safe;
 mod smtp;
 mod store;
 mod support;

@@ -9,3 +9,4 @@ pub mod load;
 pub mod postfix;
 pub mod postgres;
 pub mod sender;
+pub mod vectors;
