@@ -19,7 +19,7 @@ use crate::ingest::batch::Batch;
 use crate::ingest::rate::Rate;
 use crate::ingest::receiver::Gateway;
 use crate::ingest::trust::{self, Verifier};
-use crate::ingest::{dns, maintain};
+use crate::ingest::{dns, index, maintain};
 use crate::smtp::driver::{self, Proxy};
 use crate::store::Holder;
 use crate::tls::{self, Certificates};
@@ -177,6 +177,7 @@ fn start(
     ));
     let (store, reader) = (Arc::clone(&app.store), app.reader.clone());
     tasks.spawn(maintain::run(store, reader, parts.verifier, stop.clone()));
+    tasks.spawn(index::run(Arc::clone(&app.store), stop.clone()));
     tasks.spawn(parts.certificates.watch(stop.clone()));
     tasks.spawn(keep_up(metrics.clone(), stop.clone()));
     Ok(())

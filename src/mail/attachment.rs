@@ -26,6 +26,26 @@ pub fn content(raw: &[u8], limits: &Limits, position: usize) -> Option<(File, Ve
     .flatten()
 }
 
+/// A picture that stands in the body of its mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    pub content_id: String,
+    /// `image/png` and others, by its content.
+    pub media_type: &'static str,
+    pub content: Vec<u8>,
+}
+
+/// The pictures of the body among the files at these positions.
+pub fn pictures(raw: &[u8], limits: &Limits, positions: &[usize]) -> Vec<Picture> {
+    let found = parse::guarded(|| {
+        let mail = parse::Mail::split(raw, limits);
+        let files = blobs(&mail.structure.parts).take(limits.files_max).enumerate();
+        let files = files.filter(|(position, _)| positions.contains(position));
+        files.filter_map(|(_, blob)| blob.picture()).collect()
+    });
+    found.unwrap_or_default()
+}
+
 /// Describes the files among the parts, and says what was wrong with them.
 pub(super) fn read(
     parts: &[Part<'_>],
@@ -124,6 +144,20 @@ impl<'a> Blob<'a> {
             content: file.content.into(),
             defect: None,
         }
+    }
+
+    /// It as a picture that browsers show and that can do nothing else.
+    fn picture(self) -> Option<Picture> {
+        let media_type = match sniff::extension(&self.content)? {
+            "png" => "image/png",
+            "jpg" => "image/jpeg",
+            "gif" => "image/gif",
+            "webp" => "image/webp",
+            "bmp" => "image/bmp",
+            _ => return None,
+        };
+        let content_id = self.content_id?;
+        Some(Picture { content_id, media_type, content: self.content.into_owned() })
     }
 
     fn describe(&self, shown: &BTreeSet<&str>) -> File {

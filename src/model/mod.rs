@@ -16,6 +16,7 @@ pub mod time;
 pub mod trust;
 pub mod user;
 pub mod verdict;
+pub mod words;
 
 pub use address::{Address, Person};
 pub use contact::{Contact, Conversation, Sync, Thread};

@@ -77,7 +77,7 @@ pub struct StoredThread {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     subject: String,
     last_message_at: i64,
@@ -89,7 +89,7 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<StoredConversation> {
+    pub(super) fn read(self) -> Result<StoredConversation> {
         Ok(StoredConversation {
             id: ConversationId(self.id),
             contact_id: ContactId(self.contact_id),

@@ -57,6 +57,11 @@ statements! {
     REMOVE_ATTACHMENTS = "delete from attachments where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_ALIASES = "delete from aliases where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_LINKS = "delete from message_contacts where (sub_account, message_id) in {rows uuid uuid}";
+    REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
+    REMOVE_FROM_INBOXES = "delete from inboxes where sub_account = $1 and conversation_id = $2";
+    REMOVE_DRAFTS_IN = "delete from drafts where sub_account = $1 and conversation_id = $2";
+    REMOVE_DRAFTS_OF = "delete from drafts where sub_account = $1 and user_id = $2";
+    REMOVE_INBOX = "delete from inboxes where sub_account = $1 and user_id = $2";
     REMOVE_MESSAGES = "delete from messages where (sub_account, id) in {rows uuid uuid}";
     REMOVE_LINKS_OF_CONTACT = "delete from message_contacts where sub_account = $1 and contact_id = $2";
     CONVERSATION_OF_CONTACT = "select id from conversations where sub_account = $1 and contact_id = $2";
@@ -81,7 +86,7 @@ statements! {
 }
 
 /// Everything of a sub-account: one statement a table.
-const TABLES: [&str; 27] = [
+const TABLES: &[&str] = &[
     "delete from sub_accounts where sub_account = $1",
     "delete from tokens where sub_account = $1",
     "delete from sign_in_links where sub_account = $1",
@@ -109,6 +114,10 @@ const TABLES: [&str; 27] = [
     "delete from webhooks where sub_account = $1",
     "delete from webhook_deliveries where sub_account = $1",
     "delete from idempotency where sub_account = $1",
+    "delete from search_progress where sub_account = $1",
+    "delete from search_messages where sub_account = $1",
+    "delete from drafts where sub_account = $1",
+    "delete from inboxes where sub_account = $1",
 ];
 
 impl Store {
@@ -126,6 +135,8 @@ impl Store {
         let mut objects = vec![contact.0];
         if let Some((conversation,)) = conversation {
             tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
+            tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
+            tx.execute(REMOVE_DRAFTS_IN, values![of, conversation]).await?;
             tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
             objects.push(conversation);
         }
@@ -146,6 +157,8 @@ impl Store {
         let messages = tx.all(MESSAGES_OF_CONVERSATION, values![of, conversation]).await?;
         erase_messages(&mut tx, of, messages).await?;
         tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
+        tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
+        tx.execute(REMOVE_DRAFTS_IN, values![of, conversation]).await?;
         events::forget(&mut tx, of, [conversation.0]).await?;
         let removed = tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
         tx.commit().await?;
@@ -174,6 +187,8 @@ impl Store {
         tx.execute(REMOVE_SESSIONS, values![of, user]).await?;
         tx.execute(REMOVE_CREDENTIALS, values![of, user]).await?;
         tx.execute(REMOVE_SIGN_IN_LINKS, values![of, user]).await?;
+        tx.execute(REMOVE_INBOX, values![of, user]).await?;
+        tx.execute(REMOVE_DRAFTS_OF, values![of, user]).await?;
         tx.execute(REMOVE_ADDRESSES, values![of, user]).await?;
         tx.execute(RETIRE_BCC_ADDRESSES, values![of, user, Uuid::nil(), now]).await?;
         tx.execute(REMOVE_USER, values![of, user]).await?;
@@ -189,7 +204,7 @@ impl Store {
         }
         let mut tx = self.writer().await?;
         let mut removed = 0;
-        for sql in TABLES {
+        for sql in TABLES.iter().copied() {
             removed += tx.execute(sql, values![of]).await?;
         }
         tx.news.insert(events::News::Forgotten(of));
@@ -230,7 +245,7 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
     let rows: Vec<_> = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
     let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
     blank_verdicts(tx, of, verdicts).await?;
-    for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_MESSAGES] {
+    for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS, REMOVE_MESSAGES] {
         tx.execute_rows(sql, rows.clone()).await?;
     }
     events::forget(tx, of, messages.into_iter().map(|(message,)| message)).await

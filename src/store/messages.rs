@@ -10,6 +10,7 @@ use super::{Error, Result, Store, Tx, Window};
 use crate::model::{
     Attachment, AttachmentId, ContactId, ConversationId, Direction, Doors, FileState, Kind,
     Message, MessageId, Person, State, StoredMessageId, SubAccountId, ThreadId, Time, UserId,
+    VerdictId,
 };
 
 /// What is read of a message: everything but the raw mail.
@@ -41,6 +42,24 @@ statements! {
         select ", message_columns!(), " from listed cross join messages
         where sub_account = $1 and id = listed_id and (at, id) > ($3, $4)
         order by at, id limit $5");
+    /// The latest first, for reading backwards.
+    MESSAGES_BEFORE = concat!("select ", message_columns!(), " from messages
+        where sub_account = $1 and conversation_id = $2 and conversation_id is not null
+        and (at, id) < ($3, $4) order by at desc, id desc limit $5");
+    /// Of those that a user sent, got, or was seen to have (B9).
+    MESSAGES_OF_USER_BEFORE = concat!("select ", message_columns!(), " from messages
+        where sub_account = $1 and conversation_id = $2 and conversation_id is not null
+        and (at, id) < ($3, $4) and (user_id = $6 or exists (select 1 from verdicts
+            where verdicts.sub_account = $1 and verdicts.stored_message_id = messages.id
+            and verdicts.stored_message_id is not null and verdicts.user_id = $6))
+        order by at desc, id desc limit $5");
+    IS_OF_USER = "select messages.id from messages
+        where sub_account = $1 and id = $2 and (user_id = $3 or exists (select 1 from verdicts
+            where verdicts.sub_account = $1 and verdicts.stored_message_id = messages.id
+            and verdicts.stored_message_id is not null and verdicts.user_id = $3))";
+    SKIPPED_BY = "select stored_message_id, id from verdicts
+        where (sub_account, stored_message_id) in {rows uuid uuid}
+        and stored_message_id is not null and outcome = 'skipped'";
     RAW = "select raw from messages where sub_account = $1 and id = $2";
     ATTACHMENTS = "select id, message_id, position, file_name, content_type, size, sha256, inline,
         state, reason from attachments
@@ -159,6 +178,53 @@ impl Store {
         let values = values![of, id, at, last, window.limit];
         let rows = tx.all(MESSAGES_OF_CONVERSATION, values).await?;
         with_attachments(&mut tx, of, rows).await
+    }
+
+    /// The latest messages of a conversation before a position, the latest first; all of them, or those of
+    /// one user.
+    pub async fn latest_messages(
+        &self,
+        of: SubAccountId,
+        user: Option<UserId>,
+        id: ConversationId,
+        window: Window,
+    ) -> Result<Vec<Message>> {
+        let mut tx = self.reader().await?;
+        let Position { at, id: first } = window.descending_start();
+        let mut values = values![of, id, at, first, window.limit];
+        let rows = match user {
+            None => tx.all(MESSAGES_BEFORE, values).await?,
+            Some(user) => {
+                values.extend(values![user]);
+                tx.all(MESSAGES_OF_USER_BEFORE, values).await?
+            }
+        };
+        with_attachments(&mut tx, of, rows).await
+    }
+
+    /// Did the user send or get the message?
+    pub async fn is_message_of(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        id: StoredMessageId,
+    ) -> Result<bool> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Uuid,)> = tx.optional(IS_OF_USER, values![of, id, user]).await?;
+        Ok(row.is_some())
+    }
+
+    /// The verdicts by which messages were left out (A2).
+    pub async fn skipped_by(
+        &self,
+        of: SubAccountId,
+        messages: impl IntoIterator<Item = StoredMessageId>,
+    ) -> Result<BTreeMap<StoredMessageId, VerdictId>> {
+        let mut tx = self.reader().await?;
+        let asked = messages.into_iter().flat_map(|id| values![of, id]).collect();
+        let rows: Vec<(Uuid, Uuid)> = tx.all_of_rows(SKIPPED_BY, asked).await?;
+        let read = |(message, verdict)| (StoredMessageId(message), VerdictId(verdict));
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// The messages that a contact is on, as the owner of their conversation or beside the owner (B4),

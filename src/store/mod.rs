@@ -49,6 +49,7 @@ mod contacts;
 mod conversations;
 mod credentials;
 mod directory;
+mod drafts;
 mod erase;
 mod error;
 mod events;
@@ -56,11 +57,13 @@ mod expire;
 mod facts;
 mod file;
 mod idempotency;
+mod inboxes;
 mod messages;
 mod open;
 mod record;
 mod route;
 mod rows;
+mod search;
 mod sessions;
 mod sign_in;
 mod space;
@@ -88,12 +91,15 @@ pub use again::Waiting;
 pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
 pub use credentials::Credentials;
+pub use drafts::{Draft, NewDraft};
 pub use erase::Mail;
 pub use error::{Error, Result};
 pub use events::{Bounds, News, StoredEvent};
 pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
+pub use inboxes::Inbox;
 pub use open::{Holder, Options};
+pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};
 pub use sign_in::{Link, Purpose};
 pub use tokens::NewToken;
@@ -199,15 +205,18 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         conversations::STATEMENTS,
         credentials::STATEMENTS,
         directory::STATEMENTS,
+        drafts::STATEMENTS,
         erase::STATEMENTS,
         events::STATEMENTS,
         expire::STATEMENTS,
         facts::STATEMENTS,
         idempotency::STATEMENTS,
+        inboxes::STATEMENTS,
         messages::STATEMENTS,
         record::STATEMENTS,
         route::STATEMENTS,
         sessions::STATEMENTS,
+        search::STATEMENTS,
         sign_in::STATEMENTS,
         tokens::STATEMENTS,
         tracking::STATEMENTS,
@@ -221,6 +230,8 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// The text of all statements as one database gets it, lists of rows two rows long.
 pub fn statements_as_text(is_postgres: bool) -> impl Iterator<Item = (&'static str, String)> {
     statements()
-        .filter(move |(name, _)| is_postgres || !name.ends_with("_ON_POSTGRES"))
+        .filter(move |(name, _)| {
+            !name.ends_with(if is_postgres { "_ON_SQLITE" } else { "_ON_POSTGRES" })
+        })
         .map(move |(name, sql)| (name, rows::with_rows(sql, 2, is_postgres).as_str().to_owned()))
 }

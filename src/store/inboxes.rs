@@ -1,0 +1,176 @@
+//! Which conversations a user has mail in, and what of it is new to the user.
+
+use std::collections::BTreeMap;
+
+use super::conversations::{Row, StoredConversation};
+use super::tx::Tx;
+use super::value::values;
+use super::{Result, Store, Window};
+use crate::model::{ConversationId, Direction, Door, Message, SubAccountId, UserId};
+
+/// What is read of a conversation as a user has it, and of whom it is with.
+macro_rules! inbox_columns {
+    () => {
+        "select c.id, i.subject, i.last_message_at, c.message_count,
+            p.id as contact_id, p.written, p.name,
+            (select cast(max(case t.sync when 'tracked' then 2 when 'stopped' then 1 else 0 end) as bigint)
+            from threads t where t.sub_account = c.sub_account and t.conversation_id = c.id) as sync
+            from inboxes i
+            join conversations c on c.sub_account = i.sub_account and c.id = i.conversation_id
+            join contacts p on p.sub_account = c.sub_account and p.id = c.contact_id "
+    };
+}
+
+statements! {
+    INBOX = concat!(
+        inbox_columns!(),
+        "where i.sub_account = $1 and i.user_id = $2
+        and (i.last_message_at, i.conversation_id) < ($3, $4)
+        order by i.last_message_at desc, i.conversation_id desc limit $5"
+    );
+    UNREAD = concat!(
+        inbox_columns!(),
+        "where i.sub_account = $1 and i.user_id = $2 and i.last_inbound_at > i.seen_at
+        and (i.last_message_at, i.conversation_id) < ($3, $4)
+        order by i.last_message_at desc, i.conversation_id desc limit $5"
+    );
+    UNREAD_AMONG = "select i.conversation_id from {rows uuid uuid uuid} as asked cross join inboxes i
+        where i.sub_account = asked.column1 and i.user_id = asked.column2
+        and i.conversation_id = asked.column3 and i.last_inbound_at > i.seen_at";
+    /// Counted up to so many: more is more.
+    UNREAD_COUNT = "select count(*) as unread from (select 1 as one from inboxes
+        where sub_account = $1 and user_id = $2 and last_inbound_at > seen_at limit 100) as counted";
+    HAS = "select cast(1 as bigint) as one from inboxes where sub_account = $1 and user_id = $2 and conversation_id = $3";
+    SEE = "update inboxes set seen_at = last_inbound_at
+        where sub_account = $1 and user_id = $2 and conversation_id = $3 and last_inbound_at > seen_at";
+    UNSEE = "update inboxes set seen_at = last_inbound_at - 1
+        where sub_account = $1 and user_id = $2 and conversation_id = $3 and last_inbound_at > 0";
+    ADD_TO_INBOXES = "insert into inboxes (sub_account, user_id, conversation_id, subject,
+            last_message_at, last_inbound_at, seen_at)
+        select * from {rows uuid uuid uuid text bigint bigint bigint} as added where column1 is not null
+        on conflict (sub_account, user_id, conversation_id) do update set
+            subject = case when excluded.last_message_at >= inboxes.last_message_at
+                then excluded.subject else inboxes.subject end,
+            last_message_at = case when excluded.last_message_at > inboxes.last_message_at
+                then excluded.last_message_at else inboxes.last_message_at end,
+            last_inbound_at = case when excluded.last_inbound_at > inboxes.last_inbound_at
+                then excluded.last_inbound_at else inboxes.last_inbound_at end";
+}
+
+/// Which of a user's conversations are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inbox {
+    All,
+    Unread,
+}
+
+/// What a batch of messages says of one user's conversation.
+#[derive(Default)]
+struct Latest {
+    subject: String,
+    message_at: i64,
+    inbound_at: i64,
+}
+
+/// Puts messages into the inboxes of their users.
+pub(super) async fn add<'m>(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    messages: impl Iterator<Item = &'m Message>,
+) -> Result<()> {
+    let mut entries: BTreeMap<(UserId, ConversationId), Latest> = BTreeMap::new();
+    for message in messages {
+        let (Some(user), Some(conversation)) = (message.user_id, message.conversation_id) else {
+            continue;
+        };
+        let entry = entries.entry((user, conversation)).or_default();
+        let at = message.at.as_micros();
+        if at >= entry.message_at {
+            entry.message_at = at;
+            entry.subject.clone_from(&message.subject);
+        }
+        if is_news(message) {
+            entry.inbound_at = entry.inbound_at.max(at);
+        }
+    }
+    let mut rows = Vec::new();
+    for ((user, conversation), latest) in entries {
+        let Latest { subject, message_at, inbound_at } = latest;
+        rows.extend(values![of, user, conversation, subject, message_at, inbound_at, 0_i64]);
+    }
+    tx.execute_rows(ADD_TO_INBOXES, rows).await.map(drop)
+}
+
+/// What was imported is history, and what one has written is no news.
+fn is_news(message: &Message) -> bool {
+    let is_imported = message.doors.iter().all(|door| door == Door::Import);
+    message.direction == Some(Direction::Inbound) && !is_imported
+}
+
+impl Store {
+    /// The conversations that a user has mail in, the latest first, with the subject of the user's own
+    /// latest mail.
+    pub async fn inbox(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        wanted: Inbox,
+        window: Window,
+    ) -> Result<Vec<StoredConversation>> {
+        let mut tx = self.reader().await?;
+        let sql = match wanted {
+            Inbox::All => INBOX,
+            Inbox::Unread => UNREAD,
+        };
+        let after = window.descending_start();
+        let rows: Vec<Row> =
+            tx.all(sql, values![of, user, after.at, after.id, window.limit]).await?;
+        rows.into_iter().map(Row::read).collect()
+    }
+
+    /// Those of the conversations in which something is new to the user.
+    pub async fn unread_among(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        conversations: impl IntoIterator<Item = ConversationId>,
+    ) -> Result<Vec<ConversationId>> {
+        let mut tx = self.reader().await?;
+        let asked = conversations.into_iter().flat_map(|id| values![of, user, id]).collect();
+        let rows: Vec<(uuid::Uuid,)> = tx.all_of_rows(UNREAD_AMONG, asked).await?;
+        Ok(rows.into_iter().map(|(id,)| ConversationId(id)).collect())
+    }
+
+    /// In how many conversations something is new to the user, counted to a hundred.
+    pub async fn unread_count(&self, of: SubAccountId, user: UserId) -> Result<i64> {
+        let mut tx = self.reader().await?;
+        let row: Option<(i64,)> = tx.optional(UNREAD_COUNT, values![of, user]).await?;
+        Ok(row.map_or(0, |(unread,)| unread))
+    }
+
+    /// Does the user have mail in that conversation?
+    pub async fn has_conversation(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<bool> {
+        let mut tx = self.reader().await?;
+        let row: Option<(i64,)> = tx.optional(HAS, values![of, user, conversation]).await?;
+        Ok(row.is_some())
+    }
+
+    /// The user has read what came in; or wants to read it again.
+    pub async fn set_seen(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        conversation: ConversationId,
+        is_seen: bool,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        let sql = if is_seen { SEE } else { UNSEE };
+        tx.execute(sql, values![of, user, conversation]).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,203 @@
+//! Finding messages by their words, and the index that this needs: SQLite's FTS5, PostgreSQL's GIN. Both
+//! are given words in the normal form of [`Words`], so both find the same. The index is made in the
+//! background from events, in the order of commits: how far it is, it says.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::value::values;
+use super::{Result, Store, inboxes};
+use crate::model::words::{Query, Words};
+use crate::model::{
+    ConversationId, Direction, Message, State, StoredMessageId, SubAccountId, UserId,
+};
+
+statements! {
+    FOUND_ON_SQLITE = "select search_messages.position, messages.id, messages.conversation_id \
+        from search_words cross join search_messages cross join messages \
+        where search_words match $2 and search_words.rowid < $3 \
+            and search_messages.position = search_words.rowid \
+            and search_messages.sub_account = $1 \
+            and messages.sub_account = search_messages.sub_account \
+            and messages.id = search_messages.message_id \
+            and messages.conversation_id is not null \
+        order by search_words.rowid desc limit $4";
+    FOUND_ON_POSTGRES = "select search_messages.position, messages.id, messages.conversation_id \
+        from (select sub_account, message_id, position from search_messages \
+            where sub_account = $1 and lexemes @@ cast($2 as tsquery) and position < $3 \
+            order by position desc limit $4) as search_messages \
+        join messages on messages.sub_account = search_messages.sub_account \
+            and messages.id = search_messages.message_id \
+        where messages.conversation_id is not null \
+        order by search_messages.position desc";
+    PREVIEWS = "select asked.column2, messages.direction, messages.state, \
+            coalesce(search_messages.preview, '') as preview \
+        from {rows uuid uuid uuid} as asked cross join messages \
+        left join search_messages on search_messages.sub_account = messages.sub_account \
+            and search_messages.message_id = messages.id \
+        where messages.sub_account = asked.column1 and messages.id = (select m.id from messages m \
+            where m.sub_account = asked.column1 and m.conversation_id = asked.column2 \
+                and m.conversation_id is not null \
+                and (asked.column3 is null or m.user_id = asked.column3) \
+            order by m.at desc, m.id desc limit 1)";
+    PROGRESS = "select position from search_progress where sub_account = $1";
+    BEGIN_PROGRESS = "insert into search_progress (sub_account, position) values ($1, 0) \
+        on conflict do nothing";
+    MOVE_PROGRESS = "update search_progress set position = $3 where sub_account = $1 and position = $2";
+    /// The beginning of a mail, where its text is; the files behind it are not searched.
+    BEGINNING = "select substr(raw, 1, cast($3 as integer)) as beginning from messages where sub_account = $1 and id = $2";
+    REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
+    ADD_WORDS = "insert into search_messages (sub_account, message_id, position, words, preview) \
+        select added.column1, added.column2, \
+            (select coalesce(max(search_messages.position), 0) from search_messages) + added.column3, \
+            added.column4, added.column5 \
+        from {rows uuid uuid bigint text text} as added where added.column1 is not null";
+    ACCOUNTS_BEHIND = "select accounts.sub_account, (select max(events.position) from events \
+            where events.sub_account = accounts.sub_account) as last, \
+            coalesce(search_progress.position, 0) as done \
+        from sub_accounts as accounts left join search_progress \
+            on search_progress.sub_account = accounts.sub_account \
+        where (select max(events.position) from events \
+            where events.sub_account = accounts.sub_account) > coalesce(search_progress.position, 0)";
+}
+
+/// A message that was found, and its place in the index: those that came later have a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub position: i64,
+    pub message: StoredMessageId,
+    pub conversation: ConversationId,
+}
+
+/// A message with the words that it is found by.
+#[derive(Clone, Debug)]
+pub struct Indexed {
+    pub message: Message,
+    pub words: Words,
+    /// The beginning of what is new in it.
+    pub preview: String,
+}
+
+/// How a message begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// A user of the sub-account has written it.
+    pub is_own: bool,
+    /// It was left out for a file that is too large (A2).
+    pub is_left_out: bool,
+    pub text: String,
+}
+
+/// How far what follows the events is, and how far they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventReach {
+    pub done: i64,
+    pub last: i64,
+}
+
+/// As much of a mail as is read for its words.
+const BEGINNING_BYTES: i64 = 1_048_576;
+
+impl Store {
+    /// The messages that have all the words, the latest first, behind a position; of one user, or of all.
+    pub async fn search(
+        &self,
+        of: SubAccountId,
+        user: Option<UserId>,
+        query: &Query,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<Found>> {
+        let mut tx = self.reader().await?;
+        let (sql, written) = match tx.is_postgres() {
+            true => (FOUND_ON_POSTGRES, query.written(of, user, '\'', " & ", ":*")),
+            false => (FOUND_ON_SQLITE, query.written(of, user, '"', " AND ", "*")),
+        };
+        let values = values![of, written, before.unwrap_or(i64::MAX), limit];
+        let rows: Vec<(i64, Uuid, Uuid)> = tx.all(sql, values).await?;
+        let found = |(position, message, conversation)| Found {
+            position,
+            message: StoredMessageId(message),
+            conversation: ConversationId(conversation),
+        };
+        Ok(rows.into_iter().map(found).collect())
+    }
+
+    /// How the latest message of each of these conversations begins; of one user's messages, or of all.
+    pub async fn previews(
+        &self,
+        of: SubAccountId,
+        user: Option<UserId>,
+        conversations: impl IntoIterator<Item = ConversationId>,
+    ) -> Result<BTreeMap<ConversationId, Preview>> {
+        let mut tx = self.reader().await?;
+        let asked = conversations.into_iter().flat_map(|id| values![of, id, user]).collect();
+        let rows: Vec<(Uuid, Option<String>, String, String)> =
+            tx.all_of_rows(PREVIEWS, asked).await?;
+        let read = |(id, direction, state, text): (Uuid, Option<String>, String, String)| {
+            let is_own = direction.as_deref() == Some(Direction::Outbound.name());
+            let is_left_out = state == State::Skipped.name();
+            (ConversationId(id), Preview { is_own, is_left_out, text })
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// The sub-accounts whose index is behind their events, and how far it and they are.
+    pub async fn behind_in_search(&self) -> Result<Vec<(SubAccountId, EventReach)>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(Uuid, i64, i64)> = tx.all(ACCOUNTS_BEHIND, values![]).await?;
+        let read = |(of, last, done)| (SubAccountId(of), EventReach { done, last });
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// How far the index of a sub-account is.
+    pub async fn search_reach(&self, of: SubAccountId) -> Result<EventReach> {
+        let last = self.event_bounds(of).await?.last;
+        let mut tx = self.reader().await?;
+        let row: Option<(i64,)> = tx.optional(PROGRESS, values![of]).await?;
+        Ok(EventReach { done: row.map_or(0, |(done,)| done), last })
+    }
+
+    /// The beginning of a mail as it came.
+    pub async fn beginning(
+        &self,
+        of: SubAccountId,
+        id: StoredMessageId,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Vec<u8>,)> =
+            tx.optional(BEGINNING, values![of, id, BEGINNING_BYTES]).await?;
+        Ok(row.map(|(beginning,)| beginning))
+    }
+
+    /// Puts messages into the index and moves it on from one event to another; `false`: another was
+    /// first. A message that is there already is put in anew.
+    pub async fn index(
+        &self,
+        of: SubAccountId,
+        (from, to): (i64, i64),
+        messages: &[Indexed],
+    ) -> Result<bool> {
+        let mut tx = self.writer().await?;
+        tx.execute(BEGIN_PROGRESS, values![of]).await?;
+        if tx.execute(MOVE_PROGRESS, values![of, from, to]).await? == 0 {
+            return Ok(false);
+        }
+        let latest: BTreeMap<Uuid, &Indexed> =
+            messages.iter().map(|indexed| (indexed.message.id.0, indexed)).collect();
+        let ids = latest.keys().flat_map(|id| values![of, *id]).collect();
+        tx.execute_rows(REMOVE_WORDS, ids).await?;
+        // In statements of 64 rows each counts from the highest place so far.
+        let numbered = (0..64_i64).cycle().map(|place| place + 1).zip(latest.values());
+        let mut rows = Vec::new();
+        for (place, Indexed { message, words, preview }) in numbered {
+            rows.extend(values![of, message.id, place, words.joined(), preview]);
+        }
+        tx.execute_rows(ADD_WORDS, rows).await?;
+        let filed = latest.values().filter(|indexed| indexed.message.state != State::Held);
+        inboxes::add(&mut tx, of, filed.map(|indexed| &indexed.message)).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
