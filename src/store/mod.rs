@@ -43,6 +43,7 @@ macro_rules! statements {
 
 mod accounts;
 mod actions;
+mod activity;
 mod again;
 mod columns;
 mod contacts;
@@ -87,6 +88,7 @@ use tokio::sync::broadcast;
 
 pub use accounts::AccountSettings;
 pub use actions::{Action, Undone};
+pub use activity::{Seen, SeenMail};
 pub use again::Waiting;
 pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
@@ -200,6 +202,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         STATEMENTS,
         accounts::STATEMENTS,
         actions::STATEMENTS,
+        activity::STATEMENTS,
         again::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,

@@ -17,6 +17,8 @@ macro_rules! verdict_columns {
     };
 }
 
+pub(super) use verdict_columns;
+
 /// The filters that every list of verdicts has; each is left out by null.
 macro_rules! verdict_filters {
     () => {
@@ -54,8 +56,9 @@ pub struct VerdictFilter {
     pub user_id: Option<UserId>,
 }
 
+/// A verdict as its columns are.
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     at: i64,
     door: String,
@@ -73,7 +76,7 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<Verdict> {
+    pub(super) fn read(self) -> Result<Verdict> {
         Ok(Verdict {
             id: VerdictId(self.id),
             at: Time::from_micros(self.at),

@@ -182,6 +182,15 @@ pub async fn pages(
     Ok(List { items, next_cursor })
 }
 
+/// What a message says without its history, of one that was not left out.
+pub async fn new_text(
+    state: &Arc<State>,
+    of: SubAccountId,
+    message: &model::Message,
+) -> Result<Option<String>, Problem> {
+    Ok(content(state, of, message).await?.new_text)
+}
+
 /// The texts of a message. One that was left out shows none (A2).
 async fn content(
     state: &Arc<State>,

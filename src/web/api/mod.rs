@@ -2,13 +2,13 @@
 //! writes JSON; the description of the API is made from the same lines.
 
 mod attachments;
-mod contacts;
+pub mod contacts;
 mod conversations;
-mod messages;
-mod settings;
+pub mod messages;
+pub mod settings;
 mod sub_accounts;
-mod users;
-mod verdicts;
+pub mod users;
+pub mod verdicts;
 
 use std::sync::Arc;
 

@@ -30,6 +30,13 @@ pub struct User {
     role: &'static str,
 }
 
+impl User {
+    /// Whose it is.
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
 impl From<model::User> for User {
     fn from(user: model::User) -> Self {
         Self {
@@ -47,27 +54,27 @@ impl From<model::User> for User {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
-    name: String,
+    pub name: String,
     /// The sign-in address.
-    email: String,
+    pub email: String,
     /// Other addresses the user writes from; they count as confirmed.
     #[serde(default)]
-    aliases: Vec<String>,
+    pub aliases: Vec<String>,
     /// A name of the IANA time zone database; `UTC` when left out.
-    time_zone: Option<String>,
+    pub time_zone: Option<String>,
     /// `user`, unless it says `admin`.
-    role: Option<String>,
+    pub role: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
-    name: Option<String>,
-    email: Option<String>,
-    aliases: Option<Vec<String>>,
-    time_zone: Option<String>,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub aliases: Option<Vec<String>>,
+    pub time_zone: Option<String>,
     /// `user` or `admin`.
-    role: Option<String>,
+    pub role: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -91,7 +98,7 @@ pub struct DeleteQuery {
     /// Keeps what is filed; what is held goes in any case.
     #[serde(default)]
     #[param(required = false)]
-    keep_messages: bool,
+    pub keep_messages: bool,
 }
 
 const ALIASES_MAX: usize = 100;

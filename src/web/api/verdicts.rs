@@ -228,11 +228,11 @@ pub async fn show(
 pub struct Release {
     /// The contact whose conversation it belongs to; needed where the mail does not tell.
     #[schema(nullable)]
-    contact_email: Option<String>,
+    pub contact_email: Option<String>,
     /// The sender's address becomes an alias of the user whose smart BCC address it was sent to.
-    add_alias: bool,
+    pub add_alias: bool,
     /// Files that are too large are left out.
-    without_files: bool,
+    pub without_files: bool,
 }
 
 /// Files a mail that is held, or that was left out for a file.

@@ -8,7 +8,9 @@ const FILES: &[&str] = &[
     include_str!("text/en/shell.txt"),
     include_str!("text/en/sign_in.txt"),
     include_str!("text/en/account.txt"),
+    include_str!("text/en/activity.txt"),
     include_str!("text/en/email.txt"),
+    include_str!("text/en/people.txt"),
 ];
 
 static ENGLISH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {

@@ -5,16 +5,23 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::response::Response;
-use axum::routing::get;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum_extra::extract::cookie::CookieJar;
 
 use crate::web::State;
+use crate::web::api::users;
+use crate::web::input::Id;
 use crate::web::ui::failure::Failure;
-use crate::web::ui::{Shell, SignedIn, Tab, filters, page};
+use crate::web::ui::{Shell, SignedIn, Tab, done, filters, page, text};
 
 /// The routes of the page.
 pub fn router() -> Router<Arc<State>> {
-    Router::new().route("/settings/email", get(show))
+    Router::new()
+        .route("/settings/email", get(show))
+        .route("/settings/email/bcc-address", post(renew_address))
+        .route("/settings/email/smart-bcc.vcf", get(card))
 }
 
 #[derive(Template)]
@@ -24,10 +31,38 @@ struct Email {
     bcc_address: Option<String>,
 }
 
-async fn show(
-    Shared(_state): Shared<Arc<State>>,
-    signed_in: SignedIn,
-) -> Result<Response, Failure> {
-    let bcc_address = signed_in.user.bcc_address.as_ref().map(ToString::to_string);
+async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
+    let bcc_address = address(&signed_in);
     Ok(page(&Email { shell: signed_in.shell(Tab::Email), bcc_address }))
+}
+
+fn address(signed_in: &SignedIn) -> Option<String> {
+    signed_in.user.bcc_address.as_ref().map(ToString::to_string)
+}
+
+async fn renew_address(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+) -> Result<Response, Failure> {
+    let user = Id(signed_in.user.id.0);
+    users::renew_bcc_address(Shared(state), signed_in.account(), user).await?;
+    Ok(done(jar, "flash.address_renewed", "/settings/email"))
+}
+
+/// The address as a contact, for the address book of a mail program: vCard 3.0 (RFC 2426), as Outlook does
+/// not read 4.0.
+async fn card(signed_in: SignedIn) -> Result<Response, Failure> {
+    let address = address(&signed_in).ok_or_else(Failure::not_found)?;
+    let name = text::words("email.card_name");
+    let card = format!(
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nN:{name};;;;\r\n\
+         EMAIL;TYPE=INTERNET:{address}\r\nNOTE:{}\r\nEND:VCARD\r\n",
+        text::words("email.card_note")
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/vcard; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"smart-bcc.vcf\""),
+    ];
+    Ok((headers, card).into_response())
 }

@@ -1,7 +1,9 @@
 //! The pages, one file each.
 
 mod account;
+mod activity;
 mod email;
+mod people;
 
 use std::sync::Arc;
 
@@ -11,5 +13,9 @@ use crate::web::State;
 
 /// Their routes.
 pub fn router() -> Router<Arc<State>> {
-    Router::new().merge(account::router()).merge(email::router())
+    Router::new()
+        .merge(account::router())
+        .merge(activity::router())
+        .merge(email::router())
+        .merge(people::router())
 }

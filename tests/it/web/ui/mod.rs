@@ -1,5 +1,7 @@
 //! The pages, asked as a browser asks: cookies, forms, redirects. The browser tests look at them.
 
+mod pages;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use mailweave::clock;
@@ -9,7 +11,7 @@ use mailweave::web::auth::token_hash;
 use serde_json::json;
 use tower::ServiceExt;
 
-use super::api::Api;
+pub use super::api::Api;
 
 /// A browser with its cookies.
 pub struct Browser<'a> {
@@ -42,13 +44,19 @@ impl<'a> Browser<'a> {
 
     /// A browser of a new user of that role, signed in by link.
     pub async fn of(api: &'a Api, email: &str, role: &str) -> Self {
+        Self::with_user(api, email, role).await.0
+    }
+
+    /// The same, and the user's id.
+    pub async fn with_user(api: &'a Api, email: &str, role: &str) -> (Self, String) {
         let user = json!({"name": "Ann Example", "email": email, "role": role});
         let user = api.post("/users", user).await;
-        let code = link(api, user.text("id").parse().unwrap(), Purpose::Invitation).await;
+        let id = user.text("id");
+        let code = link(api, id.parse().unwrap(), Purpose::Invitation).await;
         let mut browser = Self::new(api);
         let shown = browser.post("/sign-in", &[("code", &code)]).await;
         assert_eq!(shown.status, StatusCode::OK);
-        browser
+        (browser, id)
     }
 
     pub async fn get(&mut self, path: &str) -> Shown {

@@ -1,0 +1,126 @@
+//! Verdicts with the mail behind them, as the Activity page lists and searches them.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::messages::json;
+use super::value::values;
+use super::verdicts::{Row, VerdictFilter};
+use super::window::containing;
+use super::{Result, Store, Tx, Window};
+use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict};
+
+statements! {
+    /// Looks at so many verdicts and no further, so that the answer comes soon however many there are.
+    SEARCH = concat!("select ", super::verdicts::verdict_columns!(), " from (
+            select verdicts.*, messages.subject, messages.sender, messages.recipients_to,
+                messages.recipients_cc
+            from (select * from verdicts where sub_account = $1 and id < $2
+                and (cast($4 as text) is null or outcome = $4)
+                and (cast($5 as uuid) is null or user_id = $5)
+                order by id desc limit $7) as verdicts
+            left join messages on messages.sub_account = verdicts.sub_account
+                and messages.id = verdicts.stored_message_id) as looked_at
+        where lower(subject) like $6 escape '!' or subject like $8 escape '!'
+            or lower(sender) like $6 escape '!' or lower(recipients_to) like $6 escape '!'
+            or lower(recipients_cc) like $6 escape '!' or lower(matched) like $6 escape '!'
+            or lower(message_id) like $6 escape '!'
+        order by id desc limit $3");
+    MAIL = "select messages.id, messages.subject, messages.sender, messages.recipients_to
+        from {rows uuid uuid} as asked cross join messages
+        where messages.sub_account = asked.column1 and messages.id = asked.column2";
+    HELD = "select count(*) from (select 1 as one from verdicts
+        where sub_account = $1 and outcome = 'held' and reason <> 'expired'
+            and (cast($2 as uuid) is null or user_id = $2) limit 100) as held";
+}
+
+/// How many verdicts a search looks at.
+const LOOKED_AT: i64 = 20_000;
+
+/// A verdict, and what its mail was about while it is stored.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub verdict: Verdict,
+    pub mail: Option<SeenMail>,
+}
+
+/// What a list shows of a mail.
+#[derive(Clone, Debug)]
+pub struct SeenMail {
+    pub subject: String,
+    pub from: Option<Person>,
+    pub to: Vec<Person>,
+}
+
+#[derive(sqlx::FromRow)]
+struct MailRow {
+    id: Uuid,
+    subject: String,
+    sender: Option<String>,
+    recipients_to: String,
+}
+
+impl MailRow {
+    fn read(self) -> Result<(Uuid, SeenMail)> {
+        let from = self.sender.map(|text| json(&text)).transpose()?;
+        let mail = SeenMail { subject: self.subject, from, to: json(&self.recipients_to)? };
+        Ok((self.id, mail))
+    }
+}
+
+impl Store {
+    /// The verdicts of a sub-account with their mail, newest first.
+    pub async fn activity(
+        &self,
+        of: SubAccountId,
+        filter: &VerdictFilter,
+        window: Window,
+    ) -> Result<Vec<Seen>> {
+        let verdicts = self.verdicts(of, filter, window).await?;
+        let mut tx = self.reader().await?;
+        with_mail(&mut tx, of, verdicts).await
+    }
+
+    /// Those of the latest verdicts that have a text in an address, a subject or a Message-ID.
+    pub async fn search_activity(
+        &self,
+        of: SubAccountId,
+        (outcome, user): (Option<Outcome>, Option<UserId>),
+        text: &str,
+        window: Window,
+    ) -> Result<Vec<Seen>> {
+        let mut tx = self.reader().await?;
+        let mut values = values![of, window.descending_start().id, window.limit];
+        values.extend(values![outcome.map(Outcome::name), user]);
+        values.extend(values![containing(&text.to_lowercase()), LOOKED_AT, containing(text)]);
+        let rows: Vec<Row> = tx.all(SEARCH, values).await?;
+        let verdicts = rows.into_iter().map(Row::read).collect::<Result<_>>()?;
+        with_mail(&mut tx, of, verdicts).await
+    }
+
+    /// A verdict with its mail.
+    pub async fn seen(&self, of: SubAccountId, verdict: Verdict) -> Result<Option<Seen>> {
+        let mut tx = self.reader().await?;
+        Ok(with_mail(&mut tx, of, vec![verdict]).await?.into_iter().next())
+    }
+
+    /// How many mails wait for somebody; 100 stands for more, too.
+    pub async fn held_count(&self, of: SubAccountId, user: Option<UserId>) -> Result<i64> {
+        let mut tx = self.reader().await?;
+        let row: Option<(i64,)> = tx.optional(HELD, values![of, user]).await?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+}
+
+async fn with_mail(tx: &mut Tx<'_>, of: SubAccountId, verdicts: Vec<Verdict>) -> Result<Vec<Seen>> {
+    let stored = verdicts.iter().filter_map(|verdict| verdict.stored_message_id);
+    let asked = stored.flat_map(|message| values![of, message]).collect();
+    let rows: Vec<MailRow> = tx.all_of_rows(MAIL, asked).await?;
+    let mail = rows.into_iter().map(MailRow::read).collect::<Result<BTreeMap<_, _>>>()?;
+    let seen = verdicts.into_iter().map(|verdict| {
+        let mail = verdict.stored_message_id.and_then(|id| mail.get(&id.0).cloned());
+        Seen { verdict, mail }
+    });
+    Ok(seen.collect())
+}

@@ -1,0 +1,229 @@
+//! One verdict: what was decided, from what, what was done to it, and what can be done.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::{colour, door_words, outcome_words, person, title};
+use crate::model::{Outcome, Reason, Time, Verdict, VerdictId, verdict::explanation};
+use crate::store::{Action, Seen};
+use crate::web::State;
+use crate::web::api::messages;
+use crate::web::input::Id;
+use crate::web::ui::failure::Failure;
+use crate::web::ui::{Errors, Shell, SignedIn, Tab, filters, page, text};
+
+/// Characters of a mail that are shown, so that one knows it again.
+const EXCERPT_CHARS_MAX: usize = 3_000;
+
+#[derive(Template)]
+#[template(path = "verdict.html", config = "src/web/ui/askama.toml")]
+struct One {
+    shell: Shell,
+    errors: Errors,
+    href: String,
+    tag: &'static str,
+    colour: &'static str,
+    title: String,
+    sentence: String,
+    at: Time,
+    door: &'static str,
+    rule: String,
+    reason: &'static str,
+    message_id: Option<String>,
+    from: Option<String>,
+    to: Vec<String>,
+    excerpt: Option<String>,
+    checks: Vec<Check>,
+    conversation: Option<String>,
+    expires_at: Option<Time>,
+    can: Can,
+    candidates: Vec<(String, String)>,
+    history: Vec<(&'static str, String, Time)>,
+}
+
+/// What a check of the sender said.
+struct Check {
+    name: &'static str,
+    result: String,
+    is_good: bool,
+}
+
+/// What can be done.
+struct Can {
+    release: bool,
+    choose: bool,
+    needs_contact: bool,
+    add_alias: bool,
+    without_files: bool,
+    discard: bool,
+    undo: bool,
+}
+
+impl Can {
+    fn of(verdict: &Verdict) -> Self {
+        let is_held = verdict.outcome() == Outcome::Held && verdict.stored_message_id.is_some();
+        let is_left_out = verdict.reason == Reason::AttachmentTooLarge;
+        let is_undone_by_us = matches!(
+            verdict.reason,
+            Reason::Filed | Reason::IdConflict | Reason::Released | Reason::Discarded
+        );
+        Self {
+            release: is_held,
+            choose: is_held,
+            needs_contact: needs_contact(verdict),
+            add_alias: is_held
+                && verdict.reason == Reason::UnknownSender
+                && verdict.user_id.is_some(),
+            without_files: is_left_out,
+            discard: is_held,
+            undo: (is_undone_by_us || is_left_out) && verdict.stored_message_id.is_some(),
+        }
+    }
+
+    const fn any(&self) -> bool {
+        self.release || self.without_files || self.discard || self.undo
+    }
+}
+
+/// Does the mail itself not tell whose conversation it belongs to?
+pub fn needs_contact(verdict: &Verdict) -> bool {
+    matches!(verdict.reason, Reason::NoRecipient | Reason::AmbiguousForward)
+}
+
+pub async fn show(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    Id(id): Id,
+) -> Result<Response, Failure> {
+    shown(&state, &signed_in, VerdictId(id), Errors::default()).await
+}
+
+/// The verdict, if it is one that the reader may see.
+pub async fn verdict(
+    state: &State,
+    signed_in: &SignedIn,
+    id: VerdictId,
+) -> Result<Verdict, Failure> {
+    let verdict = state.store.verdict(signed_in.sub_account(), id).await?;
+    let verdict = verdict.ok_or_else(Failure::not_found)?;
+    match signed_in.scope() {
+        Some(user) if verdict.user_id != Some(user) => Err(Failure::not_found()),
+        _ => Ok(verdict),
+    }
+}
+
+/// The page, with what is wrong about the form that was sent.
+pub async fn shown(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    id: VerdictId,
+    errors: Errors,
+) -> Result<Response, Failure> {
+    let of = signed_in.sub_account();
+    let verdict = verdict(state, signed_in, id).await?;
+    let excerpt = excerpt(state, signed_in, &verdict).await?;
+    let actions = state.store.actions(of, id).await?;
+    let history = history(state, signed_in, actions).await?;
+    let seen = state.store.seen(of, verdict).await?.ok_or_else(Failure::not_found)?;
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::CONFLICT };
+    let one = One {
+        shell: signed_in.shell(Tab::Activity),
+        errors,
+        excerpt,
+        history,
+        ..one(&seen, signed_in)
+    };
+    Ok((status, page(&one)).into_response())
+}
+
+fn one(seen: &Seen, signed_in: &SignedIn) -> One {
+    let verdict = &seen.verdict;
+    let outcome = verdict.outcome();
+    let rule = verdict.matched.rule.clone();
+    let candidates = verdict.candidates.iter();
+    One {
+        shell: signed_in.shell(Tab::Activity),
+        errors: Errors::default(),
+        href: format!("/activity/{}", verdict.id),
+        tag: outcome_words(outcome),
+        colour: colour(outcome),
+        title: title(seen),
+        sentence: explanation(verdict.reason, &verdict.matched),
+        at: verdict.at,
+        door: door_words(verdict.door),
+        rule: rule.unwrap_or_else(|| verdict.reason.rule().to_owned()),
+        reason: verdict.reason.name(),
+        message_id: verdict.message_id.as_ref().map(|id| format!("<{id}>")),
+        from: seen.mail.as_ref().and_then(|mail| mail.from.as_ref()).map(person),
+        to: seen.mail.iter().flat_map(|mail| mail.to.iter().take(20).map(person)).collect(),
+        excerpt: None,
+        checks: checks(verdict),
+        conversation: verdict.conversation_id.map(|id| format!("/conversations/{id}")),
+        expires_at: verdict.expires_at.filter(|_| outcome == Outcome::Held),
+        can: Can::of(verdict),
+        candidates: candidates
+            .map(|one| (one.email.clone(), one.name.clone().unwrap_or_default()))
+            .collect(),
+        history: Vec::new(),
+    }
+}
+
+fn checks(verdict: &Verdict) -> Vec<Check> {
+    let Some(trust) = &verdict.trust else { return Vec::new() };
+    let check =
+        |name, result: &str| Check { name, result: result.to_owned(), is_good: result == "pass" };
+    let mut checks = vec![check("DMARC", trust.dmarc.as_deref().unwrap_or("none"))];
+    checks.extend(trust.dkim.iter().take(5).map(|result| check("DKIM", result)));
+    checks.push(check("SPF", trust.spf.as_deref().unwrap_or("none")));
+    checks
+}
+
+/// The beginning of what the mail says, of mail that is kept and not left out.
+async fn excerpt(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    verdict: &Verdict,
+) -> Result<Option<String>, Failure> {
+    let of = signed_in.sub_account();
+    let Some(id) = verdict.stored_message_id else { return Ok(None) };
+    let Some(message) = state.store.message(of, id).await? else { return Ok(None) };
+    let text = messages::new_text(state, of, &message).await?;
+    Ok(text.map(|text| text.trim().chars().take(EXCERPT_CHARS_MAX).collect::<String>()))
+}
+
+async fn history(
+    state: &State,
+    signed_in: &SignedIn,
+    actions: Vec<Action>,
+) -> Result<Vec<(&'static str, String, Time)>, Failure> {
+    let mut history = Vec::new();
+    for action in actions {
+        let words = text::words(match action.action.as_str() {
+            "release" => "activity.did_release",
+            "discard" => "activity.did_discard",
+            "undo" => "activity.did_undo",
+            _ => "activity.did_recheck",
+        });
+        history.push((words, actor(state, signed_in, &action.actor).await?, action.at));
+    }
+    Ok(history)
+}
+
+/// Who did something: a user by name, others as they are recorded.
+async fn actor(state: &State, signed_in: &SignedIn, actor: &str) -> Result<String, Failure> {
+    let id = actor.strip_prefix("user ").and_then(|id| id.parse().ok());
+    let user = match id {
+        Some(id) => state.store.user(signed_in.sub_account(), id).await?,
+        None => None,
+    };
+    Ok(match user {
+        Some(user) => user.name,
+        None if actor.starts_with("token ") => text::words("activity.by_token").to_owned(),
+        None if id.is_some() => text::words("activity.by_somebody").to_owned(),
+        None => text::words("activity.by_gateway").to_owned(),
+    })
+}
