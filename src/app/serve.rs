@@ -152,6 +152,7 @@ fn start(
             tracing::error!(code = "smtp_failed", %error, "The SMTP listener could not start.");
         }
     });
+    let live = Arc::<web::ui::Live>::default();
     let state = web::State {
         store: Arc::clone(&app.store),
         secrets: app.secrets.clone(),
@@ -162,6 +163,8 @@ fn start(
         ready: Arc::clone(ready),
         reader: app.reader.clone(),
         raw_reads: web::RawReads::default(),
+        live: Arc::clone(&live),
+        readings: web::ui::Readings::default(),
         doors: web::ui::Doors::default(),
     };
     let tls = match config.http.tls {
@@ -178,6 +181,8 @@ fn start(
     let (store, reader) = (Arc::clone(&app.store), app.reader.clone());
     tasks.spawn(maintain::run(store, reader, parts.verifier, stop.clone()));
     tasks.spawn(index::run(Arc::clone(&app.store), stop.clone()));
+    let (store, stopped) = (Arc::clone(&app.store), stop.clone());
+    tasks.spawn(async move { live.follow(store, stopped).await });
     tasks.spawn(parts.certificates.watch(stop.clone()));
     tasks.spawn(keep_up(metrics.clone(), stop.clone()));
     Ok(())

@@ -1,10 +1,11 @@
 //! Keeps the index of words and the inboxes up with the events, some mails at a time, and leaves the
 //! writer to filing in between: mail that arrives goes before mail that is searched for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::mail::{self, Limits};
@@ -16,8 +17,8 @@ use crate::store::{Error, Indexed, Store};
 const BATCH: u32 = 200;
 /// After a batch it rests as long as this, and the longer the longer the batch took.
 const REST: Duration = Duration::from_millis(150);
-/// So many times as long as the batch took.
-const REST_FACTOR: u32 = 2;
+/// So many times as long as the batch took, while more is to be read.
+const REST_FACTOR: u32 = 1;
 /// Other processes may write, too, and tell nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -45,7 +46,7 @@ pub async fn run(store: Arc<Store>, stop: CancellationToken) {
         }
         // What comes together is read together.
         tokio::time::sleep(REST).await;
-        while !matches!(news.try_recv(), Err(tokio::sync::broadcast::error::TryRecvError::Empty)) {}
+        while matches!(news.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
     }
 }
 
@@ -73,22 +74,39 @@ pub async fn catch_up(store: &Store, stop: &CancellationToken) -> Result<(), Err
 async fn batch(store: &Store, of: SubAccountId, done: i64) -> Result<usize, Error> {
     let events = store.events_after(of, done, BATCH).await?;
     let Some(last) = events.last().map(|event| event.position) else { return Ok(0) };
-    let mut messages = Vec::new();
-    for event in &events {
-        let is_message =
-            matches!(event.event_type, EventType::MessageFiled | EventType::MessageQueued);
-        let Some(id) = event.object_id.filter(|_| is_message).map(StoredMessageId) else {
-            continue;
-        };
-        if let Some(message) = store.message(of, id).await? {
-            messages.push(read(store, of, message).await?);
-        }
+    let told = events.iter().filter(|event| {
+        matches!(event.event_type, EventType::MessageFiled | EventType::MessageQueued)
+    });
+    let ids: Vec<_> = told.filter_map(|event| event.object_id).map(StoredMessageId).collect();
+    let mut indexed = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(AT_ONCE) {
+        let messages = store.messages(of, ids.iter().copied()).await?;
+        let readable = messages.iter().filter(|message| message.state != State::Skipped);
+        let raw = store.beginnings(of, readable.map(|it| it.id), BEGINNING_BYTES).await?;
+        let read = tokio::task::spawn_blocking(move || read_all(of, messages, &raw)).await;
+        indexed.extend(read.unwrap_or_default());
     }
-    store.index(of, (done, last), &messages).await?;
+    store.index(of, (done, last), &indexed).await?;
     Ok(events.len())
 }
 
-async fn read(store: &Store, of: SubAccountId, message: Message) -> Result<Indexed, Error> {
+/// Mails that are held in memory at once, and as much of each as is read: its text stands in front.
+const AT_ONCE: usize = 16;
+const BEGINNING_BYTES: i64 = 262_144;
+
+fn read_all(
+    of: SubAccountId,
+    messages: Vec<Message>,
+    raw: &BTreeMap<StoredMessageId, Vec<u8>>,
+) -> Vec<Indexed> {
+    let read = |message: Message| {
+        let raw = raw.get(&message.id);
+        read(of, message, raw.map(Vec::as_slice))
+    };
+    messages.into_iter().map(read).collect()
+}
+
+fn read(of: SubAccountId, message: Message, raw: Option<&[u8]>) -> Indexed {
     let mut words = Words::new(of, message.user_id);
     words.add(&message.subject);
     for person in message.from.iter().chain(&message.to).chain(&message.cc).take(PEOPLE_MAX) {
@@ -98,22 +116,14 @@ async fn read(store: &Store, of: SubAccountId, message: Message) -> Result<Index
         words.add(&file.file_name);
     }
     let mut preview = String::new();
-    let raw = match message.state {
-        State::Skipped => None,
-        State::Filed | State::Held => store.beginning(of, message.id).await?,
-    };
     if let Some(raw) = raw {
-        let is_forwarded = message.forwarded;
-        let text = tokio::task::spawn_blocking(move || {
-            let email = mail::parse::read(&raw, &Limits::default());
-            // What was forwarded is the mail, and new in the whole.
-            if is_forwarded { email.text } else { email.new_text() }
-        });
-        let text = text.await.unwrap_or_default();
+        let email = mail::parse::read(raw, &Limits::default());
+        // What was forwarded is the mail, and new in the whole.
+        let text = if message.forwarded { email.text } else { email.new_text() };
         words.add(&text);
         preview = beginning(&text);
     }
-    Ok(Indexed { message, words, preview })
+    Indexed { message, words, preview }
 }
 
 /// The first words of a text, on one line.

@@ -44,16 +44,36 @@ pub struct Safe {
     pub is_shortened: bool,
 }
 
+/// The policy under which it is shown, in a frame: no scripts, no forms, no frames, no origin of ours; links
+/// open outside. Whoever shows pictures of others adds where they may come from.
+pub const POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; \
+    style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; img-src data:";
+
 /// As much of the HTML as is looked at, in bytes.
 const HTML_BYTES_MAX: usize = 1_048_576;
 
 /// Makes the HTML of a mail safe.
 pub fn html(source: &str, pictures: &Arc<Pictures>, remote: Remote) -> Safe {
     let source_shown = clipped(source, HTML_BYTES_MAX);
-    let mut safe = rewrite::rewrite(source_shown, pictures, remote);
+    let mut safe = rewrite::rewrite(source_shown, pictures, remote, Notes::Written);
     safe.is_shortened |= source_shown.len() < source.len();
     safe.html = second_wall(&safe.html, Arc::clone(pictures));
     safe
+}
+
+/// Makes HTML that somebody writes here safe: pasted, it may come from anywhere. Nothing is added to it.
+pub fn tidy(source: &str) -> String {
+    let pictures = Arc::default();
+    let source = clipped(source, HTML_BYTES_MAX);
+    let safe = rewrite::rewrite(source, &pictures, Remote::Blocked, Notes::None);
+    second_wall(&safe.html, pictures)
+}
+
+/// Is it said where links lead that pretend?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notes {
+    Written,
+    None,
 }
 
 /// Lets through what is on the lists, as a real HTML parser understands it.

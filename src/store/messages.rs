@@ -25,6 +25,8 @@ macro_rules! message_columns {
 statements! {
     MESSAGE = concat!("select ", message_columns!(), " from messages
         where sub_account = $1 and id = $2");
+    MESSAGES = concat!("select ", message_columns!(), " from messages
+        where (sub_account, id) in {rows uuid uuid}");
     MESSAGES_OF_CONVERSATION = concat!("select ", message_columns!(), " from messages
         where sub_account = $1 and conversation_id = $2 and (at, id) > ($3, $4)
         order by at, id limit $5");
@@ -164,6 +166,18 @@ impl Store {
     pub async fn message(&self, of: SubAccountId, id: StoredMessageId) -> Result<Option<Message>> {
         let mut tx = self.reader().await?;
         read_message(&mut tx, of, id).await
+    }
+
+    /// These messages, as far as there are such, in no order.
+    pub async fn messages(
+        &self,
+        of: SubAccountId,
+        ids: impl IntoIterator<Item = StoredMessageId>,
+    ) -> Result<Vec<Message>> {
+        let mut tx = self.reader().await?;
+        let asked = ids.into_iter().flat_map(|id| values![of, id]).collect();
+        let rows = tx.all_of_rows(MESSAGES, asked).await?;
+        with_attachments(&mut tx, of, rows).await
     }
 
     /// The messages of a conversation, oldest first.

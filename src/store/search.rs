@@ -47,6 +47,9 @@ statements! {
     MOVE_PROGRESS = "update search_progress set position = $3 where sub_account = $1 and position = $2";
     /// The beginning of a mail, where its text is; the files behind it are not searched.
     BEGINNING = "select substr(raw, 1, cast($3 as integer)) as beginning from messages where sub_account = $1 and id = $2";
+    BEGINNINGS = "select messages.id, substr(messages.raw, 1, cast(asked.column3 as integer)) as beginning \
+        from {rows uuid uuid bigint} as asked cross join messages \
+        where messages.sub_account = asked.column1 and messages.id = asked.column2";
     REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
     ADD_WORDS = "insert into search_messages (sub_account, message_id, position, words, preview) \
         select added.column1, added.column2, \
@@ -169,6 +172,19 @@ impl Store {
         let row: Option<(Vec<u8>,)> =
             tx.optional(BEGINNING, values![of, id, BEGINNING_BYTES]).await?;
         Ok(row.map(|(beginning,)| beginning))
+    }
+
+    /// The beginnings of mails as they came, each as long as it may be.
+    pub async fn beginnings(
+        &self,
+        of: SubAccountId,
+        ids: impl IntoIterator<Item = StoredMessageId>,
+        bytes: i64,
+    ) -> Result<BTreeMap<StoredMessageId, Vec<u8>>> {
+        let mut tx = self.reader().await?;
+        let asked = ids.into_iter().flat_map(|id| values![of, id, bytes]).collect();
+        let rows: Vec<(Uuid, Vec<u8>)> = tx.all_of_rows(BEGINNINGS, asked).await?;
+        Ok(rows.into_iter().map(|(id, raw)| (StoredMessageId(id), raw)).collect())
     }
 
     /// Puts messages into the index and moves it on from one event to another; `false`: another was

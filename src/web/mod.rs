@@ -49,6 +49,10 @@ pub struct State {
     pub raw_reads: RawReads,
     /// What signing in to the pages needs.
     pub doors: ui::Doors,
+    /// What open pages listen to.
+    pub live: Arc<ui::Live>,
+    /// What pages have read of mails lately.
+    pub readings: ui::Readings,
 }
 
 impl State {

@@ -155,7 +155,7 @@ fn hostile_nesting_and_size_cost_nothing() {
         "<blockquote><table><tr><td>".repeat(200_000),
         "<a href=http://x.example/>".repeat(100_000),
         "<p><b><i><u>".repeat(100_000),
-        attributes + &"<p>x".repeat(100_000),
+        format!("{attributes}{}", "<p>x".repeat(100_000)),
         "<table>".repeat(100_000),
         "<li><ul>".repeat(100_000),
         "<font><center>x</font>".repeat(50_000),

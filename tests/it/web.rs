@@ -3,6 +3,7 @@
 
 mod actions;
 mod api;
+mod conversations;
 mod hostile;
 mod mail;
 mod resources;

@@ -3,7 +3,7 @@
 
 use super::attributes::{self, is_picture_data, web_address, write, write_plain};
 use super::link::Link;
-use super::{Pictures, Remote, Safe, escape_into, style};
+use super::{Notes, Pictures, Remote, Safe, escape_into, style};
 use crate::mail::html::{Tags, Token};
 
 /// Elements that are shown.
@@ -130,8 +130,8 @@ const LINK_TEXT_BYTES_MAX: usize = 2_048;
 const TRACKER_PIXELS_MAX: u32 = 2;
 
 /// Writes the mail anew.
-pub(super) fn rewrite(html: &str, pictures: &Pictures, remote: Remote) -> Safe {
-    let mut page = Page::new(pictures, remote);
+pub(super) fn rewrite(html: &str, pictures: &Pictures, remote: Remote, notes: Notes) -> Safe {
+    let mut page = Page::new(pictures, remote, notes);
     let mut tags = Tags::new(html);
     while let Some(token) = tags.next() {
         match token {
@@ -160,18 +160,20 @@ struct Page<'a> {
     link: Option<(Link, String)>,
     pictures: &'a Pictures,
     remote: Remote,
+    notes: Notes,
     elements: usize,
     picture_bytes: usize,
 }
 
 impl<'a> Page<'a> {
-    fn new(pictures: &'a Pictures, remote: Remote) -> Self {
+    fn new(pictures: &'a Pictures, remote: Remote, notes: Notes) -> Self {
         Self {
             safe: Safe::default(),
             open: Vec::new(),
             link: None,
             pictures,
             remote,
+            notes,
             elements: 0,
             picture_bytes: 0,
         }
@@ -348,7 +350,8 @@ impl<'a> Page<'a> {
 
     fn say_where_it_leads(&mut self) {
         let Some((link, said)) = self.link.take() else { return };
-        if let Some(target) = link.betrayed_by(&said) {
+        let target = link.betrayed_by(&said).filter(|_| self.notes == Notes::Written);
+        if let Some(target) = target {
             self.safe.html.push_str(" <span class=\"leads-to\">leads to ");
             escape_into(&mut self.safe.html, target);
             self.safe.html.push_str("</span>");

@@ -1,7 +1,7 @@
 //! The calls of `/api/v1`, one file for each resource. Each call reads its input, asks the store, and
 //! writes JSON; the description of the API is made from the same lines.
 
-mod attachments;
+pub mod attachments;
 pub mod contacts;
 mod conversations;
 pub mod messages;

@@ -235,6 +235,13 @@ pub struct Release {
     pub without_files: bool,
 }
 
+impl Release {
+    /// Without the files that are too large.
+    pub const fn without_files() -> Self {
+        Self { contact_email: None, add_alias: false, without_files: true }
+    }
+}
+
 /// Files a mail that is held, or that was left out for a file.
 #[utoipa::path(post, path = "/verdicts/{id}/release", tag = "verdicts",
     params(("id" = Uuid, Path)), request_body = Option<Release>,

@@ -22,7 +22,7 @@ struct Asset {
 static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
         asset("style", "css", "text/css; charset=utf-8", STYLE),
-        asset("script", "js", "text/javascript; charset=utf-8", include_str!("static/script.js")),
+        asset("script", "js", "text/javascript; charset=utf-8", SCRIPT),
         asset("icon", "svg", "image/svg+xml", include_str!("static/icon.svg")),
     ]
 });
@@ -32,7 +32,12 @@ const STYLE: &str = concat!(
     include_str!("static/base.css"),
     include_str!("static/parts.css"),
     include_str!("static/pages.css"),
+    include_str!("static/conversations.css"),
 );
+
+/// The script: what every page has, then conversations.
+const SCRIPT: &str =
+    concat!(include_str!("static/script.js"), include_str!("static/conversations.js"));
 
 fn asset(name: &str, extension: &str, media_type: &'static str, content: &'static str) -> Asset {
     let hash: [u8; 32] = Sha256::digest(content).into();

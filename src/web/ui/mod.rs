@@ -49,6 +49,7 @@ mod flash;
 pub mod form;
 mod guard;
 mod icons;
+mod live;
 mod pages;
 pub mod session;
 pub mod shell;
@@ -75,6 +76,8 @@ use super::State;
 use failure::Failure;
 
 pub use form::{Errors, Fields};
+pub use live::Live;
+pub use pages::Readings;
 pub use session::{Admin, Operator, SignedIn};
 pub use shell::{Shell, Tab};
 pub use sign_in::Doors;

@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     include_str!("text/en/activity.txt"),
     include_str!("text/en/email.txt"),
     include_str!("text/en/people.txt"),
+    include_str!("text/en/conversations.txt"),
 ];
 
 static ENGLISH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {

@@ -89,6 +89,8 @@ impl Api {
                 pepper: Pepper::new([1; 32]),
             },
             raw_reads: web::RawReads::default(),
+            live: Arc::default(),
+            readings: web::ui::Readings::default(),
             doors: web::ui::Doors::default(),
         });
         let mut api = Self {

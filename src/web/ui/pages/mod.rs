@@ -2,6 +2,7 @@
 
 mod account;
 mod activity;
+mod conversations;
 mod email;
 mod people;
 
@@ -11,11 +12,14 @@ use axum::Router;
 
 use crate::web::State;
 
+pub use conversations::Readings;
+
 /// Their routes.
 pub fn router() -> Router<Arc<State>> {
     Router::new()
         .merge(account::router())
         .merge(activity::router())
+        .merge(conversations::router())
         .merge(email::router())
         .merge(people::router())
 }

@@ -1,0 +1,189 @@
+//! What pages hear while they are open: which conversations have changed, a few times a second at most,
+//! and nothing of what is in them. The page then asks for itself anew, as who it is.
+//!
+//! Events are read once for all pages of a sub-account, and not at all while no page is open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State as Shared;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::Stream;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::SignedIn;
+use crate::model::{ConversationId, EventType, Message, StoredMessageId, SubAccountId, UserId};
+use crate::store::{Error, News, Store};
+use crate::web::State;
+
+/// What comes within so long is told together.
+const TOGETHER: Duration = Duration::from_millis(400);
+/// Other processes may write, too, and tell nobody.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Events that are read to say which conversations have changed; of more, it is only said that much has.
+const READ_MAX: u32 = 200;
+/// A sign of life this often.
+const SIGN_EVERY: Duration = Duration::from_secs(20);
+
+/// What all open pages listen to.
+pub struct Live {
+    changes: broadcast::Sender<Arc<Change>>,
+    closed: CancellationToken,
+}
+
+/// What has changed in a sub-account.
+#[derive(Debug)]
+struct Change {
+    of: SubAccountId,
+    /// By whose mail it is.
+    conversations: BTreeMap<Option<UserId>, BTreeSet<ConversationId>>,
+    /// Too much to say what.
+    is_much: bool,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { changes: broadcast::Sender::new(64), closed: CancellationToken::new() }
+    }
+}
+
+impl Live {
+    /// Follows the events until it is told to stop.
+    pub async fn follow(&self, store: Arc<Store>, stop: CancellationToken) {
+        let mut news = store.news();
+        let mut reached: BTreeMap<SubAccountId, i64> = BTreeMap::new();
+        while !stop.is_cancelled() {
+            let Some(fresh) = stop.run_until_cancelled(heard(&mut news)).await else { break };
+            if self.changes.receiver_count() == 0 {
+                reached.clear();
+                continue;
+            }
+            let accounts: BTreeSet<_> = fresh.into_iter().chain(reached.keys().copied()).collect();
+            for of in accounts {
+                if let Err(error) = self.tell(&store, of, &mut reached).await {
+                    tracing::debug!(%error, "Open pages could not be told of changes.");
+                }
+            }
+        }
+        self.closed.cancel();
+    }
+
+    /// Tells what the events of a sub-account say that were not told yet.
+    async fn tell(
+        &self,
+        store: &Store,
+        of: SubAccountId,
+        reached: &mut BTreeMap<SubAccountId, i64>,
+    ) -> Result<(), Error> {
+        let last = store.event_bounds(of).await?.last;
+        let from = *reached.entry(of).or_insert(last - 1);
+        if last <= from {
+            return Ok(());
+        }
+        reached.insert(of, last);
+        let is_much = last - from > i64::from(READ_MAX);
+        let mut change = Change { of, conversations: BTreeMap::new(), is_much };
+        if !is_much {
+            let events = store.events_after(of, from, READ_MAX).await?;
+            let told = events.iter().filter(|event| is_of_message(event.event_type));
+            let ids: BTreeSet<_> =
+                told.filter_map(|it| it.object_id).map(StoredMessageId).collect();
+            for Message { user_id, conversation_id, .. } in store.messages(of, ids).await? {
+                change.conversations.entry(user_id).or_default().extend(conversation_id);
+            }
+        }
+        // Nobody listens: nobody misses it.
+        let _ = self.changes.send(Arc::new(change));
+        Ok(())
+    }
+}
+
+/// The sub-accounts of which there is news; of none when it is time to look by oneself.
+async fn heard(news: &mut broadcast::Receiver<News>) -> BTreeSet<SubAccountId> {
+    let mut fresh = BTreeSet::new();
+    match tokio::time::timeout(LOOK_EVERY, news.recv()).await {
+        Ok(Ok(News::Written(of) | News::Forgotten(of))) => fresh.insert(of),
+        Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) | Err(_) => return fresh,
+    };
+    tokio::time::sleep(TOGETHER).await;
+    while let Ok(News::Written(of) | News::Forgotten(of)) = news.try_recv() {
+        fresh.insert(of);
+    }
+    fresh
+}
+
+fn is_of_message(event_type: EventType) -> bool {
+    matches!(
+        event_type,
+        EventType::MessageFiled
+            | EventType::MessageQueued
+            | EventType::MessageSent
+            | EventType::MessageFailed
+            | EventType::MessageBounced
+    )
+}
+
+impl Change {
+    /// What a page is told: the conversations, one a line of data; `*` for much. `None`: nothing for it.
+    fn for_page(&self, of: SubAccountId, scope: Option<UserId>) -> Option<String> {
+        if self.of != of {
+            return None;
+        }
+        if self.is_much {
+            return Some("*".to_owned());
+        }
+        let mine = self.conversations.iter().filter(|(user, _)| scope.is_none() || **user == scope);
+        let ids: BTreeSet<String> =
+            mine.flat_map(|(_, ids)| ids).map(ConversationId::to_string).collect();
+        (!ids.is_empty()).then(|| ids.into_iter().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// The stream of an open page.
+pub async fn stream(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let (of, scope) = (signed_in.sub_account(), signed_in.scope());
+    let changes = state.live.changes.subscribe();
+    let closed = state.live.closed.clone();
+    let stream =
+        futures_util::stream::unfold((changes, closed), move |(mut changes, closed)| async move {
+            loop {
+                let data = match closed.run_until_cancelled(changes.recv()).await {
+                    Some(Ok(change)) => change.for_page(of, scope),
+                    Some(Err(RecvError::Lagged(_))) => Some("*".to_owned()),
+                    Some(Err(RecvError::Closed)) | None => return None,
+                };
+                if let Some(data) = data {
+                    let event = Event::default().event("changed").data(data);
+                    return Some((Ok(event), (changes, closed)));
+                }
+            }
+        });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_EVERY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_page_hears_of_its_own_mail_only() {
+        let (of, other) = (SubAccountId(Uuid::from_u128(1)), SubAccountId(Uuid::from_u128(2)));
+        let [ann, bea] = [3, 4].map(|n| UserId(Uuid::from_u128(n)));
+        let id = ConversationId(Uuid::from_u128(5));
+        let conversations = BTreeMap::from([(Some(ann), BTreeSet::from([id]))]);
+        let change = Change { of, conversations, is_much: false };
+        assert_eq!(change.for_page(of, None), Some(id.to_string()));
+        assert_eq!(change.for_page(of, Some(ann)), Some(id.to_string()));
+        assert_eq!(change.for_page(of, Some(bea)), None);
+        assert_eq!(change.for_page(other, None), None);
+    }
+}

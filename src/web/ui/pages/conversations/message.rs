@@ -1,0 +1,196 @@
+//! A message as the thread shows it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::filters::Safe;
+
+use super::people::Shown;
+use super::reading::Reading;
+use crate::mail::pretence;
+use crate::model::{
+    self, Direction, Door, FileState, Kind, State, StoredMessageId, Time, User, UserId, VerdictId,
+};
+use crate::web::ui::text;
+
+/// One message.
+pub struct Message {
+    pub id: StoredMessageId,
+    pub from: Shown,
+    pub to: Vec<Shown>,
+    pub cc: Vec<Shown>,
+    /// The sender's date, or else when it was received.
+    pub at: Time,
+    pub is_own: bool,
+    /// It is shown open.
+    pub is_open: bool,
+    /// The first words, for when it is closed.
+    pub preview: String,
+    pub doors: Vec<Way>,
+    /// The user whose mail it is, where others read along.
+    pub owner: Option<String>,
+    pub is_auto_reply: bool,
+    pub is_id_conflict: bool,
+    /// Why it was left out, and by which verdict, when it was (A2).
+    pub left_out: Option<VerdictId>,
+    pub files: Vec<File>,
+    pub status: Option<Status>,
+    reading: Arc<Reading>,
+}
+
+/// How it came in.
+pub struct Way {
+    pub words: &'static str,
+    pub icon: &'static str,
+}
+
+/// A file, or what is known of one that was left out.
+pub struct File {
+    pub id: uuid::Uuid,
+    pub name: String,
+    pub size: String,
+    pub icon: &'static str,
+    pub sha256: String,
+    /// Why it is not here, in words.
+    pub left_out: Option<&'static str>,
+}
+
+/// How far the sending of a message is.
+pub struct Status {
+    pub words: &'static str,
+    /// `good`, `warn`, `bad` or `info`.
+    pub tone: &'static str,
+    /// What the server said.
+    pub detail: Option<String>,
+}
+
+/// What is known beside the message itself.
+pub struct Beside<'a> {
+    pub users: &'a BTreeMap<UserId, User>,
+    pub left_out: &'a BTreeMap<StoredMessageId, VerdictId>,
+    /// Others' mail is read along: whose it is, is said.
+    pub says_owner: bool,
+}
+
+impl Message {
+    pub fn new(
+        message: &model::Message,
+        reading: Arc<Reading>,
+        beside: &Beside<'_>,
+        is_open: bool,
+    ) -> Self {
+        let unknown = || Shown {
+            name: text::words("mail.no_sender").to_owned(),
+            ..Shown::contact(&no_address(), None)
+        };
+        let owner = message.user_id.and_then(|id| beside.users.get(&id));
+        let files = message.attachments.iter().filter(|file| !is_shown_in_body(file));
+        Self {
+            id: message.id,
+            from: message.from.as_ref().map_or_else(unknown, Shown::person),
+            to: message.to.iter().map(Shown::person).collect(),
+            cc: message.cc.iter().map(Shown::person).collect(),
+            at: message.date.unwrap_or(message.at),
+            is_own: message.direction == Some(Direction::Outbound),
+            is_open,
+            preview: reading.beginning(),
+            doors: message.doors.iter().map(door).collect(),
+            owner: owner.filter(|_| beside.says_owner).map(|user| user.name.clone()),
+            is_auto_reply: message.kind == Kind::AutoReply,
+            is_id_conflict: message.id_conflict,
+            left_out: (message.state == State::Skipped)
+                .then(|| beside.left_out.get(&message.id).copied())
+                .flatten(),
+            files: files.map(File::new).collect(),
+            status: None,
+            reading,
+        }
+    }
+
+    /// What its author wrote just now. It was made safe when it was read.
+    pub fn new_text(&self) -> Safe<&str> {
+        Safe(&self.reading.new)
+    }
+
+    /// All of it, when that is more.
+    pub fn whole_text(&self) -> Option<Safe<&str>> {
+        self.reading.whole.as_deref().map(Safe)
+    }
+
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// Is there nothing to read in it?
+    pub fn is_empty(&self) -> bool {
+        self.reading.new.is_empty() && self.reading.whole.is_none()
+    }
+
+    /// The recipients in a line.
+    pub fn to_line(&self) -> String {
+        const NAMED: usize = 3;
+        let named: Vec<&str> =
+            self.to.iter().chain(&self.cc).take(NAMED).map(|it| it.name.as_str()).collect();
+        let more = (self.to.len() + self.cc.len()).saturating_sub(NAMED);
+        let named = named.join(", ");
+        if more == 0 { named } else { text::with("mail.and_more", format!("{named} +{more}")) }
+    }
+}
+
+/// Stands for an author who cannot be read; shown by name only.
+fn no_address() -> model::Address {
+    // An address by every reading.
+    #[expect(clippy::expect_used, reason = "a constant that is an address")]
+    model::Address::parse("unknown@invalid").expect("invariant: it is an address")
+}
+
+/// Pictures of the body are no files, unless they were left out.
+fn is_shown_in_body(file: &model::Attachment) -> bool {
+    file.inline && file.state == FileState::Stored
+}
+
+fn door(door: Door) -> Way {
+    let (words, icon) = match door {
+        Door::Smtp => ("door.smtp", "copy"),
+        Door::Imap | Door::Graph | Door::Ews => ("door.mailbox", "mail"),
+        Door::Import => ("door.import", "inbox"),
+        Door::Send => ("door.send", "send"),
+    };
+    Way { words, icon }
+}
+
+impl File {
+    fn new(file: &model::Attachment) -> Self {
+        Self {
+            id: file.id.0,
+            name: pretence::visible(&file.file_name),
+            size: size(file.size),
+            icon: if file.content_type.starts_with("image/") { "picture" } else { "file" },
+            sha256: file.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            left_out: (file.state == FileState::LeftOut).then_some(match file.reason {
+                Some("attachment_too_large") => "mail.file_too_large",
+                _ => "mail.file_type",
+            }),
+        }
+    }
+}
+
+/// A size as people say it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{} KB", bytes / 1_024),
+        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_said_as_people_say_them() {
+        let said = [0, 1_023, 1_024, 1_048_575, 1_048_576, 3_145_728, 3_355_443].map(size);
+        assert_eq!(said, ["0 B", "1023 B", "1 KB", "1023 KB", "1.0 MB", "3.0 MB", "3.1 MB"]);
+    }
+}

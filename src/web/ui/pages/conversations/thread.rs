@@ -1,0 +1,250 @@
+//! A conversation: its messages, the latest at the end, its threads with how they are followed, and who is
+//! on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::CookieJar;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::message::{Beside, Message};
+use super::people::{self, Shown};
+use super::readable;
+use super::reading::reading;
+use crate::mail::pretence;
+use crate::model::{self, ConversationId, State as MessageState, StoredMessageId, Sync, ThreadId};
+use crate::store::{Position, StoredConversation, StoredThread, Window};
+use crate::web::State;
+use crate::web::api::verdicts;
+use crate::web::input::{Id, OptionalJson, Query};
+use crate::web::ui::failure::Failure;
+use crate::web::ui::{Shell, SignedIn, Tab, done, filters, page};
+
+/// Messages of a page.
+const LIMIT: usize = 25;
+/// So many of the latest are open.
+const OPEN: usize = 3;
+/// Other people who are named.
+const PEOPLE_MAX: usize = 30;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// Earlier messages than this one.
+    before: Option<Uuid>,
+}
+
+#[derive(Template)]
+#[template(path = "thread.html", config = "src/web/ui/askama.toml")]
+struct Page {
+    shell: Shell,
+    id: ConversationId,
+    contact: Shown,
+    subject: String,
+    parts: Vec<Part>,
+    threads: Vec<Thread>,
+    people: Vec<Shown>,
+    /// The address of earlier messages.
+    earlier: Option<String>,
+    is_latest: bool,
+    count: i64,
+}
+
+/// Messages of one thread that stand together.
+struct Part {
+    subject: String,
+    messages: Vec<Message>,
+}
+
+struct Thread {
+    subject: String,
+    sync: Sync,
+    /// Why it is no longer followed, in words.
+    reason: Option<&'static str>,
+}
+
+/// Shows a conversation. What came in has been read then.
+pub async fn show(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let (of, id) = (signed_in.sub_account(), ConversationId(id));
+    let conversation = state.store.conversation(of, id).await?.ok_or_else(Failure::not_found)?;
+    let found = latest(&state, &signed_in, id, asked.before).await?;
+    if found.messages.is_empty() && signed_in.scope().is_some() {
+        return Err(Failure::not_found());
+    }
+    let threads = state.store.threads(of, id).await?;
+    let page_of =
+        assemble(&state, &signed_in, (conversation, threads), found, asked.before.is_none());
+    let shown = page(&page_of.await?);
+    if asked.before.is_none() {
+        read_now(&state, &signed_in, id).await?;
+    }
+    Ok(shown)
+}
+
+/// Messages in their order.
+struct Found {
+    messages: Vec<model::Message>,
+    is_more: bool,
+}
+
+async fn latest(
+    state: &State,
+    signed_in: &SignedIn,
+    id: ConversationId,
+    before: Option<Uuid>,
+) -> Result<Found, Failure> {
+    let of = signed_in.sub_account();
+    let after = match before {
+        None => None,
+        Some(before) => {
+            let message = readable(state, signed_in, StoredMessageId(before)).await?;
+            Some(Position { at: message.at.as_micros(), id: before })
+        }
+    };
+    let window = Window { after, limit: i64::try_from(LIMIT + 1).unwrap_or(i64::MAX) };
+    let found = state.store.latest_messages(of, signed_in.scope(), id, window).await?;
+    let is_more = found.len() > LIMIT;
+    let messages: Vec<_> = found.into_iter().take(LIMIT).rev().collect();
+    Ok(Found { messages, is_more })
+}
+
+async fn assemble(
+    state: &State,
+    signed_in: &SignedIn,
+    (conversation, threads): (StoredConversation, Vec<StoredThread>),
+    found: Found,
+    is_latest: bool,
+) -> Result<Page, Failure> {
+    let of = signed_in.sub_account();
+    let messages = &found.messages;
+    let users =
+        people::users(&state.store, of, messages.iter().filter_map(|it| it.user_id)).await?;
+    let skipped = messages.iter().filter(|it| it.state == MessageState::Skipped);
+    let left_out = state.store.skipped_by(of, skipped.map(|it| it.id)).await?;
+    let beside = Beside { users: &users, left_out: &left_out, says_owner: users.len() > 1 };
+    let subjects: BTreeMap<ThreadId, &str> =
+        threads.iter().map(|it| (it.id, it.subject.as_str())).collect();
+    let mut parts: Vec<(Option<ThreadId>, Part)> = Vec::new();
+    for (number, message) in messages.iter().enumerate() {
+        let is_open = number + OPEN >= messages.len();
+        let reading = reading(state, of, message).await?;
+        let shown = Message::new(message, reading, &beside, is_open);
+        match parts.last_mut().filter(|(thread, _)| *thread == message.thread_id) {
+            Some((_, part)) => part.messages.push(shown),
+            None => {
+                let subject = message.thread_id.and_then(|it| subjects.get(&it).copied());
+                let subject = pretence::visible(subject.unwrap_or(&message.subject));
+                parts.push((message.thread_id, Part { subject, messages: vec![shown] }));
+            }
+        }
+    }
+    let earlier = found.is_more.then(|| messages.first()).flatten();
+    Ok(Page {
+        id: conversation.id,
+        contact: Shown::contact(&conversation.contact_email, conversation.contact_name.as_deref()),
+        subject: pretence::visible(&conversation.subject),
+        parts: parts.into_iter().map(|(_, part)| part).collect(),
+        threads: threads_of(&threads, messages),
+        people: others(&conversation, messages, &users),
+        earlier: earlier.map(|it| format!("/conversations/{}?before={}", conversation.id, it.id)),
+        is_latest,
+        count: conversation.message_count,
+        shell: signed_in.shell(Tab::Conversations),
+    })
+}
+
+/// The threads of the messages that are shown, the latest first.
+fn threads_of(threads: &[StoredThread], messages: &[model::Message]) -> Vec<Thread> {
+    let is_shown = |it: &&StoredThread| messages.iter().any(|one| one.thread_id == Some(it.id));
+    let shown = threads.iter().rev().filter(is_shown).map(|thread| Thread {
+        subject: pretence::visible(&thread.subject),
+        sync: thread.sync,
+        reason: thread.reason.as_deref().map(|reason| match reason {
+            "mailbox_replaced" => "sync.mailbox_replaced",
+            "mailbox_disconnected" => "sync.mailbox_disconnected",
+            _ => "sync.stopped",
+        }),
+    });
+    shown.collect()
+}
+
+/// Who is on the messages beside the contact and the users.
+fn others(
+    conversation: &StoredConversation,
+    messages: &[model::Message],
+    users: &BTreeMap<model::UserId, model::User>,
+) -> Vec<Shown> {
+    let is_user = |address: &model::Address| {
+        users.values().any(|user| user.email == *address || user.aliases.contains(address))
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let everybody = messages.iter().flat_map(|it| it.from.iter().chain(&it.to).chain(&it.cc));
+    everybody
+        .filter(|it| it.email != conversation.contact_email && !is_user(&it.email))
+        .filter(|it| seen.insert(it.email.clone()))
+        .take(PEOPLE_MAX)
+        .map(Shown::person)
+        .collect()
+}
+
+async fn read_now(state: &State, signed_in: &SignedIn, id: ConversationId) -> Result<(), Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    if !state.store.unread_among(of, user, [id]).await?.is_empty() {
+        // Whoever reads can read on while nothing can be written.
+        let _ = state.store.set_seen(of, user, id, true).await;
+    }
+    Ok(())
+}
+
+impl Thread {
+    fn is_tracked(&self) -> bool {
+        self.sync == Sync::Tracked
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.sync == Sync::Stopped
+    }
+}
+
+/// Marks what came in as new again.
+pub async fn mark_unread(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    Id(id): Id,
+) -> Result<Response, Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    state.store.set_seen(of, user, ConversationId(id), false).await?;
+    Ok(done(jar, "flash.marked_unread", "/conversations"))
+}
+
+/// Files a message that was left out, without the file for which it was (A2).
+pub async fn file_without_files(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    Id(id): Id,
+) -> Result<Response, Failure> {
+    let of = signed_in.sub_account();
+    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
+    let verdicts = state.store.skipped_by(of, [message.id]).await?;
+    let verdict = verdicts.get(&message.id).copied().ok_or_else(Failure::not_found)?;
+    let asked = OptionalJson(verdicts::Release::without_files());
+    verdicts::release(Shared(state), signed_in.reader(), Id(verdict.0), asked).await?;
+    match message.conversation_id {
+        Some(conversation) => {
+            Ok(done(jar, "flash.filed_without_files", &format!("/conversations/{conversation}")))
+        }
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}

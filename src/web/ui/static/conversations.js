@@ -1,0 +1,220 @@
+
+// Conversations. What is live: the search as one types, new mail, and writing.
+document.documentElement.classList.add("js");
+
+// Where one is asked to type or choose, the form goes by itself.
+for (const select of document.querySelectorAll("[data-submit]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
+
+// Puts a part of a page that was fetched in the place of the same part here.
+async function refresh(address, parts) {
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (!answer.ok || answer.redirected) return false;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of parts) {
+    const [here, there] = [document.querySelector(part), fresh.querySelector(part)];
+    if (here && there) here.replaceWith(there);
+  }
+  document.title = fresh.title;
+  return true;
+}
+
+const finder = document.querySelector("[data-live-form]");
+if (finder) {
+  const input = finder.querySelector("input[type=search]");
+  let typed = 0;
+  input.addEventListener("input", () => {
+    const turn = ++typed;
+    setTimeout(async () => {
+      if (turn !== typed) return;
+      const address = new URL(finder.action);
+      for (const [name, value] of new FormData(finder)) if (value) address.searchParams.set(name, value);
+      if (await refresh(address, ["#list", ".chips"])) history.replaceState(null, "", address);
+    }, 220);
+  });
+}
+
+// Keys: / to search, j and k through the list, c to write, r to answer.
+document.addEventListener("keydown", (event) => {
+  const at = event.target;
+  if (event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) return;
+  const mails = [...document.querySelectorAll(".mails .mail, .message > details > summary")];
+  const step = (by) => {
+    const next = mails[mails.indexOf(document.activeElement) + by] || mails[by > 0 ? 0 : mails.length - 1];
+    next?.focus();
+  };
+  const keys = {
+    "/": () => document.querySelector("[data-shortcut='/']")?.focus(),
+    j: () => step(1),
+    k: () => step(-1),
+    c: () => document.querySelector("[data-key=c]")?.click(),
+    r: () => document.querySelector(".reply-box > summary")?.click(),
+  };
+  const does = keys[event.key];
+  if (does) { event.preventDefault(); does(); }
+});
+
+// Back goes to the list as it was.
+document.querySelector("[data-back]")?.addEventListener("click", (event) => {
+  const from = document.referrer && new URL(document.referrer);
+  if (from && from.origin === location.origin && from.pathname === "/conversations") {
+    event.preventDefault();
+    history.back();
+  }
+});
+
+// Writing with formats, files by drop, drafts that are kept.
+for (const form of document.querySelectorAll("[data-composer]")) {
+  const [text, html] = [form.elements.text, form.elements.html];
+  const tools = form.querySelector(".tools");
+  const rich = document.createElement("div");
+  rich.className = "rich";
+  rich.contentEditable = "true";
+  rich.setAttribute("role", "textbox");
+  rich.setAttribute("aria-multiline", "true");
+  rich.setAttribute("aria-label", text.labels[0].textContent);
+  rich.dataset.hint = text.placeholder;
+  if (html.value) rich.innerHTML = html.value; else rich.innerText = text.value;
+  text.hidden = true;
+  text.after(rich);
+  tools.hidden = false;
+  document.execCommand("defaultParagraphSeparator", false, "div");
+
+  const take = () => {
+    const isEmpty = !rich.innerText.trim();
+    if (isEmpty && rich.innerHTML !== "") rich.innerHTML = "";
+    text.value = rich.innerText.replace(/\u00a0/g, " ");
+    html.value = isEmpty ? "" : rich.innerHTML;
+  };
+  rich.addEventListener("paste", (event) => {
+    if (event.clipboardData.files.length) { event.preventDefault(); add(event.clipboardData.files); return; }
+    event.preventDefault();
+    document.execCommand("insertText", false, event.clipboardData.getData("text/plain"));
+  });
+  rich.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.querySelector("[value=send]").click();
+  });
+  const buttons = [...tools.querySelectorAll("button")];
+  for (const button of buttons) {
+    button.addEventListener("mousedown", (event) => event.preventDefault());
+    button.addEventListener("click", () => {
+      const ask = button.dataset.ask;
+      const value = ask ? prompt(ask, "https://") : null;
+      if (ask && !value) return;
+      rich.focus();
+      document.execCommand(button.dataset.do, false, value);
+      show();
+    });
+    button.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by) return;
+      const next = buttons[(buttons.indexOf(button) + by + buttons.length) % buttons.length];
+      for (const one of buttons) one.tabIndex = one === next ? 0 : -1;
+      next.focus();
+    });
+  }
+  const show = () => {
+    for (const button of buttons) {
+      if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", document.queryCommandState(button.dataset.do));
+    }
+  };
+  document.addEventListener("selectionchange", () => { if (rich.contains(getSelection().anchorNode)) show(); });
+
+  const files = form.elements.files;
+  const chosen = form.querySelector("[data-chosen]");
+  let held = new DataTransfer();
+  const list = () => {
+    files.files = held.files;
+    chosen.hidden = held.files.length === 0;
+    chosen.replaceChildren(...[...held.files].map((file, at) => {
+      const item = document.createElement("li");
+      const size = file.size > 1048576 ? (file.size / 1048576).toFixed(1) + " MB" : Math.ceil(file.size / 1024) + " KB";
+      item.innerHTML = '<span class="file"><span><span class="file-name"></span><span class="hint"></span></span><button type="button">✕</button></span>';
+      item.querySelector(".file-name").textContent = file.name;
+      item.querySelector(".hint").textContent = size;
+      item.querySelector("button").setAttribute("aria-label", "✕ " + file.name);
+      item.querySelector("button").addEventListener("click", () => { held.items.remove(at); list(); });
+      return item;
+    }));
+  };
+  const add = (more) => { for (const file of more) held.items.add(file); list(); };
+  files.addEventListener("change", () => add(files.files));
+  const editor = form.querySelector(".editor");
+  form.addEventListener("dragover", (event) => { event.preventDefault(); editor.classList.add("over"); });
+  form.addEventListener("dragleave", () => editor.classList.remove("over"));
+  form.addEventListener("drop", (event) => {
+    event.preventDefault();
+    editor.classList.remove("over");
+    add(event.dataTransfer.files);
+  });
+
+  let kept = 0;
+  const status = form.querySelector("[data-kept]");
+  form.addEventListener("input", () => {
+    take();
+    const turn = ++kept;
+    status.textContent = "";
+    setTimeout(async () => {
+      if (turn !== kept || form.dataset.sent) return;
+      const fields = new URLSearchParams();
+      for (const [name, value] of new FormData(form)) if (typeof value === "string") fields.set(name, value);
+      const answer = await fetch("/conversations/drafts", { method: "POST", body: fields });
+      if (answer.ok && turn === kept) status.textContent = status.dataset.words;
+    }, 1500);
+  });
+  form.addEventListener("submit", take, true);
+}
+
+// The bar to take a mail back goes when it is too late.
+for (const bar of document.querySelectorAll("[data-undo]")) {
+  setTimeout(() => bar.remove(), Number(bar.dataset.undo));
+}
+
+// New mail appears by itself. The page hears which conversations have changed, and asks for itself anew.
+const live = document.querySelector("[data-live=true]");
+if (live) {
+  const mine = live.dataset.conversation;
+  let due = 0;
+  let wait = 300;
+  const renew = async () => {
+    due = 0;
+    if (document.hidden) { due = -1; return; }
+    // Whoever writes, or has opened something, is not disturbed.
+    if (!mine) { await refresh(location.href, ["#list", ".chips"]); return; }
+    const open = new Set([...document.querySelectorAll(".message > details[open]")].map((it) => it.parentNode.id));
+    const known = new Set([...document.querySelectorAll(".message")].map((it) => it.id));
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const message of fresh.querySelectorAll(".message")) {
+      const here = document.getElementById(message.id);
+      if (here) {
+        const [old, now] = [here.querySelector(".message-foot"), message.querySelector(".message-foot")];
+        if (old && now && old.textContent !== now.textContent) old.replaceWith(now);
+        continue;
+      }
+      const part = [...document.querySelectorAll(".flow .part")].at(-1);
+      const title = message.closest(".part").querySelector(".part-title").textContent;
+      message.classList.add("fresh");
+      if (part && part.querySelector(".part-title").textContent === title) part.append(message);
+      else if (part) part.after(message.closest(".part"));
+      known.add(message.id);
+    }
+    for (const id of open) document.getElementById(id)?.querySelector("details")?.setAttribute("open", "");
+  };
+  const hear = (event) => {
+    const ids = event.data.split(" ");
+    if (mine && ids[0] !== "*" && !ids.includes(mine)) return;
+    // The busier it is, the more rarely; and not all pages at the same instant.
+    wait = ids[0] === "*" ? Math.min(wait * 2, 10000) : Math.max(300, wait / 2);
+    if (!due) due = setTimeout(renew, wait * (0.5 + Math.random()));
+  };
+  const source = new EventSource("/conversations/live");
+  source.addEventListener("changed", hear);
+  let wasLost = false;
+  source.addEventListener("error", () => { wasLost = true; });
+  source.addEventListener("open", () => { if (wasLost) renew(); wasLost = false; });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && due === -1) renew(); });
+  window.addEventListener("pagehide", () => source.close());
+}
