@@ -1,5 +1,6 @@
 //! What the tests share: a gateway in a throw-away directory, databases, real servers.
 
+pub mod browser;
 pub mod gateway;
 pub mod http;
 #[allow(dead_code, reason = "it offers what a test may want of a mail provider")]
@@ -9,4 +10,5 @@ pub mod load;
 pub mod postfix;
 pub mod postgres;
 pub mod sender;
+pub mod trap;
 pub mod vectors;

@@ -1,0 +1,3 @@
+//! Whole ways through the pages in a real browser.
+
+mod mail;
