@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -44,11 +44,17 @@ type Stamp = [Option<SystemTime>; 2];
 /// A certificate and its key, replaced while sessions use the former.
 #[derive(Debug)]
 pub struct Certificates {
-    certificate: PathBuf,
-    key: PathBuf,
     current: ArcSwap<CertifiedKey>,
     // A mutex: two reloads at once must not leave the older stamp.
-    read: Mutex<Stamp>,
+    files: Mutex<Files>,
+}
+
+/// The pair that is in use, and how old it was when it was read.
+#[derive(Clone, Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+    stamp: Stamp,
 }
 
 /// How often the files are looked at.
@@ -73,20 +79,25 @@ impl Certificates {
             (false, true) => return Err(missing(key, certificate)),
             (true, true) => {}
         }
-        let stamp = stamp(certificate, key);
-        Ok(Arc::new(Self {
-            current: ArcSwap::from_pointee(read(certificate, key)?),
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            read: Mutex::new(stamp),
-        }))
+        let files = Files::new(certificate, key);
+        let current = ArcSwap::from_pointee(read(certificate, key)?);
+        Ok(Arc::new(Self { current, files: Mutex::new(files) }))
     }
 
     /// Reads the files again. What is wrong with them leaves the former pair in use.
     pub fn reload(&self) -> Result<(), Error> {
-        let mut read_at = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        *read_at = stamp(&self.certificate, &self.key);
-        self.current.store(Arc::new(read(&self.certificate, &self.key)?));
+        let mut files = self.files();
+        files.stamp = stamp(&files.certificate, &files.key);
+        self.current.store(Arc::new(read(&files.certificate, &files.key)?));
+        Ok(())
+    }
+
+    /// Uses other files from now on, unless something is wrong with them.
+    pub fn replace(&self, certificate: &Path, key: &Path) -> Result<(), Error> {
+        let mut files = self.files();
+        let next = Files::new(certificate, key);
+        self.current.store(Arc::new(read(certificate, key)?));
+        *files = next;
         Ok(())
     }
 
@@ -124,8 +135,19 @@ impl Certificates {
     }
 
     fn has_changed(&self) -> bool {
-        let read_at = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        stamp(&self.certificate, &self.key) != read_at
+        let files = self.files();
+        stamp(&files.certificate, &files.key) != files.stamp
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Files {
+    fn new(certificate: &Path, key: &Path) -> Self {
+        let stamp = stamp(certificate, key);
+        Self { certificate: certificate.to_owned(), key: key.to_owned(), stamp }
     }
 }
 

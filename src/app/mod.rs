@@ -3,6 +3,7 @@
 
 mod admin_token;
 mod first_start;
+mod reload;
 mod serve;
 
 use std::fs::DirBuilder;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
+pub use reload::SetFilter;
 pub use serve::serve;
 
 use crate::config::Config;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::first_start::FirstStart;
+use super::reload::{Reload, SetFilter};
 use super::{App, Error, admin_token};
 use crate::config::{Config, Resolver, Verify};
 use crate::ingest::batch::Batch;
@@ -25,13 +26,13 @@ use crate::store::Holder;
 use crate::tls::{self, Certificates};
 use crate::web;
 
-/// Between two looks at the metrics' own memory.
 /// Connections that may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 1024;
+/// Between two looks at the metrics' own memory.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the gateway until it is told to stop.
-pub async fn serve(config: Config) -> Result<(), Error> {
+pub async fn serve(config: Config, set_filter: SetFilter) -> Result<(), Error> {
     tls::install_provider();
     raise_descriptors();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
@@ -44,10 +45,11 @@ pub async fn serve(config: Config) -> Result<(), Error> {
     let ready = Arc::new(AtomicBool::new(false));
     let (http, smtp) = (parts.http_address, parts.smtp_addresses.clone());
     let certificates = Arc::clone(&parts.certificates);
-    start(&app, parts, &metrics, &ready, (&tasks, &stop))?;
+    let smtp_settings = start(&app, parts, &metrics, &ready, (&tasks, &stop))?;
     ready.store(true, Ordering::Release);
     greet(first_start.as_ref(), http, &smtp)?;
-    wait_for_end(&certificates).await?;
+    let config = app.config.clone();
+    wait_for_end(Reload { config, certificates, smtp: smtp_settings, set_filter }).await?;
     tracing::info!(code = "stopping", "Stopping: mail under way may end, new mail is sent away.");
     stop.cancel();
     tasks.close();
@@ -136,7 +138,7 @@ fn start(
     metrics: &PrometheusHandle,
     ready: &Arc<AtomicBool>,
     (tasks, stop): (&TaskTracker, &CancellationToken),
-) -> Result<(), Error> {
+) -> Result<Arc<driver::Settings>, Error> {
     let config = &app.config;
     let gateway = Arc::new(Gateway {
         store: Arc::clone(&app.store),
@@ -146,12 +148,9 @@ fn start(
         rate: Rate::new(config.smtp.limits.mails_per_sub_account_per_minute),
     });
     let options = smtp_options(config, &parts.certificates);
-    let smtp = driver::serve(parts.smtp, options, gateway, stop.clone());
-    tasks.spawn(async {
-        if let Err(error) = smtp.await {
-            tracing::error!(code = "smtp_failed", %error, "The SMTP listener could not start.");
-        }
-    });
+    let smtp = driver::Listener::new(options, gateway)?;
+    let settings = smtp.settings();
+    tasks.spawn(smtp.serve(parts.smtp, stop.clone()));
     let live = Arc::<web::ui::Live>::default();
     let state = web::State {
         store: Arc::clone(&app.store),
@@ -185,7 +184,7 @@ fn start(
     tasks.spawn(async move { live.follow(store, stopped).await });
     tasks.spawn(parts.certificates.watch(stop.clone()));
     tasks.spawn(keep_up(metrics.clone(), stop.clone()));
-    Ok(())
+    Ok(settings)
 }
 
 fn smtp_options(config: &Config, certificates: &Arc<Certificates>) -> driver::Options {
@@ -221,8 +220,8 @@ fn greet(first: Option<&FirstStart>, http: SocketAddr, smtp: &[SocketAddr]) -> s
 /// The number that Linux gives it on every platform but MIPS and PA-RISC (signal(7)).
 const SIGXFSZ: i32 = 25;
 
-/// SIGTERM and SIGINT end; SIGHUP reads the certificates again.
-async fn wait_for_end(certificates: &Certificates) -> std::io::Result<()> {
+/// SIGTERM and SIGINT end; SIGHUP reads configuration and certificates again.
+async fn wait_for_end(mut reload: Reload) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -233,10 +232,7 @@ async fn wait_for_end(certificates: &Certificates) -> std::io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => match certificates.reload() {
-                Ok(()) => tracing::info!(code = "certificates_reloaded", "The certificates were read again."),
-                Err(error) => tracing::error!(code = "certificates_kept", %error, "The former certificates stay."),
-            },
+            _ = hang_up.recv() => reload.run(),
         }
     }
 }

@@ -112,7 +112,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
-    let load = || Config::load(arguments.config.as_deref(), environment());
+    let load = || Config::load_here(arguments.config.as_deref());
     match arguments.command {
         Command::Serve => serve::run(load()?).await,
         Command::Import(arguments) => import::run(load()?, arguments).await,
@@ -125,18 +125,10 @@ async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
     }
 }
 
-/// The environment; what is not text sets no key.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((key.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text)
-}
-
 /// Opens the store beside a gateway that may be running, and brings its tables up to date.
 async fn open_store(config: &Config) -> Result<Store, Error> {
     // An answer stands alone: of what happens on the way, only what went wrong is told.
-    serve::start_log(config, "warn");
+    let _filter = serve::start_log(config, "warn");
     let options = store::Options::new(config.store_url.expose_secret(), Holder::Command);
     Store::open(options).await.map_err(Error::Closed)
 }

@@ -2,25 +2,33 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, reload};
 
 use super::{Ending, Error};
-use crate::app;
+use crate::app::{self, SetFilter};
 use crate::config::Config;
 
 pub(super) async fn run(config: Config) -> Result<Ending, Error> {
-    start_log(&config, &config.log.filter);
-    app::serve(config).await?;
+    let set_filter = start_log(&config, &config.log.filter);
+    app::serve(config, set_filter).await?;
     Ok(Ending::Good)
 }
 
 /// Logs go to standard error; standard output is for answers.
-pub(super) fn start_log(config: &Config, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let is_terminal = std::io::stderr().is_terminal();
+pub(super) fn start_log(config: &Config, filter: &str) -> SetFilter {
+    let (filter, handle) = reload::Layer::new(read_filter(filter));
+    let registry = tracing_subscriber::registry().with(filter);
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match config.log.format.as_str() {
-        "json" => log.json().init(),
-        _ => log.with_ansi(is_terminal).init(),
+        "json" => registry.with(log.json()).init(),
+        _ => registry.with(log.with_ansi(std::io::stderr().is_terminal())).init(),
     }
+    Box::new(move |filter| drop(handle.reload(read_filter(filter))))
+}
+
+/// The filter was checked with the configuration.
+fn read_filter(text: &str) -> EnvFilter {
+    EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new("info"))
 }

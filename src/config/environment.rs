@@ -11,6 +11,14 @@ const LISTS: [&str; 4] = ["listen", "domains", "scopes", "allowed_networks"];
 const NO_LIST: [&str; 1] = ["http.listen"];
 const SECTIONS: [&str; 8] = ["smtp", "http", "tls", "store", "dns", "outgoing", "log", "providers"];
 
+/// The environment of this process; what is not text sets no key.
+pub fn of_process() -> impl Iterator<Item = (String, String)> {
+    let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((key.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text)
+}
+
 /// Puts every `MAILWEAVE_` variable into the table.
 pub fn overlay(
     table: &mut Table,

@@ -2,6 +2,7 @@
 //! Only `app` and the commands read it; everybody else is handed options of their own.
 
 mod environment;
+mod keys;
 mod providers;
 mod raw;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use keys::{Keys, applies_at_run_time};
 pub use raw::RawConfig;
 
 use crate::model::{Address, Providers};
@@ -32,6 +34,8 @@ pub struct Config {
     pub allowed_networks: Vec<Network>,
     pub log: raw::Log,
     pub providers: Providers,
+    /// What was set where, to tell what changed.
+    pub keys: Keys,
 }
 
 /// The SMTP listener.
@@ -118,6 +122,16 @@ impl Config {
         Self::parse(&text, file, environment)
     }
 
+    /// Reads it again, as it is now (SIGHUP).
+    pub fn load_again(&self) -> Result<Self, Error> {
+        Self::load(self.file.as_deref(), environment::of_process())
+    }
+
+    /// Reads it as the process finds it.
+    pub fn load_here(file: Option<&Path>) -> Result<Self, Error> {
+        Self::load(file, environment::of_process())
+    }
+
     /// The same from the text of the file.
     pub fn parse(
         text: &str,
@@ -125,31 +139,40 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
         // The file alone first: its mistakes are told by line.
-        let alone: RawConfig = toml::from_str(text).map_err(|error| syntax(text, file, &error))?;
-        drop(alone);
-        let mut table: toml::Table =
-            toml::from_str(text).map_err(|error| syntax(text, file, &error))?;
+        let syntax = |error: &toml::de::Error| syntax(text, file, "", error);
+        let alone = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
+        check_types(alone).map_err(|(key, error)| self::syntax(text, file, &key, &error))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| syntax(&error))?;
         environment::overlay(&mut table, environment)?;
-        let raw: RawConfig = table.try_into().map_err(|error: toml::de::Error| Error::Syntax {
-            file: None,
-            line: None,
-            message: error.message().to_owned(),
-        })?;
-        check(raw, file)
+        let keys = Keys::of(&table);
+        let raw = check_types(toml::Value::Table(table));
+        let raw = raw.map_err(|(key, error)| self::syntax("", None, &key, &error))?;
+        check(raw, keys, file)
     }
 }
 
-fn syntax(text: &str, file: Option<&Path>, error: &toml::de::Error) -> Error {
+/// The raw configuration, or the key whose value is of the wrong type.
+fn check_types<'a, D>(source: D) -> Result<RawConfig, (String, toml::de::Error)>
+where
+    D: serde::Deserializer<'a, Error = toml::de::Error>,
+{
+    serde_path_to_error::deserialize(source)
+        .map_err(|error| (error.path().to_string(), error.into_inner()))
+}
+
+fn syntax(text: &str, file: Option<&Path>, key: &str, error: &toml::de::Error) -> Error {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| before.matches('\n').count() + 1);
+    let what = error.message().replace('\n', " ");
+    let message = if matches!(key, "" | ".") { what } else { format!("{key}: {what}") };
     Error::Syntax {
         file: file.map(Path::to_owned),
-        line,
-        message: error.message().replace('\n', " "),
+        line: line.filter(|_| !text.is_empty()),
+        message,
     }
 }
 
-fn check(raw: RawConfig, file: Option<&Path>) -> Result<Config, Error> {
+fn check(raw: RawConfig, keys: Keys, file: Option<&Path>) -> Result<Config, Error> {
     let origin = match file {
         Some(file) => format!("{} or the environment", file.display()),
         None => "the environment".to_owned(),
@@ -171,6 +194,7 @@ fn check(raw: RawConfig, file: Option<&Path>) -> Result<Config, Error> {
         dns_resolver: checker.resolver(&raw.dns.resolver)?,
         allowed_networks: checker.networks(&raw.outgoing.allowed_networks)?,
         log: checker.log(raw.log)?,
+        keys,
         data_dir,
     })
 }
@@ -211,6 +235,9 @@ impl Checker {
         if smtp.max_message_bytes < 65_536 {
             let found = smtp.max_message_bytes.to_string();
             return Err(self.wrong("smtp.max_message_bytes", "at least 65536", &found));
+        }
+        if let Some(name) = smtp.limits.zero() {
+            return Err(self.wrong(&format!("smtp.limits.{name}"), "at least 1", "0"));
         }
         Ok(Smtp {
             listen,
@@ -339,7 +366,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_key_place_and_what_was_expected() {
-        let tables: [(&str, &[(&str, &str)], &[&str]); 10] = [
+        let tables: [(&str, &[(&str, &str)], &[&str]); 13] = [
             ("[smtp]\nlisten = 5\n", &[], &["config.toml, line 2", "invalid type"]),
             ("\n\n[smtp]\nlissten = []\n", &[], &["config.toml, line 4", "lissten", "listen"]),
             ("[smtp\n", &[], &["config.toml, line 1"]),
@@ -354,6 +381,9 @@ mod tests {
             ("[http]\nadmin_token = \"short\"\n", &[], &["http.admin_token", "16 characters"]),
             ("", &[("MAILWEAVE_SMTP_LISTEN", "x")], &["MAILWEAVE_SMTP_LISTEN", "two underscores"]),
             ("", &[("MAILWEAVE_SMTP__LISSTEN", "x")], &["environment", "lissten"]),
+            ("", &[("MAILWEAVE_HTTP__TLS", "maybe")], &["environment", "http.tls", "boolean"]),
+            ("[smtp.limits]\nerrors = \"x\"\n", &[], &["line 2", "smtp.limits.errors", "u32"]),
+            ("[smtp.limits]\nconnections = 0\n", &[], &["smtp.limits.connections", "at least 1"]),
         ];
         for (file, environment, words) in tables {
             let error = parse(file, environment).unwrap_err().to_string();

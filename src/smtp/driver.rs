@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use self::admission::{Admission, Place};
 use self::connection::Connection;
 use super::Receiver;
+use super::limits::Limits;
 use super::reply::{self, Reply, Starttls};
 use super::session;
 use crate::tls::{self, Certificates};
@@ -34,7 +36,7 @@ pub struct Options {
     /// The greatest mail, in bytes.
     pub max_message_bytes: usize,
     pub proxy: Proxy,
-    pub limits: super::limits::Limits,
+    pub limits: Limits,
     /// For STARTTLS, which is not offered without.
     pub certificates: Option<Arc<Certificates>>,
 }
@@ -49,42 +51,86 @@ pub enum Proxy {
 
 /// What all connections share.
 struct Shared<R> {
-    session: Arc<session::Options>,
+    settings: Arc<Settings>,
     proxy: Proxy,
     tls: Option<TlsAcceptor>,
-    admission: Arc<Admission>,
     receiver: Arc<R>,
+}
+
+/// What can be changed while the listener runs. Connections that are open keep what they began with.
+pub struct Settings {
+    session: ArcSwap<session::Options>,
+    admission: Arc<Admission>,
 }
 
 /// Between two tries to accept when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-/// Serves until `stop`; then sessions end as RULES and `Limits::stop_seconds` have it.
+/// A listener with the options of its start.
+pub struct Listener<R> {
+    shared: Arc<Shared<R>>,
+    patience: Duration,
+}
+
+/// Serves with those options until `stop`.
 pub async fn serve<R: Receiver>(
     listeners: Vec<TcpListener>,
     options: Options,
     receiver: Arc<R>,
     stop: CancellationToken,
 ) -> Result<(), tls::Error> {
-    let patience = Duration::from_secs(options.limits.stop_seconds);
-    let shared = Arc::new(Shared::new(options, receiver)?);
-    let connections = TaskTracker::new();
-    let loops = TaskTracker::new();
-    for listener in listeners {
-        loops.spawn(accept_all(listener, Arc::clone(&shared), connections.clone(), stop.clone()));
-    }
-    loops.spawn(forget(Arc::clone(&shared.admission), stop.clone()));
-    stop.cancelled().await;
-    shared.admission.stop(Instant::now() + patience);
-    loops.close();
-    connections.close();
-    loops.wait().await;
-    // Every connection ends by itself by then; a receiver that hangs does not hold up the gateway.
-    if timeout(patience + Duration::from_secs(1), connections.wait()).await.is_err() {
-        tracing::warn!(code = "smtp_stopped_hard", "Sessions were cut off at the stop.");
-    }
+    Listener::new(options, receiver)?.serve(listeners, stop).await;
     Ok(())
+}
+
+impl<R: Receiver> Listener<R> {
+    /// A listener that does not serve yet.
+    pub fn new(options: Options, receiver: Arc<R>) -> Result<Self, tls::Error> {
+        let patience = Duration::from_secs(options.limits.stop_seconds);
+        Ok(Self { shared: Arc::new(Shared::new(options, receiver)?), patience })
+    }
+
+    /// What can be changed while it serves.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.shared.settings)
+    }
+
+    /// Serves until `stop`; then sessions end as RULES and `Limits::stop_seconds` have it.
+    pub async fn serve(self, listeners: Vec<TcpListener>, stop: CancellationToken) {
+        let Self { shared, patience } = self;
+        let connections = TaskTracker::new();
+        let loops = TaskTracker::new();
+        for listener in listeners {
+            loops.spawn(accept_all(
+                listener,
+                Arc::clone(&shared),
+                connections.clone(),
+                stop.clone(),
+            ));
+        }
+        let admission = &shared.settings.admission;
+        loops.spawn(forget(Arc::clone(admission), stop.clone()));
+        stop.cancelled().await;
+        admission.stop(Instant::now() + patience);
+        loops.close();
+        connections.close();
+        loops.wait().await;
+        // Every connection ends by itself by then; a receiver that hangs does not hold up the gateway.
+        if timeout(patience + Duration::from_secs(1), connections.wait()).await.is_err() {
+            tracing::warn!(code = "smtp_stopped_hard", "Sessions were cut off at the stop.");
+        }
+    }
+}
+
+impl Settings {
+    /// The greatest mail and the limits of connections from now on.
+    pub fn change(&self, max_message_bytes: usize, limits: Limits) {
+        self.admission.change(limits.clone());
+        let former = session::Options::clone(&self.session.load());
+        let max_message_bytes = max_message_bytes as u64;
+        self.session.store(Arc::new(session::Options { max_message_bytes, limits, ..former }));
+    }
 }
 
 impl<R: Receiver> Shared<R> {
@@ -95,14 +141,15 @@ impl<R: Receiver> Shared<R> {
         };
         let starttls = if tls.is_some() { Starttls::Offered } else { Starttls::Absent };
         let admission = Admission::new(options.limits.clone());
-        let session = Arc::new(session::Options {
+        let session = ArcSwap::from_pointee(session::Options {
             hostname: options.hostname,
             domains: options.domains,
             max_message_bytes: options.max_message_bytes as u64,
             starttls,
             limits: options.limits,
         });
-        Ok(Self { session, proxy: options.proxy, tls, admission, receiver })
+        let settings = Arc::new(Settings { session, admission });
+        Ok(Self { settings, proxy: options.proxy, tls, receiver })
     }
 }
 
@@ -131,12 +178,13 @@ fn admit<R: Receiver>(
     connections: &TaskTracker,
 ) {
     metrics::counter!("mailweave_smtp_connections_total").increment(1);
-    let Some(mut place) = shared.admission.enter() else {
-        return turn_away(stream, peer, &shared.admission);
+    let admission = &shared.settings.admission;
+    let Some(mut place) = admission.enter() else {
+        return turn_away(stream, peer, admission);
     };
     // Behind a balancer the address is known later.
     if shared.proxy == Proxy::Absent && !place.take(peer.ip()) {
-        return turn_away(stream, peer, &shared.admission);
+        return turn_away(stream, peer, admission);
     }
     connections.spawn(converse(stream, peer, Arc::clone(shared), place));
 }

@@ -59,6 +59,33 @@ pub struct Limits {
     pub stop_seconds: u64,
 }
 
+impl Limits {
+    /// The first limit that is 0 and would refuse everybody. Of unknown recipients none may be allowed,
+    /// a grace of none is strict, and mails of a sub-account may have no limit.
+    pub fn zero(&self) -> Option<&'static str> {
+        let limits = [
+            ("connections", u64::from(self.connections)),
+            ("connections_per_ip", u64::from(self.connections_per_ip)),
+            ("command_bytes", self.command_bytes as u64),
+            ("recipients", self.recipients as u64),
+            ("errors", u64::from(self.errors)),
+            ("hops", self.hops as u64),
+            ("mails_per_connection", u64::from(self.mails_per_connection)),
+            ("command_seconds", self.command_seconds),
+            ("overload_seconds", self.overload_seconds),
+            ("session_seconds", self.session_seconds),
+            ("handshake_seconds", self.handshake_seconds),
+            ("proxy_seconds", self.proxy_seconds),
+            ("write_seconds", self.write_seconds),
+            ("data_seconds", self.data_seconds),
+            ("memory_bytes", self.memory_bytes),
+            ("lookup_seconds", self.lookup_seconds),
+            ("delivery_seconds", self.delivery_seconds),
+        ];
+        limits.into_iter().find(|(_, limit)| *limit == 0).map(|(name, _)| name)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

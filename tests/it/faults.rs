@@ -227,3 +227,40 @@ fn keeps_the_former_certificate_when_the_new_one_is_broken() {
     }
     assert_eq!(shown_certificate(gateway.smtp()), first);
 }
+
+/// Waits until the log says something, and gives all of it.
+fn logged(gateway: &Gateway, what: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !gateway.log().contains(what) {
+        assert!(Instant::now() < deadline, "no {what} in:\n{}", gateway.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    gateway.log()
+}
+
+#[test]
+fn takes_a_new_configuration_on_sighup_and_says_what_needs_a_restart() {
+    let gateway = Gateway::start();
+    let file = gateway.directory().join("config.toml");
+    let mut session = Sender::connect(gateway.smtp()).expect("the gateway answers");
+    let text = "[smtp]\nhostname = \"mx.other.test\"\nmax_message_bytes = 70000\n\
+                [smtp.limits]\nrecipients = 7\n[log]\nfilter = \"debug\"\n";
+    fs::write(&file, text).expect("the file");
+    gateway.signal("HUP");
+    let log = logged(&gateway, "restart_needed");
+    assert!(log.contains("log.filter, smtp.limits.recipients, smtp.max_message_bytes"), "{log}");
+    assert!(log.contains("smtp.hostname"), "{log}");
+    let mut sender = Sender::connect(gateway.smtp()).expect("the gateway answers");
+    let now = sender.command("EHLO again.test").expect("a reply").text;
+    assert!(now.contains("SIZE 70000") && !now.contains("mx.other.test"), "{now}");
+    let before = session.command("EHLO again.test").expect("a reply").text;
+    assert!(before.contains("SIZE 36700160"), "an open session keeps what it began with: {before}");
+    drop((session, sender));
+    logged(&gateway, "DEBUG mailweave::smtp");
+
+    fs::write(&file, "[smtp]\nlisten = 5\n").expect("the file");
+    gateway.signal("HUP");
+    let log = logged(&gateway, "configuration_kept");
+    assert!(log.contains("config.toml, line 2: smtp.listen: invalid type"), "{log}");
+    Sender::connect(gateway.smtp()).expect("the gateway goes on");
+}

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -25,7 +26,7 @@ pub enum Pressure {
 
 /// What all connections share of the limits.
 pub struct Admission {
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     // A mutex: held for a few instructions, at the beginning and the end of a connection.
     open: Mutex<Open>,
     unknown: Option<DefaultKeyedRateLimiter<IpAddr>>,
@@ -60,14 +61,19 @@ impl Admission {
             lines: DefaultDirectRateLimiter::direct(Quota::per_second(LINES_A_SECOND)),
             memory: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             pressure: watch::Sender::new(Pressure::Normal),
-            limits,
+            limits: ArcSwap::from_pointee(limits),
         })
+    }
+
+    /// Other limits from now on; those of memory and unknown recipients stay as they were at the start.
+    pub fn change(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// A place among all connections, if there is one.
     pub fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open();
-        if open.count >= self.limits.connections {
+        if open.count >= self.limits.load().connections {
             return None;
         }
         open.count += 1;
@@ -100,9 +106,10 @@ impl Admission {
 
     /// Waits for memory of so many bytes, for as long as a mail may wait.
     pub async fn memory(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let all = self.limits.memory_bytes / KIB;
+        let limits = self.limits.load_full();
+        let all = limits.memory_bytes / KIB;
         let permits = u32::try_from(bytes.div_ceil(KIB).min(all)).unwrap_or(u32::MAX);
-        let wait = Duration::from_secs(self.limits.memory_wait_seconds);
+        let wait = Duration::from_secs(limits.memory_wait_seconds);
         let acquired = timeout(wait, Arc::clone(&self.memory).acquire_many_owned(permits)).await;
         acquired.ok()?.ok()
     }
@@ -119,7 +126,7 @@ impl Admission {
 
     /// Three quarters of the connections used: overload, until it is less than five eighths.
     fn press(&self, count: u32) {
-        let (count, all) = (u64::from(count), u64::from(self.limits.connections));
+        let (count, all) = (u64::from(count), u64::from(self.limits.load().connections));
         self.pressure.send_if_modified(|pressure| {
             let next = match *pressure {
                 Pressure::Normal if count * 4 > all * 3 => Pressure::Overload,
@@ -147,7 +154,7 @@ impl Place {
         let network = network(ip);
         let mut open = self.admission.open();
         let count = open.by_network.entry(network).or_default();
-        if *count >= self.admission.limits.connections_per_ip {
+        if *count >= self.admission.limits.load().connections_per_ip {
             return false;
         }
         *count += 1;

@@ -19,12 +19,14 @@ use crate::clock;
 use crate::model::{Address, Route};
 use crate::smtp::limits::Limits;
 use crate::smtp::reply::{self, Reply};
-use crate::smtp::session::{Action, Closing, FREE_BYTES, Phase, Session};
+use crate::smtp::session::{self, Action, Closing, FREE_BYTES, Phase, Session};
 use crate::smtp::{Delivery, MailObject, Receiver, Rejection, Unavailable};
 
 /// A connection and its session.
 pub struct Connection<R> {
     shared: Arc<Shared<R>>,
+    /// As they were when it began.
+    options: Arc<session::Options>,
     session: Session,
     stream: Stream,
     peer: IpAddr,
@@ -55,13 +57,15 @@ const LINES_MAX: u32 = 30;
 impl<R: Receiver> Connection<R> {
     /// A connection that has just been accepted.
     pub fn new(stream: TcpStream, peer: IpAddr, shared: Arc<Shared<R>>, place: Place) -> Self {
+        let options = shared.settings.session.load_full();
         Self {
-            session: Session::new(Arc::clone(&shared.session), peer),
+            session: Session::new(Arc::clone(&options), peer),
+            options,
             stream: Stream::Plain(stream),
             peer,
             place,
             memory: None,
-            pressure: shared.admission.pressure(),
+            pressure: shared.settings.admission.pressure(),
             pace: Pace::new(),
             buffer: Vec::new(),
             lines: LINES_MAX,
@@ -108,7 +112,7 @@ impl<R: Receiver> Connection<R> {
     }
 
     fn limits(&self) -> &Limits {
-        &self.shared.session.limits
+        &self.options.limits
     }
 
     /// Learns from the load balancer who the client is. `false`: the connection ends.
@@ -244,7 +248,7 @@ impl<R: Receiver> Connection<R> {
         let answer = timeout(limit, self.shared.receiver.route(address)).await;
         let answer = answer.unwrap_or(Err(Unavailable));
         let is_miss = matches!(answer, Ok(Route::Unknown | Route::Revoked { .. }));
-        if is_miss && !self.shared.admission.may_miss(self.peer) {
+        if is_miss && !self.shared.settings.admission.may_miss(self.peer) {
             self.session.handle_closing(Closing::TooManyUnknown);
         } else {
             self.session.handle_recipient(answer);
@@ -254,7 +258,7 @@ impl<R: Receiver> Connection<R> {
     async fn reserve(&mut self, bytes: u64) {
         let began = Instant::now();
         let held = self.memory.as_ref().map_or(0, |held| held.num_permits() as u64 * 1024);
-        let more = self.shared.admission.memory(bytes.saturating_sub(held)).await;
+        let more = self.shared.settings.admission.memory(bytes.saturating_sub(held)).await;
         let is_granted = more.is_some();
         if let Some(more) = more {
             match &mut self.memory {
