@@ -1,5 +1,6 @@
 //! Contacts, as the API shows and changes them.
 
+use super::folded::{self, folded};
 use super::users::address;
 use super::value::values;
 use super::window::containing;
@@ -9,11 +10,13 @@ use crate::model::{Address, ContactId, Event, SubAccountId, Time};
 statements! {
     CONTACTS = "select id, written, name, source, external_id, unsubscribed, created_at
         from contacts where sub_account = $1 and id < $2 order by id desc limit $3";
-    /// SQLite's `lower` knows ASCII only: hence the text as it was typed, too.
+    /// The list inside reads nothing but its index.
     CONTACTS_FOUND = "select id, written, name, source, external_id, unsubscribed, created_at
-        from contacts where sub_account = $1 and id < $2
-        and (email like $4 escape '!' or lower(name) like $4 escape '!' or name like $5 escape '!')
-        order by id desc limit $3";
+        from contacts where sub_account = $1 and id in (
+            select found.id from contacts as found
+            where found.sub_account = $1 and found.id < $2 and found.folded like $4 escape '!'
+            order by found.id desc limit $3)
+        order by id desc";
     CONTACT_OF_EMAIL = "select id, written, name, source, external_id, unsubscribed, created_at
         from contacts where sub_account = $1 and email = $2";
     CONTACT = "select id, written, name, source, external_id, unsubscribed, created_at
@@ -21,10 +24,10 @@ statements! {
     /// Changes nothing, and makes later writers of the row wait, on both databases.
     LOCK_CONTACT = "update contacts set source = source where sub_account = $1 and id = $2";
     ADD_CONTACT = "insert into contacts
-        (sub_account, id, email, written, name, source, external_id, unsubscribed, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        (sub_account, id, email, written, name, source, external_id, unsubscribed, created_at, folded)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     SET_CONTACT = "update contacts set email = $3, written = $4, name = $5, external_id = $6,
-        unsubscribed = $7 where sub_account = $1 and id = $2";
+        unsubscribed = $7, folded = $8 where sub_account = $1 and id = $2";
 }
 
 /// A contact with what the CRM says of it.
@@ -40,6 +43,12 @@ pub struct StoredContact {
     /// Gets no bulk mail (S9).
     pub unsubscribed: bool,
     pub created_at: Time,
+}
+
+impl StoredContact {
+    fn folded(&self) -> String {
+        folded::of_contact(self.name.as_deref(), &self.email)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -80,7 +89,7 @@ impl Store {
         let rows: Vec<Row> = match text {
             None => tx.all(CONTACTS, values).await?,
             Some(text) => {
-                values.extend(values![containing(&text.to_lowercase()), containing(text)]);
+                values.extend(values![containing(&folded(text))]);
                 tx.all(CONTACTS_FOUND, values).await?
             }
         };
@@ -116,7 +125,7 @@ impl Store {
         let (normal, written) = (contact.email.normal(), contact.email.written());
         let mut values = values![of, contact.id, normal, written, contact.name.as_deref()];
         values.extend(values![&contact.source, contact.external_id.as_deref()]);
-        values.extend(values![contact.unsubscribed, contact.created_at]);
+        values.extend(values![contact.unsubscribed, contact.created_at, contact.folded()]);
         tx.execute(ADD_CONTACT, values).await?;
         events::append(&mut tx, &[(of, event)]).await?;
         tx.commit().await
@@ -139,6 +148,7 @@ impl Store {
         let (normal, written) = (contact.email.normal(), contact.email.written());
         let mut values = values![of, id, normal, written, contact.name.as_deref()];
         values.extend(values![contact.external_id.as_deref(), contact.unsubscribed]);
+        values.extend(values![contact.folded()]);
         tx.execute(SET_CONTACT, values).await?;
         tx.commit().await?;
         Ok(Some(Ok(contact)))

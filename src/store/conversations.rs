@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::folded::folded;
 use super::users::address;
 use super::value::values;
 use super::window::{Position, containing};
@@ -26,13 +27,12 @@ statements! {
         "where c.sub_account = $1 and (c.last_message_at, c.id) < ($2, $3)
         order by c.last_message_at desc, c.id desc limit $4"
     );
-    /// SQLite's `lower` knows ASCII only: hence the text as it was typed, too.
+    /// SQLite's `lower` knows ASCII only: hence the subject as it was typed, too.
     CONVERSATIONS_FOUND = concat!(
         conversation_columns!(),
         "where c.sub_account = $1 and (c.last_message_at, c.id) < ($2, $3)
-        and (p.email like $5 escape '!' or lower(p.name) like $5 escape '!'
-        or lower(c.subject) like $5 escape '!'
-        or p.name like $6 escape '!' or c.subject like $6 escape '!')
+        and (p.folded like $5 escape '!' or lower(c.subject) like $5 escape '!'
+        or c.subject like $6 escape '!')
         order by c.last_message_at desc, c.id desc limit $4"
     );
     CONVERSATION = concat!(
@@ -122,7 +122,7 @@ impl Store {
         let rows: Vec<Row> = match text {
             None => tx.all(CONVERSATIONS, values).await?,
             Some(text) => {
-                values.extend(values![containing(&text.to_lowercase()), containing(text)]);
+                values.extend(values![containing(&folded(text)), containing(text)]);
                 tx.all(CONVERSATIONS_FOUND, values).await?
             }
         };

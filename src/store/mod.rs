@@ -57,6 +57,7 @@ mod events;
 mod expire;
 mod facts;
 mod file;
+mod folded;
 mod idempotency;
 mod inboxes;
 mod messages;

@@ -9,7 +9,7 @@ use super::file::{Again, Filing};
 use super::tracking::{self, Tracking};
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result, again, events};
+use super::{Error, Result, again, events, folded};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
@@ -19,8 +19,8 @@ use crate::model::{
 
 statements! {
     ADD_CONTACTS = "insert into contacts (sub_account, id, email, written, name, source, \
-            unsubscribed, created_at) \
-        select * from {rows uuid uuid text text text text boolean bigint} as added \
+            unsubscribed, created_at, folded) \
+        select * from {rows uuid uuid text text text text boolean bigint text} as added \
         where column1 is not null";
     ADD_CONVERSATIONS = "insert into conversations (sub_account, id, contact_id, created_at, \
             message_count, last_message_at, subject) \
@@ -162,6 +162,7 @@ impl Rows {
                 contact.source,
                 false,
                 contact.created_at,
+                folded::of_contact(contact.name.as_deref(), &contact.email),
             ]),
             Change::AddConversation(conversation) => {
                 let new = NewConversation {

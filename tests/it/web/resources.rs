@@ -158,6 +158,7 @@ async fn searches_for_text_and_nothing_but_text() {
             ("!", 1),
             ("BOB", 1),
             ("%C3%84rzte", 1),
+            ("%C3%A4RZTE", 1),
             ("CLIENT.example", 4),
             ("';drop%20table%20contacts--", 0),
             ("%22NEAR(a%20b)*", 0),
