@@ -174,7 +174,7 @@ fn start(
         parts.http,
         web::router(state),
         tls,
-        web::Limits::default(),
+        web::Limits { connections: config.http.limits, ..web::Limits::default() },
         stop.clone(),
     ));
     let (store, reader) = (Arc::clone(&app.store), app.reader.clone());

@@ -17,6 +17,7 @@ pub use raw::RawConfig;
 use crate::model::{Address, Providers};
 use crate::perimeter::Network;
 use crate::smtp::limits::Limits;
+use crate::web::Connections;
 
 /// Everything the gateway was told, checked.
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ pub struct Http {
     pub tls: bool,
     /// `None`: made on first start and kept in the data directory.
     pub admin_token: Option<SecretString>,
+    pub limits: Connections,
 }
 
 /// Certificates.
@@ -263,6 +265,9 @@ impl Checker {
             let expected = "a URL without a path, such as https://mail.example.com";
             return Err(self.wrong("http.public_url", expected, url));
         }
+        if raw.http.limits.connections == 0 || raw.http.limits.connections_per_ip == 0 {
+            return Err(self.wrong("http.limits", "at least 1 connection", "0"));
+        }
         let token = raw.http.admin_token.expose_secret();
         if !token.is_empty() && token.len() < 16 {
             let expected = "at least 16 characters, or nothing: then one is made";
@@ -272,6 +277,7 @@ impl Checker {
             listen: self.socket("http.listen", &raw.http.listen)?,
             public_url: url.to_owned(),
             tls: raw.http.tls,
+            limits: raw.http.limits,
             admin_token: (!token.is_empty()).then(|| raw.http.admin_token.clone()),
         })
     }

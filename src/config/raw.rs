@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::smtp::limits::Limits;
+use crate::web::Connections;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,6 +75,7 @@ pub struct Http {
     pub public_url: String,
     pub tls: bool,
     pub admin_token: SecretString,
+    pub limits: Connections,
 }
 
 impl Default for Http {
@@ -83,6 +85,7 @@ impl Default for Http {
             public_url: "http://127.0.0.1:8025".to_owned(),
             tls: false,
             admin_token: SecretString::default(),
+            limits: Connections::default(),
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::store::Store;
 use error::{Code, Problem};
 
 pub use api::new_bcc_address;
-pub use server::{Limits, serve};
+pub use server::{Connections, Limits, serve};
 
 /// What requests are answered with.
 pub struct State {

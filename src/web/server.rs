@@ -1,6 +1,8 @@
 //! The HTTP server: connections, each in a task, within limits. HTTP/1.1 only: what sits before it speaks
 //! HTTP/2 to the world, and its floods end there.
 
+mod places;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+
+pub use self::places::Limits as Connections;
+use self::places::Places;
 
 /// Where a request's connection comes from; with a proxy in front, the proxy.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +30,14 @@ pub struct Peer(pub IpAddr);
 /// Limits on connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; more wait to be accepted.
-    pub connections: usize,
+    /// How many there may be; the others are told so.
+    pub connections: Connections,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// For the header of a request, and for the pause before it.
     pub header: Duration,
+    /// The same for connections that come when few places are left.
+    pub header_when_few: Duration,
     /// Bytes of a request's line and header.
     pub header_bytes: usize,
     /// Until a connection is asked to end after its request.
@@ -43,9 +49,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1_000,
+            connections: Connections::default(),
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
+            header_when_few: Duration::from_secs(2),
             header_bytes: 65_536,
             connection: Duration::from_secs(600),
             grace: Duration::from_secs(60),
@@ -62,9 +69,20 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let tls = tls.map(TlsAcceptor::from);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections);
     let tasks = TaskTracker::new();
-    while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
+    while let Some((stream, peer)) = accept(&listener, &stop).await {
+        let place = match places.take(peer.0) {
+            Ok(place) => place,
+            // In clear nobody who speaks TLS understands it.
+            Err(_) if tls.is_some() => continue,
+            Err(why) => {
+                places.refuse(stream, why);
+                continue;
+            }
+        };
+        let header = if places.are_few() { limits.header_when_few } else { limits.header };
+        let limits = Limits { header, ..limits };
         let connection = Connection {
             router: router.clone(),
             tls: tls.clone(),
@@ -81,17 +99,12 @@ pub async fn serve(
     tasks.wait().await;
 }
 
-/// The next connection, when there is a place for it; `None` once the server stops.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, Peer, tokio::sync::OwnedSemaphorePermit)> {
+/// The next connection; `None` once the server stops.
+async fn accept(listener: &TcpListener, stop: &CancellationToken) -> Option<(TcpStream, Peer)> {
     let next = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, Peer(peer.ip()), place)),
+                Ok((stream, peer)) => return (stream, Peer(peer.ip())),
                 // No file descriptors left, or the client is gone: neither ends the server.
                 Err(error) => {
                     tracing::warn!(%error, "An HTTP connection could not be accepted.");
@@ -100,7 +113,7 @@ async fn accept(
             }
         }
     };
-    stop.run_until_cancelled(next).await?
+    stop.run_until_cancelled(next).await
 }
 
 struct Connection {

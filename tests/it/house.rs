@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("import", &["clock", "decide", "ingest", "mail", "model", "store"]),
     ("web", &["clock", "decide", "ingest", "mail", "model", "secrets", "store", "tls"]),
     ("watch", &["access", "clock", "decide", "ingest", "mail", "model", "reach", "store"]),
-    ("config", &["model", "perimeter", "smtp"]),
+    ("config", &["model", "perimeter", "smtp", "web"]),
 ];
 
 /// Words that mean waiting, logging, files, sockets, clocks or random numbers.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use mailweave::web::{Limits, serve};
+use mailweave::web::{Connections, Limits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -43,25 +43,61 @@ impl Server {
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 fn hasty() -> Limits {
-    Limits { connections: 4, header: Duration::from_millis(200), ..Limits::default() }
+    let connections = Connections { connections: 8, connections_per_ip: 4 };
+    let short = Duration::from_millis(200);
+    Limits { connections, header: short, header_when_few: short, ..Limits::default() }
+}
+
+/// Asks until there is a place.
+async fn asked_again(server: &Server) -> String {
+    loop {
+        let answer = server.exchange(REQUEST).await;
+        if !answer.starts_with("HTTP/1.1 429 ") {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
 async fn slow_and_silent_clients_make_room_for_others() {
     let server = Server::start(hasty()).await;
     let mut slow = Vec::new();
-    for bytes in [&b"G"[..], b"", b"GET / HTTP/1.1\r\nHo", b"PRI * HTTP/2.0\r\n", b""] {
+    for bytes in [&b"G"[..], b"", b"GET / HTTP/1.1\r\nHo", b"PRI * HTTP/2.0\r\n"] {
         let mut stream = server.connect().await;
         stream.write_all(bytes).await.unwrap();
         slow.push(stream);
     }
-    assert!(server.exchange(REQUEST).await.ends_with("hello"));
+    assert!(asked_again(&server).await.ends_with("hello"));
     // One that asks once and then keeps its connection idle is closed as well.
     let mut idle = server.connect().await;
     idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     idle.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn who_finds_no_place_is_told_so() {
+    let patient = Duration::from_secs(60);
+    let limits = Limits { header: patient, header_when_few: patient, ..hasty() };
+    let server = Server::start(limits).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(server.connect().await);
+    }
+    let answer = server.exchange(REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("Retry-After"), "{answer}");
+    assert!(answer.contains("too_many_connections_of_address"), "{answer}");
+    drop(held);
+    assert!(asked_again(&server).await.ends_with("hello"));
+
+    let connections = Connections { connections: 1, connections_per_ip: 4 };
+    let server = Server::start(Limits { connections, ..limits }).await;
+    let _held = server.connect().await;
+    let answer = server.exchange(REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
 }
 
 #[tokio::test]

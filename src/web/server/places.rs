@@ -1,0 +1,189 @@
+//! Places for connections, in all and by address, and what is said to those who find none.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How many connections there may be (`[http.limits]`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Connections at once; from three quarters of them on, silent ones are closed sooner.
+    pub connections: u32,
+    /// Connections at once from one address (IPv6: one /64). A proxy in front is one address.
+    pub connections_per_ip: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 1_000, connections_per_ip: 500 }
+    }
+}
+
+/// The places that are taken.
+pub struct Places {
+    limits: Limits,
+    // A mutex: held for a few instructions, at the beginning and the end of a connection.
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    count: u32,
+    by_network: BTreeMap<IpAddr, u32>,
+    /// Those who are being told that there is no place.
+    refused: u32,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// All are taken.
+    Full,
+    /// This address has its share.
+    Share,
+}
+
+/// Who is refused beyond these is cut off without a word.
+const REFUSED_AT_ONCE_MAX: u32 = 64;
+/// So long a client may take to read that it is refused.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl Places {
+    /// All of them free.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { limits, taken: Mutex::default() })
+    }
+
+    /// A place, until what is returned is dropped.
+    pub fn take(self: &Arc<Self>, ip: IpAddr) -> Result<Place, NoPlace> {
+        let network = network(ip);
+        let mut taken = self.taken();
+        let share = taken.by_network.get(&network).copied().unwrap_or(0);
+        if share >= self.limits.connections_per_ip {
+            return Err(NoPlace::Share);
+        }
+        if taken.count >= self.limits.connections {
+            return Err(NoPlace::Full);
+        }
+        taken.count += 1;
+        taken.by_network.insert(network, share + 1);
+        Ok(Place { places: Arc::clone(self), network })
+    }
+
+    /// Three quarters are taken: whoever dawdles makes room.
+    pub fn are_few(&self) -> bool {
+        u64::from(self.taken().count) * 4 > u64::from(self.limits.connections) * 3
+    }
+
+    /// Tells a client that there is no place; returns at once.
+    pub fn refuse(self: &Arc<Self>, stream: TcpStream, why: NoPlace) {
+        metrics::counter!("mailweave_http_refusals_total", "code" => why.code()).increment(1);
+        let mut taken = self.taken();
+        if taken.refused >= REFUSED_AT_ONCE_MAX {
+            return;
+        }
+        taken.refused += 1;
+        let places = Arc::clone(self);
+        tokio::spawn(async move {
+            // Whoever does not listen is gone.
+            let _ = timeout(FAREWELL, say(stream, why)).await;
+            places.taken().refused -= 1;
+        });
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NoPlace {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Full => "too_many_connections",
+            Self::Share => "too_many_connections_of_address",
+        }
+    }
+
+    /// RFC 9110 15.6.4 (503), RFC 6585 4 (429), RFC 9457.
+    fn answer(self) -> String {
+        let (status, title, detail) = match self {
+            Self::Full => (503, "Service Unavailable", "All connections are taken; try again."),
+            Self::Share => {
+                (429, "Too Many Requests", "This address has too many connections open.")
+            }
+        };
+        let code = self.code();
+        let body =
+            serde_json::json!({ "status": status, "code": code, "title": title, "detail": detail });
+        let body = body.to_string();
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} {title}\r\nRetry-After: 5\r\nConnection: close\r\n\
+             Content-Type: application/problem+json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    }
+}
+
+/// Answers, and reads what the client says meanwhile: a socket closed over unread bytes takes its answer
+/// back (RFC 9112 9.6).
+async fn say(mut stream: TcpStream, why: NoPlace) -> std::io::Result<()> {
+    stream.write_all(why.answer().as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 4_096];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+/// A place that is taken; dropping it gives it back.
+pub struct Place {
+    places: Arc<Places>,
+    network: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.count = taken.count.saturating_sub(1);
+        if let Some(share) = taken.by_network.get_mut(&self.network) {
+            *share -= 1;
+            if *share == 0 {
+                taken.by_network.remove(&self.network);
+            }
+        }
+    }
+}
+
+/// Whom an address counts for: IPv6 hosts have a /64 each to change their address in.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_in_all_and_by_address_and_gives_places_back() {
+        let places = Places::new(Limits { connections: 3, connections_per_ip: 2 });
+        let [one, other] = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse::<IpAddr>().unwrap());
+        let first = places.take(one).unwrap();
+        let second = places.take(one).unwrap();
+        assert!(!places.are_few());
+        assert_eq!(places.take(one).err(), Some(NoPlace::Share));
+        let third = places.take(other).unwrap();
+        assert!(places.are_few());
+        assert_eq!(places.take("2001:db8:1::1".parse().unwrap()).err(), Some(NoPlace::Full));
+        drop((first, second, third));
+        assert!(places.taken().by_network.is_empty() && places.taken().count == 0);
+    }
+}
