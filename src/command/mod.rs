@@ -125,8 +125,26 @@ async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
     }
 }
 
-/// Opens the store beside a gateway that may be running, and brings its tables up to date.
+/// Opens the store that is there, beside a gateway that may be running.
 async fn open_store(config: &Config) -> Result<Store, Error> {
+    if let Some(path) = sqlite_file(config).filter(|path| !path.exists()) {
+        return Err(Error::Usage(format!(
+            "there is no store at {} yet: start `mailweave serve` first, or name the right \
+             configuration with --config",
+            path.display()
+        )));
+    }
+    make_store(config).await
+}
+
+/// The file of the store, if it is SQLite's.
+fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    let path = config.store_url.expose_secret().strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path).into())
+}
+
+/// The same; makes the store when there is none.
+async fn make_store(config: &Config) -> Result<Store, Error> {
     // An answer stands alone: of what happens on the way, only what went wrong is told.
     let _filter = serve::start_log(config, "warn");
     let options = store::Options::new(config.store_url.expose_secret(), Holder::Command);

@@ -101,7 +101,7 @@ pub use events::{Bounds, News, StoredEvent};
 pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
 pub use inboxes::Inbox;
-pub use open::{Holder, Options};
+pub use open::{Holder, Options, Tables};
 pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};
 pub use sign_in::{Link, Purpose};
@@ -217,6 +217,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         idempotency::STATEMENTS,
         inboxes::STATEMENTS,
         messages::STATEMENTS,
+        open::STATEMENTS,
         record::STATEMENTS,
         route::STATEMENTS,
         sessions::STATEMENTS,

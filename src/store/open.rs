@@ -1,5 +1,6 @@
 //! Opening a store: where it is, who may hold it, what version its tables are.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ pub struct Options {
 pub enum Holder {
     Gateway,
     Command,
+    /// Looks at what is there, and makes and changes nothing, tables included.
+    Onlooker,
 }
 
 impl Options {
@@ -47,7 +50,8 @@ impl Options {
 }
 
 impl Store {
-    /// Opens the store, makes it if there is none, and brings its tables up to date.
+    /// Opens the store, makes it if there is none, and brings its tables up to date; for an onlooker it
+    /// does neither.
     pub async fn open(options: Options) -> Result<Self> {
         let distrusted = Arc::new(AtomicBool::new(false));
         let database = match options.url.split_once(':') {
@@ -79,12 +83,45 @@ impl Store {
     }
 }
 
+/// How the tables that are there stand to those that this program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    UpToDate,
+    /// So many migrations are still to be run.
+    Behind(usize),
+    /// A newer program made them.
+    Ahead,
+}
+
+statements! {
+    MIGRATIONS_DONE = "select version from _sqlx_migrations order by version";
+}
+
+impl Store {
+    /// Compares the tables with what this program knows.
+    pub async fn tables(&self) -> Result<Tables> {
+        let mut tx = self.reader().await?;
+        let known = if tx.is_postgres() { &ON_POSTGRES } else { &ON_SQLITE };
+        let done: Vec<(i64,)> = tx.all(MIGRATIONS_DONE, Vec::new()).await?;
+        let known: BTreeSet<i64> = known.iter().map(|migration| migration.version).collect();
+        let done: BTreeSet<i64> = done.into_iter().map(|(version,)| version).collect();
+        Ok(match known.difference(&done).count() {
+            _ if !done.is_subset(&known) => Tables::Ahead,
+            0 => Tables::UpToDate,
+            behind => Tables::Behind(behind),
+        })
+    }
+}
+
 impl Sqlite {
     async fn open(path: &Path, options: &Options, distrusted: &Arc<AtomicBool>) -> Result<Self> {
+        if options.holder == Holder::Onlooker {
+            return Self::look(path, options).await;
+        }
         let directory = make_directory(path)?;
         let lock = match options.holder {
             Holder::Gateway => Some(lock_for_gateway(path)?),
-            Holder::Command => None,
+            Holder::Command | Holder::Onlooker => None,
         };
         make_file(path)?;
         // Two starters migrate one after the other; the lock goes with `directory`.
@@ -94,6 +131,14 @@ impl Sqlite {
         let readers = open_readers(path, options).await?;
         let log = Log::start(connect_options(path, options)).await?;
         Ok(Self { path: path.to_owned(), writer, readers, log, _lock: lock })
+    }
+
+    /// Nothing can be written by these connections.
+    async fn look(path: &Path, options: &Options) -> Result<Self> {
+        let (writer, readers) =
+            (open_readers(path, options).await?, open_readers(path, options).await?);
+        let log = Log::start(connect_options(path, options).read_only(true)).await?;
+        Ok(Self { path: path.to_owned(), writer, readers, log, _lock: None })
     }
 }
 
@@ -176,7 +221,9 @@ async fn open_postgres(options: &Options, distrusted: &Arc<AtomicBool>) -> Resul
         })
         .connect_with(connect)
         .await?;
-    migrate(&ON_POSTGRES, &pool).await?;
+    if options.holder != Holder::Onlooker {
+        migrate(&ON_POSTGRES, &pool).await?;
+    }
     Ok(pool)
 }
 

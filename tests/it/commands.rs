@@ -9,6 +9,7 @@ use mailweave::clock;
 use mailweave::model::{Address, NewIds, Role, SubAccountId, TokenId, User, UserId};
 use mailweave::store::{Holder, NewToken, Options, Store};
 use serde_json::Value;
+use sqlx::Connection;
 
 use super::trust::zone::Zone;
 
@@ -280,6 +281,43 @@ fn doctor_finds_no_fault_with_a_fresh_machine() {
     let words = place.run(&["doctor"]);
     assert!(text(&words.stdout).contains("warn  data directory"), "{words:?}");
     assert!(!place.data().exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_not_made_by_asking() {
+    let place = Place::empty();
+    let id = SubAccountId::OPERATOR.to_string();
+    for command in [&["explain", "x@y.example"][..], &["token", "create", "--sub-account", &id]] {
+        let output = place.run(command);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("there is no store at"), "{output:?}");
+    }
+    assert!(!place.data().exists());
+}
+
+#[tokio::test]
+async fn doctor_looks_at_tables_and_leaves_them_as_they_are() {
+    let place = Place::with_user("ann@firm.example").await;
+    let versions = async |sql: &'static str| -> Vec<i64> {
+        let mut store = sqlx::SqliteConnection::connect(&place.url()).await.unwrap();
+        sqlx::query_scalar(sql).fetch_all(&mut store).await.unwrap()
+    };
+    let all = versions("select version from _sqlx_migrations").await;
+    let last =
+        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    versions(last).await;
+    let said = text(&place.run(&["doctor"]).stdout);
+    assert!(
+        said.contains("waits for 1 migrations") && said.contains("mailweave migrate"),
+        "{said}"
+    );
+    let left = versions("select version from _sqlx_migrations").await;
+    assert_eq!(left.len(), all.len() - 1, "looking runs no migration");
+    versions("insert into _sqlx_migrations values (999, 'x', current_timestamp, true, x'00', 0)")
+        .await;
+    let output = place.run(&["doctor"]);
+    assert!(text(&output.stdout).contains("of a newer version"), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

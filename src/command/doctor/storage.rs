@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::Check;
 use crate::config::Config;
-use crate::store::{Holder, Options, Store};
+use crate::store::{Holder, Options, Store, Tables};
 
 /// A day of mail of a busy sub-account.
 const ROOM_BYTES: u64 = 1_073_741_824;
@@ -74,24 +74,37 @@ pub(super) async fn store(config: &Config) -> Check {
         return Check::warn("store", format!("{file} is not there yet"), advice);
     }
     let kind = if file.is_some() { "SQLite" } else { "PostgreSQL" };
-    let store = match Store::open(Options::new(url, Holder::Command)).await {
+    let store = match Store::open(Options::new(url, Holder::Onlooker)).await {
         Ok(store) => store,
         Err(error) => {
             return Check::fail("store", format!("{kind} cannot be opened: {error}"), remedy(file));
         }
     };
-    let (answers, has_room) = (store.ping().await, store.has_room_for(ROOM_BYTES));
+    let (tables, has_room) = (store.tables().await, store.has_room_for(ROOM_BYTES));
     store.close().await;
-    match answers {
+    match tables {
         Err(error) => {
-            Check::fail("store", format!("{kind} does not answer: {error}"), remedy(file))
+            let found = format!("{kind} does not show its tables: {error}");
+            Check::fail("store", found, remedy(file))
         }
-        Ok(()) if !has_room => Check::warn(
+        Ok(Tables::Ahead) => Check::fail(
+            "store",
+            format!("the tables in {kind} are those of a newer version"),
+            "start that version, or a newer one",
+        ),
+        Ok(Tables::Behind(count)) => Check::warn(
+            "store",
+            format!("{kind} waits for {count} migrations of its tables"),
+            "nothing: `mailweave serve` runs them, and so does `mailweave migrate`",
+        ),
+        Ok(Tables::UpToDate) if !has_room => Check::warn(
             "store",
             format!("{kind} has room for less than 1 GB of mail"),
             "make room: when none is left, senders are asked to come again later",
         ),
-        Ok(()) => Check::ok("store", format!("{kind}, its tables up to date, with room")),
+        Ok(Tables::UpToDate) => {
+            Check::ok("store", format!("{kind}, its tables up to date, with room"))
+        }
     }
 }
 
