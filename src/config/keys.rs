@@ -45,7 +45,7 @@ impl fmt::Debug for Keys {
 /// Does a change of this key take effect without a restart?
 pub fn applies_at_run_time(key: &str) -> bool {
     let is_named = |name: &&str| key == *name || name.ends_with('.') && key.starts_with(*name);
-    AT_RUN_TIME.iter().any(|name| is_named(name)) && !AT_START.contains(&key)
+    AT_RUN_TIME.iter().any(is_named) && !AT_START.contains(&key)
 }
 
 fn flatten(prefix: &str, table: &Table, keys: &mut BTreeMap<String, Value>) {
