@@ -46,6 +46,7 @@ mod actions;
 mod activity;
 mod again;
 mod columns;
+mod connecting;
 mod contacts;
 mod conversations;
 mod credentials;
@@ -60,6 +61,7 @@ mod file;
 mod folded;
 mod idempotency;
 mod inboxes;
+mod mailboxes;
 mod messages;
 mod open;
 mod record;
@@ -91,6 +93,7 @@ pub use accounts::AccountSettings;
 pub use actions::{Action, Undone};
 pub use activity::{Seen, SeenMail};
 pub use again::Waiting;
+pub use connecting::{Begun, Ended, NewConnection, Proved, StoredConsent};
 pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
 pub use credentials::Credentials;
@@ -102,6 +105,8 @@ pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
 pub use inboxes::Inbox;
 pub use open::{Holder, Options, Tables};
+pub use mailboxes::{SealedSecret, StoredConnection, StoredMailbox};
+pub use open::{Holder, Options};
 pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};
 pub use sign_in::{Link, Purpose};
@@ -205,6 +210,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         actions::STATEMENTS,
         activity::STATEMENTS,
         again::STATEMENTS,
+        connecting::STATEMENTS,
         contacts::STATEMENTS,
         conversations::STATEMENTS,
         credentials::STATEMENTS,
@@ -216,6 +222,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         facts::STATEMENTS,
         idempotency::STATEMENTS,
         inboxes::STATEMENTS,
+        mailboxes::STATEMENTS,
         messages::STATEMENTS,
         open::STATEMENTS,
         record::STATEMENTS,
