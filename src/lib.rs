@@ -49,6 +49,7 @@ pub mod mail;
 // L2: adapters
 pub mod access;
 pub mod clock;
+pub mod oauth;
 pub mod perimeter;
 pub mod reach;
 pub mod secrets;
@@ -56,6 +57,7 @@ pub mod store;
 pub mod submission;
 pub mod tls;
 // L3: the spines
+pub mod connect;
 pub mod ingest;
 pub mod watch;
 // L4: drivers

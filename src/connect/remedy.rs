@@ -1,0 +1,268 @@
+//! What failed, in a sentence, and what helps, in another: for every refusal that mail providers are known
+//! to give. Pure.
+
+use std::fmt;
+
+use crate::model::{Account, Auth, Host};
+use crate::submission;
+use crate::watch::imap;
+
+/// What failed, and what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub what: String,
+    pub remedy: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what, self.remedy)
+    }
+}
+
+fn failure(what: impl Into<String>, remedy: &str) -> Failure {
+    Failure { what: what.into(), remedy: remedy.to_owned() }
+}
+
+/// Words of a server in a sentence.
+fn quoted(text: &str) -> String {
+    const CHARS_MAX: usize = 300;
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(CHARS_MAX).collect::<String>().trim().to_owned()
+}
+
+const NEW_CONSENT: &str = "Authorise the mailbox again, signed in as the owner of this mailbox.";
+const NEW_PASSWORD: &str = "Check user name and password; many providers want an app password, made on their \
+                            security page.";
+const IMAP_OFF: &str = "An administrator can turn IMAP on for the mailbox (Exchange: Set-CASMailbox \
+                        -ImapEnabled $true); check, too, that the account that consented owns the mailbox \
+                        and that it has a licence.";
+const SMTP_OFF: &str = "An administrator can turn SMTP AUTH on for the mailbox (Set-CASMailbox \
+                        -SmtpClientAuthenticationDisabled $false; see https://aka.ms/smtp_auth_disabled) \
+                        or for the organisation, and must not block it by security defaults.";
+const CERTIFICATE: &str = "Its certificate must be valid, for this name, and from an authority that is known \
+                           here; the operator can add a private one with tls.extra_roots.";
+const REACH: &str =
+    "Check the host and the port, and that nothing between here and there blocks it.";
+
+/// What an IMAP server, or the way to it, refused.
+pub fn imap(error: &imap::Error, account: &Account) -> Failure {
+    let host = &account.imap;
+    match error {
+        imap::Error::Denied { text, .. } => imap_denied(text, account),
+        imap::Error::Refused { text, .. } if not_connected(text) => imap_denied(text, account),
+        imap::Error::Refused { command, text } => failure(
+            format!("The IMAP server {host} refused {command}: {}.", quoted(text)),
+            "Try again in some minutes; if it stays so, ask who runs that server.",
+        ),
+        imap::Error::Unsupported("IDLE") => failure(
+            format!("The IMAP server {host} cannot tell of new mail by itself (IDLE)."),
+            "Ask who runs that server to turn IDLE on; replies could not be followed without it.",
+        ),
+        imap::Error::Unsupported(what) => failure(
+            format!("The IMAP server {host} does not offer {what}."),
+            "Choose another provider for this mailbox, or another way to sign in.",
+        ),
+        imap::Error::Tls(why) => tls(host, why),
+        imap::Error::Private(why) => private(host, why),
+        imap::Error::Unreachable(why) => {
+            failure(format!("The IMAP server {host} cannot be reached: {}.", quoted(why)), REACH)
+        }
+        imap::Error::Lost(why) => lost("IMAP", host, why),
+        imap::Error::Hostile(why) => hostile("IMAP", host, why),
+    }
+}
+
+/// `BAD User is authenticated but not connected`: Exchange's words for several things at once.
+fn not_connected(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("authenticated but not connected")
+}
+
+fn imap_denied(text: &str, account: &Account) -> Failure {
+    let host = &account.imap;
+    if not_connected(text) {
+        return failure(
+            format!(
+                "{host} knows the account, but gives no access to the mailbox {}.",
+                account.username
+            ),
+            &format!(
+                "The account that consented is not the mailbox's, or IMAP is turned off for it, or it was \
+                 signed in to too often: wait some minutes and try again. {IMAP_OFF}"
+            ),
+        );
+    }
+    let remedy = match account.auth {
+        Auth::Password => NEW_PASSWORD.to_owned(),
+        Auth::Xoauth2 => format!("{NEW_CONSENT} {IMAP_OFF}"),
+    };
+    failure(format!("The IMAP server {host} refused the sign-in: {}.", quoted(text)), &remedy)
+}
+
+/// What an SMTP server, or the way to it, refused.
+pub fn smtp(error: &submission::Error, account: &Account) -> Failure {
+    let host = &account.smtp;
+    match error {
+        submission::Error::Denied { reply, .. } | submission::Error::Refused(reply) => {
+            smtp_refused(&reply.to_string(), account)
+        }
+        submission::Error::Unsupported(what) => failure(
+            format!("The SMTP server {host} does not offer {what}."),
+            "Choose another host or port: 465 has TLS from the start, 587 offers STARTTLS.",
+        ),
+        submission::Error::Tls(why) => tls(host, why),
+        submission::Error::Private(why) => private(host, why),
+        submission::Error::Unreachable(why) => {
+            failure(format!("The SMTP server {host} cannot be reached: {}.", quoted(why)), REACH)
+        }
+        submission::Error::Lost(why) => lost("SMTP", host, why),
+        submission::Error::Hostile(why) => hostile("SMTP", host, why),
+    }
+}
+
+/// Known by the enhanced code, or the words where several share one.
+fn smtp_refused(reply: &str, account: &Account) -> Failure {
+    let host = &account.smtp;
+    let lower = reply.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let (what, remedy) = if has(&["5.7.139", "smtpclientauthentication is disabled"]) {
+        ("does not let this mailbox send: SMTP AUTH is turned off".to_owned(), SMTP_OFF)
+    } else if has(&["5.7.30", "basic authentication is not supported"]) {
+        (
+            "takes no passwords any more".to_owned(),
+            "Connect the mailbox as Outlook, with a consent in the place of the password.",
+        )
+    } else if has(&["5.7.60", "sendasdenied"]) {
+        (
+            format!("does not let this account send as {}", account.username),
+            "Sign in as the mailbox's owner, or let an administrator grant Send As.",
+        )
+    } else if has(&["4.3.2", "concurrent connections"]) {
+        (
+            "is used by too many programs at once".to_owned(),
+            "Wait some minutes and try again; Exchange allows three connections for each mailbox.",
+        )
+    } else if has(&["5.2.2 ", "mailbox full", "quota"]) {
+        ("says that the mailbox is full".to_owned(), "Make room in the mailbox, then try again.")
+    } else if has(&["5.2.25"]) {
+        (
+            "has blocked this mailbox for a while, after many mails that it refused".to_owned(),
+            "Mend what was refused, and wait: only Microsoft lifts the block.",
+        )
+    } else {
+        let remedy = match account.auth {
+            Auth::Password => NEW_PASSWORD,
+            Auth::Xoauth2 => NEW_CONSENT,
+        };
+        return failure(
+            format!("The SMTP server {host} refused the sign-in: {}.", quoted(reply)),
+            &match lower.contains("5.7.3") {
+                true => format!("{remedy} If it stays so: {SMTP_OFF}"),
+                false => remedy.to_owned(),
+            },
+        );
+    };
+    failure(format!("The SMTP server {host} {what} ({}).", quoted(reply)), remedy)
+}
+
+fn tls(host: &Host, why: &str) -> Failure {
+    let what = format!("The certificate of {host} cannot be believed: {}.", quoted(why));
+    failure(what, CERTIFICATE)
+}
+
+fn private(host: &Host, why: &str) -> Failure {
+    let why = why.split(". ").next().unwrap_or_default();
+    failure(
+        format!("{host} is not connected to: {}.", quoted(why)),
+        "Name a server on the internet, or let the operator add its network to \
+         outgoing.allowed_networks.",
+    )
+}
+
+fn lost(protocol: &str, host: &Host, why: &str) -> Failure {
+    failure(
+        format!("The {protocol} server {host} broke off: {}.", quoted(why)),
+        "Try again in some minutes.",
+    )
+}
+
+fn hostile(protocol: &str, host: &Host, why: &str) -> Failure {
+    failure(
+        format!(
+            "What answers at {host} is no {protocol} server that can be used: {}.",
+            quoted(why)
+        ),
+        "Check the host and the port.",
+    )
+}
+
+/// What is said of a mailbox whose server goes on refusing.
+pub fn refused(text: &str) -> String {
+    if not_connected(text) {
+        return format!(
+            "The server knows the account, but gives no access to the mailbox. {NEW_CONSENT} {IMAP_OFF}"
+        );
+    }
+    format!("The mail server refuses the sign-in ({}). Authorise the mailbox again.", quoted(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::submission::Reply;
+
+    fn account(auth: Auth) -> Account {
+        Account {
+            imap: "outlook.office365.com:993".parse().unwrap(),
+            smtp: "smtp.office365.com:587".parse().unwrap(),
+            username: "ann@firm.example".to_owned(),
+            auth,
+            saves_sent: true,
+        }
+    }
+
+    #[test]
+    fn every_known_refusal_of_smtp_has_its_remedy() {
+        let rows = [
+            (
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the \
+              Tenant.",
+                "Set-CASMailbox -SmtpClientAuthenticationDisabled",
+            ),
+            ("535 5.7.3 Authentication unsuccessful", "Authorise the mailbox again"),
+            ("550 5.7.30 Basic authentication is not supported", "Connect the mailbox as Outlook"),
+            ("550 5.7.60 SMTP; Client does not have permissions to send as this sender", "Send As"),
+            ("432 4.3.2 Concurrent connections limit exceeded", "three connections"),
+            ("554 5.2.2 mailbox full", "Make room"),
+            ("550 5.2.252 throttled", "only Microsoft"),
+            ("535 wrong", "Authorise the mailbox again"),
+        ];
+        for (line, words) in rows {
+            let (code, text) = line.split_once(' ').unwrap();
+            let reply = Reply { code: code.parse().unwrap(), text: text.to_owned() };
+            let error = submission::Error::Denied { reply, json: None };
+            let said = smtp(&error, &account(Auth::Xoauth2)).to_string();
+            assert!(said.contains(words), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn every_known_refusal_of_imap_has_its_remedy() {
+        let denied = |text: &str| imap::Error::Denied { text: text.to_owned(), json: None };
+        let rows = [
+            (denied("AUTHENTICATE failed."), "ImapEnabled"),
+            (denied("User is authenticated but not connected."), "is not the mailbox's"),
+            (imap::Error::Unsupported("IDLE"), "IDLE on"),
+            (imap::Error::Tls("invalid peer certificate: Expired".to_owned()), "tls.extra_roots"),
+            (imap::Error::Private("x is private".to_owned()), "outgoing.allowed_networks"),
+            (imap::Error::Unreachable("refused".to_owned()), "Check the host"),
+            (imap::Error::Lost("Connection is closed. 13".to_owned()), "Try again"),
+        ];
+        for (error, words) in rows {
+            let said = imap(&error, &account(Auth::Xoauth2)).to_string();
+            assert!(said.contains(words), "{said}");
+        }
+        let said = imap(&denied("no"), &account(Auth::Password)).to_string();
+        assert!(said.contains("app password"), "{said}");
+    }
+}
