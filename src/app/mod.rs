@@ -3,6 +3,7 @@
 
 mod admin_token;
 mod first_start;
+mod mailboxes;
 mod reload;
 mod serve;
 
@@ -45,6 +46,8 @@ pub enum Error {
     Listen { key: &'static str, address: String, source: std::io::Error },
     #[error("cannot ask DNS: {0}")]
     Dns(#[from] crate::ingest::dns::Error),
+    #[error("cannot ask mailbox providers: {0}")]
+    Providers(#[from] crate::oauth::Error),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }

@@ -152,6 +152,8 @@ fn start(
     let settings = smtp.settings();
     tasks.spawn(smtp.serve(parts.smtp, stop.clone()));
     let live = Arc::<web::ui::Live>::default();
+    let connector = app.connector()?;
+    tasks.spawn(app.watch(connector.clone(), stop.clone()));
     let state = web::State {
         store: Arc::clone(&app.store),
         secrets: app.secrets.clone(),
@@ -164,6 +166,7 @@ fn start(
         raw_reads: web::RawReads::default(),
         live: Arc::clone(&live),
         readings: web::ui::Readings::default(),
+        connector,
         doors: web::ui::Doors::default(),
     };
     let tls = match config.http.tls {

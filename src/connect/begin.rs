@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::secret::Kept;
-use super::{Connector, Error, Inner, new_ids};
+use super::{Connector, Error, Inner, Place, new_ids};
 use crate::clock;
 use crate::model::{
     Access, Account, Address, Auth, ConnectionId, Host, MailboxId, Provider, SubAccountId, UserId,
@@ -29,6 +29,17 @@ pub struct Wanted {
     pub smtp: Option<Host>,
     pub username: Option<String>,
     pub password: Option<SecretString>,
+    /// The session that asks: only the browser that holds it can bring the consent back. `None`: the CRM
+    /// asks, and sends its user's browser.
+    pub session: Option<[u8; 32]>,
+}
+
+/// What a user brings who authorises a mailbox again.
+#[derive(Clone, Debug, Default)]
+pub struct Again {
+    pub password: Option<SecretString>,
+    /// As in [`Wanted`].
+    pub session: Option<[u8; 32]>,
 }
 
 /// What was begun.
@@ -45,6 +56,7 @@ pub(super) struct Waiting {
     pub verifier: String,
     pub nonce: String,
     pub redirect: String,
+    pub session: Option<[u8; 32]>,
 }
 
 impl Connector {
@@ -59,7 +71,7 @@ impl Connector {
         let (new, provider) = inner.new_connection(of, &wanted)?;
         let id = MailboxId(new_ids().next_id());
         let begun = inner.store.connect_mailbox(of, user, (id, new.clone()), clock::now()).await?;
-        self.go_on(of, begun, &new, provider).await
+        self.go_on(of, begun, &new, (provider, wanted.session)).await
     }
 
     /// Begins to connect another account in the place of the connected one (M4).
@@ -76,7 +88,7 @@ impl Connector {
         let (new, provider) = inner.new_connection(of, &wanted)?;
         match inner.store.replace_mailbox(of, id, &new, clock::now()).await? {
             Begun::Nobody => Err(Error::NotConnected),
-            begun => self.go_on(of, begun, &new, provider).await,
+            begun => self.go_on(of, begun, &new, (provider, wanted.session)).await,
         }
     }
 
@@ -85,7 +97,7 @@ impl Connector {
         &self,
         of: SubAccountId,
         id: MailboxId,
-        password: Option<SecretString>,
+        again: Again,
     ) -> Result<Started, Error> {
         let inner = &self.0;
         let connection = inner.connection_of(of, id).await?;
@@ -96,10 +108,11 @@ impl Connector {
         let authorization_url = match connection.account.auth {
             Auth::Xoauth2 => {
                 let expected = connection.address.as_ref();
-                Some(inner.ask(of, connection.id, provider, expected).await?)
+                let asked = inner.ask((of, connection.id), provider, expected, again.session);
+                Some(asked.await?)
             }
             Auth::Password => {
-                let password = password.ok_or(missing("password"))?;
+                let password = again.password.ok_or(missing("password"))?;
                 self.try_password(of, connection, check_text("password", password)?).await?;
                 None
             }
@@ -112,7 +125,7 @@ impl Connector {
         of: SubAccountId,
         begun: Begun,
         new: &NewConnection,
-        provider: &Provider,
+        (provider, session): (&Provider, Option<[u8; 32]>),
     ) -> Result<Started, Error> {
         let mailbox = match begun {
             Begun::Yes(mailbox) => mailbox,
@@ -120,7 +133,10 @@ impl Connector {
             Begun::Nobody => return Err(Error::Nobody),
         };
         let authorization_url = match new.account.auth {
-            Auth::Xoauth2 => Some(self.0.ask(of, new.id, provider, new.address.as_ref()).await?),
+            Auth::Xoauth2 => {
+                let place = (of, new.id);
+                Some(self.0.ask(place, provider, new.address.as_ref(), session).await?)
+            }
             Auth::Password => {
                 let connection = self.0.store.connection(of, new.id).await?;
                 self.settle_password(of, connection.ok_or(Error::Nobody)?).await?;
@@ -172,10 +188,10 @@ impl Inner {
     /// Keeps what proves the answer, and says where the user consents.
     async fn ask(
         &self,
-        of: SubAccountId,
-        connection: ConnectionId,
+        (of, connection): Place,
         provider: &Provider,
         expected: Option<&Address>,
+        session: Option<[u8; 32]>,
     ) -> Result<String, Error> {
         let oauth = provider.oauth().ok_or(Error::NotReady { name: provider.name.clone() })?;
         let asked = self.oauth.ask(oauth, &self.redirect, expected)?;
@@ -184,6 +200,7 @@ impl Inner {
             verifier: asked.verifier.expose_secret().to_owned(),
             nonce: asked.nonce.expose_secret().to_owned(),
             redirect: self.redirect.clone(),
+            session,
         };
         let plain = serde_json::to_vec(&waiting)
             .map_err(|error| oauth::Error::Broken(error.to_string()))?;

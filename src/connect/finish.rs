@@ -20,6 +20,8 @@ pub struct Callback {
     pub error_description: Option<String>,
     /// RFC 9207: who answers.
     pub iss: Option<String>,
+    /// The session of the browser that brings it.
+    pub session: Option<[u8; 32]>,
 }
 
 /// What became of a consent, in words for the user.
@@ -33,6 +35,8 @@ pub enum Finished {
 
 const STALE: &str = "This answer was used before, or it took longer than ten minutes. Nothing was \
                      connected. Start again on the settings page.";
+const OTHER_BROWSER: &str = "This consent was asked for in another browser, or you are signed out here. \
+                             Nothing was connected. Sign in, and start again on the settings page.";
 const FOREIGN: &str = "The answer came from another provider than the one that was asked. Nothing was \
                        connected. Start again on the settings page.";
 const STORE: &str = "The gateway cannot reach its store just now. Start again in a moment.";
@@ -61,6 +65,9 @@ impl Connector {
         let plain = inner.secrets.unseal(&consent_row(of, id), &consent.secret).ok_or(STALE)?;
         let waiting: Waiting = serde_json::from_slice(&plain).map_err(|_| STALE)?;
         let connection = inner.store.connection(of, id).await.map_err(away)?;
+        if waiting.session.is_some() && waiting.session != callback.session {
+            return Err(OTHER_BROWSER.to_owned());
+        }
         let is_open = |it: &StoredConnection| it.state != MailboxState::Disconnected;
         let connection = connection.filter(is_open).ok_or(
             "The mailbox was disconnected, or another was chosen, before this answer came. Nothing was \

@@ -22,7 +22,7 @@ use crate::store::{self, Store, StoredConnection};
 use crate::watch::imap;
 use crate::{clock, oauth, submission};
 
-pub use begin::{Started, Wanted};
+pub use begin::{Again, Started, Wanted};
 pub use finish::{Callback, Finished};
 pub use prove::{Proof, Step};
 pub use remedy::Failure;

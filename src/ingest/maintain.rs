@@ -45,6 +45,7 @@ pub async fn once(
 ) -> Result<(), Error> {
     while store.expire_held(clock::now()).await? > 0 {}
     store.expire_answers(clock::now()).await?;
+    store.expire_consents(clock::now()).await?;
     let Some(verifier) = verifier else { return Ok(()) };
     for (account, verdict) in store.due_rechecks(clock::now(), AT_ONCE).await? {
         match store.waiting(account, verdict).await? {

@@ -77,6 +77,17 @@ statements! {
     DISOWN_MESSAGES = "update messages set user_id = null where sub_account = $1 and user_id = $2 \
         and user_id is not null";
     DISOWN_VERDICTS = "update verdicts set user_id = null where sub_account = $1 and user_id = $2";
+    CONNECTIONS_OF_USER = "select id from connections where sub_account = $1 and user_id = $2";
+    STOP_THREADS_OF_USER = "update threads set sync = 'stopped', sync_reason = 'mailbox_disconnected' \
+        where sub_account = $1 and sync = 'tracked' and connection_id is not null \
+            and connection_id in (select id from connections \
+                where sub_account = $1 and user_id = $2)";
+    REMOVE_FOLDERS = "delete from folders where (sub_account, connection_id) in {rows uuid uuid}";
+    REMOVE_SEARCHES = "delete from searches where (sub_account, connection_id) in {rows uuid uuid}";
+    REMOVE_CONSENTS = "delete from consents where (sub_account, connection_id) in {rows uuid uuid}";
+    REMOVE_CONNECTIONS = "delete from connections where sub_account = $1 and user_id = $2";
+    MAILBOXES_OF_USER = "select id from mailboxes where sub_account = $1 and user_id = $2";
+    REMOVE_MAILBOXES = "delete from mailboxes where sub_account = $1 and user_id = $2";
     REMOVE_USER = "delete from users where sub_account = $1 and id = $2";
     REMOVE_ADDRESSES = "delete from user_addresses where sub_account = $1 and user_id = $2";
     /// They stay, nobody's: mail to them is refused as to any that was revoked, and none is made again.
@@ -186,6 +197,7 @@ impl Store {
         }
         tx.execute(REMOVE_SESSIONS, values![of, user]).await?;
         tx.execute(REMOVE_CREDENTIALS, values![of, user]).await?;
+        erase_mailboxes_of_user(&mut tx, of, user).await?;
         tx.execute(REMOVE_SIGN_IN_LINKS, values![of, user]).await?;
         tx.execute(REMOVE_INBOX, values![of, user]).await?;
         tx.execute(REMOVE_DRAFTS_OF, values![of, user]).await?;
@@ -219,6 +231,20 @@ impl Store {
         let done = sqlx::query("pragma wal_checkpoint(truncate)").execute(&sqlite.writer).await;
         done.map(drop).map_err(|error| self.failed(error))
     }
+}
+
+/// The user's mailboxes are watched no longer, and their secrets are gone; threads in them stop.
+async fn erase_mailboxes_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> Result<()> {
+    tx.execute(STOP_THREADS_OF_USER, values![of, user]).await?;
+    let connections: Vec<(Uuid,)> = tx.all(CONNECTIONS_OF_USER, values![of, user]).await?;
+    let rows: Vec<_> = connections.iter().flat_map(|(id,)| values![of, *id]).collect();
+    for sql in [REMOVE_FOLDERS, REMOVE_SEARCHES, REMOVE_CONSENTS] {
+        tx.execute_rows(sql, rows.clone()).await?;
+    }
+    tx.execute(REMOVE_CONNECTIONS, values![of, user]).await?;
+    let mailboxes: Vec<(Uuid,)> = tx.all(MAILBOXES_OF_USER, values![of, user]).await?;
+    tx.execute(REMOVE_MAILBOXES, values![of, user]).await?;
+    events::forget(tx, of, mailboxes.into_iter().map(|(id,)| id)).await
 }
 
 /// The mail stays, and names nobody who is gone.

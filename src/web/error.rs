@@ -25,6 +25,8 @@ pub enum Code {
     ActionDoesNotFit,
     ContactNeeded,
     IdempotencyKeyInUse,
+    MailboxExists,
+    MailboxNotConnected,
     AttachmentLeftOut,
     MessageLeftOut,
     BodyTooLarge,
@@ -32,6 +34,7 @@ pub enum Code {
     InvalidValue,
     PublicDomain,
     OwnDomain,
+    ProviderNotReady,
     IdempotencyKeyReused,
     Internal,
     Unavailable,
@@ -51,6 +54,8 @@ impl Code {
             | Self::ContactExists
             | Self::ActionDoesNotFit
             | Self::ContactNeeded
+            | Self::MailboxExists
+            | Self::MailboxNotConnected
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::AttachmentLeftOut | Self::MessageLeftOut => StatusCode::GONE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -58,6 +63,7 @@ impl Code {
             Self::InvalidValue
             | Self::PublicDomain
             | Self::OwnDomain
+            | Self::ProviderNotReady
             | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -79,6 +85,9 @@ impl Code {
             Self::ActionDoesNotFit => "The verdict is not in a state for this action",
             Self::ContactNeeded => "It is not known whose conversation this mail belongs to",
             Self::IdempotencyKeyInUse => "The first request with this key is not done yet",
+            Self::MailboxExists => "The user has a connected mailbox",
+            Self::MailboxNotConnected => "The mailbox is not connected",
+            Self::ProviderNotReady => "The operator has not set this provider up",
             Self::AttachmentLeftOut => "The attachment was left out",
             Self::MessageLeftOut => "The message was left out",
             Self::BodyTooLarge => "The body is too large",

@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::connect::Connector;
 use crate::model::{NewIds, Time};
 use crate::secrets::Secrets;
 use crate::store::Store;
@@ -47,6 +48,8 @@ pub struct State {
     pub reader: crate::ingest::prepare::Reader,
     /// One raw mail is read at a time, so that memory stays bounded.
     pub raw_reads: RawReads,
+    /// Connects mailboxes.
+    pub connector: Connector,
     /// What signing in to the pages needs.
     pub doors: ui::Doors,
     /// What open pages listen to.

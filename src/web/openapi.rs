@@ -55,13 +55,14 @@ pub fn router(mut description: OpenApi) -> Router<Arc<State>> {
 fn complete(description: &mut OpenApi) {
     for (path, item) in &mut description.paths.paths {
         let has_id = path.contains('{');
-        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in all.into_iter().flatten() {
             add_problems(operation, has_id);
         }
         for (operation, is_write) in [
             (&mut item.get, false),
             (&mut item.post, true),
+            (&mut item.put, true),
             (&mut item.patch, true),
             (&mut item.delete, true),
         ] {

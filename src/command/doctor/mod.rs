@@ -3,6 +3,7 @@
 
 mod certificate;
 mod listeners;
+mod mailbox;
 mod names;
 mod storage;
 
@@ -11,15 +12,19 @@ use serde::Serialize;
 use super::{Ending, Error, print, print_json};
 use crate::config::{self, Config, Verify};
 
-/// Check configuration, data directory, store, certificate, listeners and DNS, and say what to change
+/// Check configuration, data directory, store, certificate, listeners and DNS, or a mailbox, and say what to change
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   mailweave doctor
   mailweave doctor --json
+  mailweave doctor --mailbox ann@example.com
 
 Exit code 1: a check failed. A line with `warn` may be as you want it.")]
 pub struct Arguments {
+    /// Prove the connection of this mailbox instead, step by step
+    #[arg(long, value_name = "ADDRESS")]
+    mailbox: Option<String>,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -71,7 +76,10 @@ pub(super) async fn run(
     arguments: &Arguments,
 ) -> Result<Ending, Error> {
     let checks = match config {
-        Ok(config) => check_all(&config).await,
+        Ok(config) => match &arguments.mailbox {
+            Some(address) => mailbox::check(&config, address).await,
+            None => check_all(&config).await,
+        },
         Err(error) => {
             let advice = "mend the configuration; nothing else was checked";
             vec![Check::fail("configuration", error.to_string(), advice)]

@@ -4,6 +4,7 @@
 pub mod attachments;
 pub mod contacts;
 mod conversations;
+pub mod mailboxes;
 pub mod messages;
 pub mod settings;
 mod sub_accounts;
@@ -37,6 +38,10 @@ pub fn router() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(messages::show))
         .routes(routes!(messages::raw))
         .routes(routes!(attachments::download))
+        .routes(routes!(mailboxes::list, mailboxes::create))
+        .routes(routes!(mailboxes::show, mailboxes::replace, mailboxes::disconnect))
+        .routes(routes!(mailboxes::reauthorize))
+        .routes(routes!(mailboxes::resume))
         .routes(routes!(verdicts::list))
         .routes(routes!(verdicts::show))
         .routes(routes!(verdicts::release))

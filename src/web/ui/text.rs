@@ -12,6 +12,7 @@ const FILES: &[&str] = &[
     include_str!("text/en/email.txt"),
     include_str!("text/en/people.txt"),
     include_str!("text/en/conversations.txt"),
+    include_str!("text/en/callback.txt"),
 ];
 
 static ENGLISH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {

@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use mailweave::config::Config;
+use mailweave::connect::{self, Connector};
 use mailweave::decide::{self, Facts, Question, Submission};
 use mailweave::ingest::prepare::Reader;
 use mailweave::mail::{Forward, Limits, forward, parse};
 use mailweave::model::{
     Door, MessageKey, NewIds, Pepper, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
 };
+use mailweave::reach::Reach;
 use mailweave::secrets::Secrets;
 use mailweave::store::{Filing, Holder, Options, Store};
 use mailweave::web;
@@ -75,8 +78,10 @@ impl Api {
 
     async fn open(url: &str, directory: Option<tempfile::TempDir>) -> Self {
         let store = Arc::new(Store::open(Options::new(url, Holder::Command)).await.unwrap());
+        let connector = connector(&store);
         let router = web::router(web::State {
             store: Arc::clone(&store),
+            connector,
             secrets: Secrets::new([7; 32]),
             admin_token: ADMIN.into(),
             bcc_domains: vec!["bcc.example".to_owned()],
@@ -271,6 +276,21 @@ impl Api {
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.json);
         made.text("id")
     }
+}
+
+/// Mailboxes by password are connected to wherever they are; nothing else is set up.
+fn connector(store: &Arc<Store>) -> Connector {
+    let config = Config::parse("", None, []).unwrap();
+    let options = connect::Options {
+        store: Arc::clone(store),
+        secrets: Secrets::new([7; 32]),
+        providers: config.providers,
+        tls: mailweave::tls::client_config(None).unwrap(),
+        reach: Reach::anywhere(),
+        hostname: "localhost".to_owned(),
+        public_url: "http://127.0.0.1".to_owned(),
+    };
+    Connector::new(options).unwrap()
 }
 
 pub fn now() -> Time {

@@ -2,6 +2,7 @@
 
 mod account;
 mod activity;
+mod callback;
 mod conversations;
 mod email;
 mod people;
@@ -20,6 +21,7 @@ pub fn router() -> Router<Arc<State>> {
         .merge(account::router())
         .merge(activity::router())
         .merge(conversations::router())
+        .merge(callback::router())
         .merge(email::router())
         .merge(people::router())
 }
