@@ -151,16 +151,11 @@ fn smtp_refused(reply: &str, account: &Account) -> Failure {
         )
     } else {
         let remedy = match account.auth {
-            Auth::Password => NEW_PASSWORD,
-            Auth::Xoauth2 => NEW_CONSENT,
+            Auth::Password => NEW_PASSWORD.to_owned(),
+            Auth::Xoauth2 => format!("{NEW_CONSENT} If it stays so: {SMTP_OFF}"),
         };
-        return failure(
-            format!("The SMTP server {host} refused the sign-in: {}.", quoted(reply)),
-            &match lower.contains("5.7.3") {
-                true => format!("{remedy} If it stays so: {SMTP_OFF}"),
-                false => remedy.to_owned(),
-            },
-        );
+        let what = format!("The SMTP server {host} refused the sign-in: {}.", quoted(reply));
+        return failure(what, &remedy);
     };
     failure(format!("The SMTP server {host} {what} ({}).", quoted(reply)), remedy)
 }

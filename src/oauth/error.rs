@@ -69,8 +69,12 @@ fn hints(description: &str) -> Option<&'static str> {
     hint.map(|(_, words)| *words)
 }
 
+const DECLINED: &str =
+    "The consent was declined, so nothing was connected. Start again, and accept.";
+
 /// Microsoft's numbers, as its reference of error codes explains them.
-const HINTS: [(&[&str], &str); 9] = [
+const HINTS: [(&[&str], &str); 10] = [
+    (&["65004"], DECLINED),
     (
         &["50173", "50133", "70043"],
         "The sign-in was revoked, because the password was changed or an administrator ended it. \
@@ -90,7 +94,7 @@ const HINTS: [(&[&str], &str); 9] = [
          the application, then authorise the mailbox again.",
     ),
     (
-        &["65001", "65004", "90094", "90097", "90008"],
+        &["65001", "90094", "90097", "90008"],
         "The consent is missing. Authorise the mailbox again and accept; where only administrators may \
          consent, ask one to grant it for the organisation.",
     ),
@@ -117,9 +121,7 @@ const HINTS: [(&[&str], &str); 9] = [
 
 fn general(error: &str) -> Option<&'static str> {
     Some(match error {
-        "access_denied" => {
-            "The consent was declined, so nothing was connected. Start again, and accept."
-        }
+        "access_denied" => DECLINED,
         "invalid_grant" => "The consent is not valid any more. Authorise the mailbox again.",
         "consent_required" => {
             "The consent is missing. Authorise the mailbox again and accept; where only administrators may \

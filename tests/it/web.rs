@@ -6,6 +6,7 @@ mod api;
 mod conversations;
 mod hostile;
 mod mail;
+mod mailboxes;
 mod resources;
 mod server;
 mod ui;

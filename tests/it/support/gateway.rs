@@ -126,6 +126,11 @@ impl Gateway {
         self.setup.directory.path()
     }
 
+    /// The variables that it is configured with, for commands beside it.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.setup.environment
+    }
+
     pub fn data_dir(&self) -> PathBuf {
         self.setup.data_dir()
     }

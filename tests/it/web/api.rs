@@ -32,6 +32,8 @@ pub const ADMIN: &str = "the operator's own token";
 pub struct Api {
     pub router: Router,
     pub store: Arc<Store>,
+    pub connector: Connector,
+    pub config: Config,
     pub description: Value,
     /// The sub-account and its token.
     pub id: String,
@@ -70,18 +72,24 @@ impl Answer {
 impl Api {
     /// The API on each database.
     pub async fn both() -> [Self; 2] {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}/mail.db", directory.path().join("data").display());
-        let sqlite = Self::open(&url, Some(directory)).await;
-        [sqlite, Self::open(&postgres::fresh_database().await, None).await]
+        Self::both_with("").await
     }
 
-    async fn open(url: &str, directory: Option<tempfile::TempDir>) -> Self {
+    /// The same, with mailbox providers in the words of the configuration.
+    pub async fn both_with(configuration: &str) -> [Self; 2] {
+        let config = Config::parse(configuration, None, []).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/mail.db", directory.path().join("data").display());
+        let sqlite = Self::open(&url, Some(directory), config.clone()).await;
+        [sqlite, Self::open(&postgres::fresh_database().await, None, config).await]
+    }
+
+    async fn open(url: &str, directory: Option<tempfile::TempDir>, config: Config) -> Self {
         let store = Arc::new(Store::open(Options::new(url, Holder::Command)).await.unwrap());
-        let connector = connector(&store);
+        let connector = connector(&store, &config);
         let router = web::router(web::State {
             store: Arc::clone(&store),
-            connector,
+            connector: connector.clone(),
             secrets: Secrets::new([7; 32]),
             admin_token: ADMIN.into(),
             bcc_domains: vec!["bcc.example".to_owned()],
@@ -101,6 +109,8 @@ impl Api {
         let mut api = Self {
             router,
             store,
+            connector,
+            config,
             description: Value::Null,
             id: String::new(),
             token: String::new(),
@@ -278,14 +288,13 @@ impl Api {
     }
 }
 
-/// Mailboxes by password are connected to wherever they are; nothing else is set up.
-fn connector(store: &Arc<Store>) -> Connector {
-    let config = Config::parse("", None, []).unwrap();
+/// Connects mailboxes, wherever their servers are.
+pub fn connector(store: &Arc<Store>, config: &Config) -> Connector {
     let options = connect::Options {
         store: Arc::clone(store),
         secrets: Secrets::new([7; 32]),
-        providers: config.providers,
-        tls: mailweave::tls::client_config(None).unwrap(),
+        providers: config.providers.clone(),
+        tls: mailweave::tls::client_config(config.tls.extra_roots.as_deref()).unwrap(),
         reach: Reach::anywhere(),
         hostname: "localhost".to_owned(),
         public_url: "http://127.0.0.1".to_owned(),

@@ -1,0 +1,9 @@
+//! Mailboxes as a CRM connects them, against the laboratory's servers: consent, proof, tokens, update,
+//! disconnect and resume, on both databases.
+
+mod consent;
+mod desk;
+mod ends;
+mod gateway;
+mod password;
+mod tokens;
