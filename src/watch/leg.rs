@@ -10,7 +10,7 @@ use super::folder;
 use super::imap::{self, Session, Wake, folders};
 use super::mailbox::Error;
 use crate::clock;
-use crate::model::{Folder, FolderRole};
+use crate::model::{Folder, FolderRole, ThreadId};
 
 /// Which of the two sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ const INBOX: &str = "INBOX";
 const TOUCH_EVERY: Duration = Duration::from_secs(600);
 /// So often are the folders listed anew: one may have been made.
 const LIST_EVERY: Duration = Duration::from_secs(3_600);
+/// So often is a thread searched for: answers to answers that name only their parent take a round each.
+const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
 const RESET_AGAIN: Duration = Duration::from_secs(600);
 
@@ -236,15 +238,35 @@ impl View {
             places.push((home.clone(), role));
         }
         for thread in &searches {
-            // Each folder may have what names what the other has: the ids grow as it is found.
-            for (name, role) in &places {
-                self.enter_to_search(way, session, name, *role).await?;
-                let ids = way.store.ids_of_thread(of, *thread).await?;
-                folder::search(way, session, &mut self.open, &ids).await?;
-            }
+            self.search_for(way, session, *thread, &places).await?;
             way.store.searched(of, connection, *thread).await?;
         }
         self.go_home(way, session, (&home, role)).await
+    }
+
+    /// Each mail may be named by another that is found later, in this folder or the other: it is searched
+    /// until the thread's ids grow no more.
+    async fn search_for(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        thread: ThreadId,
+        places: &[(String, FolderRole)],
+    ) -> Result<(), Error> {
+        let of = way.watched.sub_account;
+        let mut ids = way.store.ids_of_thread(of, thread).await?;
+        for _ in 0..SEARCH_ROUNDS_MAX {
+            let known = ids.clone();
+            for (name, role) in places {
+                self.enter_to_search(way, session, name, *role).await?;
+                folder::search(way, session, &mut self.open, &ids).await?;
+                ids = way.store.ids_of_thread(of, thread).await?;
+            }
+            if ids == known {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn enter_to_search(
