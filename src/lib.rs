@@ -2,19 +2,21 @@
 //!
 //! # The house
 //!
-//! There are three ways: mail arrives (`smtp`, `ingest`), mail is found, mail is sent; the last two are
-//! still to be built. Each way has a **machine** (pure), a **driver** (the only IO loop) and a **flow**
-//! (the spine; read it first). Between the ways lies a pure middle: `model` (nouns), `mail` (bytes to
-//! nouns), `decide` (policy). Below lies `store`, the only place with SQL; the ways meet nowhere else.
+//! There are three ways: mail arrives (`smtp`, `ingest`), mail is found (`watch`), mail is sent. Each way
+//! has a **machine** (pure), a **driver** (the only IO loop) and a **flow** (the spine; read it first).
+//! Between the ways lies a pure middle: `model` (nouns), `mail` (bytes to nouns), `decide` (policy). Below
+//! lies `store`, the only place with SQL; the ways meet nowhere else. What opens a mailbox to the second
+//! and third way is `connect`.
 //!
 //! ```text
-//! main -> command -> app -> web   smtp   import
-//!                            |      |      |        drivers: what the world calls
-//!                            +---- ingest -+        the spine of way 1: `ingest::flow`
-//!                                   |
-//!                                 store             the only SQL; one transaction type
-//!                                   |
-//!                       decide -> mail -> model     pure
+//! main -> command -> app -> web   smtp   import   watch::driver
+//!                            |      |      |        |        drivers: what the world or the clock calls
+//!                            |      +- ingest ------+        the spines: `ingest::flow`, `watch::flow`
+//!                         connect      |                     consent, proof, tokens, the end
+//!                            |         |
+//!               oauth   submission   store                   the only SQL; one transaction type
+//!                                      |
+//!                          decide -> mail -> model           pure
 //! ```
 //!
 //! # How a mail becomes a conversation
@@ -27,6 +29,16 @@
 //! Decision --> 250
 //! ```
 //!
+//! # How a mailbox is connected
+//!
+//! ```text
+//! Wanted --connect::begin--> connection row + URL with state, PKCE and nonce        a consent under way
+//! browser --GET /oauth/callback--> connect::finish: state, issuer, code -> tokens -> account, scopes
+//!   refresh token, sealed --store--> and only then
+//!   connect::settle: IMAP sign-in, IDLE, Sent, SMTP sign-in --Proved--> active, former one ended, event
+//! watch, send --access::Logins--> connect::tokens: a token that is good, renewed once for all who ask
+//! ```
+//!
 //! # Invariants
 //!
 //! - Nothing in `model`, `mail`, `decide`, nor the SMTP machine, waits, logs, opens a file or socket,
@@ -35,6 +47,7 @@
 //! - A 250 is written after the commit, never before.
 //! - Every mail that came near us has one stored verdict with a reason.
 //! - An event is written in the transaction that made it true.
+//! - A refresh token is stored before it is used, and is asked about by one gateway at a time.
 //! - Hostile input is not an error: reading returns values and defects, policy returns verdicts.
 //!
 //! `tests/it/house.rs` holds the code to these.

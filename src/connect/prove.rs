@@ -9,6 +9,8 @@ use crate::watch::imap::{self, Session, folders};
 
 /// IDLE is begun and ended; this long it may wait in between.
 const IDLE: Duration = Duration::from_millis(50);
+/// A server that has not signed us in by then would not do for watching either.
+const OPEN: Duration = Duration::from_secs(25);
 
 /// Something that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,16 @@ pub async fn prove(
     account: &Account,
     login: &Login,
 ) -> Proof {
+    // Somebody waits for the answer: both servers are asked at once.
+    let imap = imap::Options { open_time: OPEN, ..imap.clone() };
+    let submission = submission::Options { open_time: OPEN, ..submission.clone() };
+    let (mut proof, sent) =
+        tokio::join!(receiving(&imap, account, login), sending(&submission, account, login));
+    proof.add("smtp sign-in", sent);
+    proof
+}
+
+async fn receiving(imap: &imap::Options, account: &Account, login: &Login) -> Proof {
     let mut proof = Proof::default();
     match Session::open(imap, &account.imap, login).await {
         Ok(session) => {
@@ -57,15 +69,21 @@ pub async fn prove(
             proof.add("imap sign-in", Err(remedy::imap(&error, account)));
         }
     }
-    let sent = match Connection::open(submission, &account.smtp, login).await {
+    proof
+}
+
+async fn sending(
+    submission: &submission::Options,
+    account: &Account,
+    login: &Login,
+) -> Result<String, Failure> {
+    match Connection::open(submission, &account.smtp, login).await {
         Ok(connection) => {
             connection.quit().await;
             Ok(format!("{} signs in {}", account.smtp, login.username))
         }
         Err(error) => Err(remedy::smtp(&error, account)),
-    };
-    proof.add("smtp sign-in", sent);
-    proof
+    }
 }
 
 async fn read(proof: &mut Proof, mut session: Session, account: &Account) {
