@@ -74,6 +74,7 @@ pub mod connect;
 pub mod ingest;
 pub mod watch;
 // L4: drivers
+pub mod events;
 pub mod import;
 pub mod smtp;
 pub mod web;

@@ -16,6 +16,7 @@ use super::first_start::FirstStart;
 use super::reload::{Reload, SetFilter};
 use super::{App, Error, admin_token};
 use crate::config::{Config, Resolver, Verify};
+use crate::events::{self, Hub};
 use crate::ingest::batch::Batch;
 use crate::ingest::rate::Rate;
 use crate::ingest::receiver::Gateway;
@@ -163,6 +164,7 @@ fn start(
         metrics: metrics.clone(),
         ready: Arc::clone(ready),
         reader: app.reader.clone(),
+        events: follow_events(app, tasks, stop),
         raw_reads: web::RawReads::default(),
         live: Arc::clone(&live),
         readings: web::ui::Readings::default(),
@@ -188,6 +190,13 @@ fn start(
     tasks.spawn(parts.certificates.watch(stop.clone()));
     tasks.spawn(keep_up(metrics.clone(), stop.clone()));
     Ok(settings)
+}
+
+/// Tells those who listen what is written.
+fn follow_events(app: &App, tasks: &TaskTracker, stop: &CancellationToken) -> Arc<Hub> {
+    let hub = Arc::new(Hub::new(Arc::clone(&app.store), events::Limits::default()));
+    tasks.spawn(Arc::clone(&hub).run(stop.clone()));
+    hub
 }
 
 fn smtp_options(config: &Config, certificates: &Arc<Certificates>) -> driver::Options {

@@ -8,6 +8,7 @@ use crate::model::{SubAccountId, Time, TokenId};
 
 statements! {
     TOKEN_OWNER = "select sub_account, id from tokens where hash = $1";
+    HAS_TOKEN = "select id from tokens where sub_account = $1 and id = $2";
     ADD_TOKEN = "insert into tokens (sub_account, id, hash, name, created_at)
         select sub_account, $2, $3, $4, $5 from sub_accounts where sub_account = $1";
     REMOVE_TOKEN = "delete from tokens where sub_account = $1 and id = $2";
@@ -28,6 +29,13 @@ impl Store {
         let mut tx = self.reader().await?;
         let row: Option<(Uuid, Uuid)> = tx.optional(TOKEN_OWNER, values![*hash]).await?;
         Ok(row.map(|(sub_account, id)| (SubAccountId(sub_account), TokenId(id))))
+    }
+
+    /// Is there still this token?
+    pub async fn has_token(&self, of: SubAccountId, id: TokenId) -> Result<bool> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Uuid,)> = tx.optional(HAS_TOKEN, values![of, id]).await?;
+        Ok(row.is_some())
     }
 
     /// Adds a token. `false`: there is no such sub-account.

@@ -117,6 +117,16 @@ pub struct Account(pub SubAccountId);
 /// Whoever reads mail and verdicts: a sub-account its own, the operator those of `postmaster`.
 pub struct Reader(pub Caller);
 
+impl Caller {
+    /// Is its token still valid?
+    pub async fn is_valid(self, state: &State) -> Result<bool, crate::store::Error> {
+        match self {
+            Self::Admin => Ok(true),
+            Self::Token { sub_account, token } => state.store.has_token(sub_account, token).await,
+        }
+    }
+}
+
 impl Reader {
     /// Whose mail is read.
     pub const fn sub_account(&self) -> SubAccountId {

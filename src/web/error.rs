@@ -18,6 +18,8 @@ pub enum Code {
     Unauthorized,
     Forbidden,
     NotFound,
+    EventsGone,
+    TooManyReaders,
     MethodNotAllowed,
     Timeout,
     EmailTaken,
@@ -57,7 +59,8 @@ impl Code {
             | Self::MailboxExists
             | Self::MailboxNotConnected
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
-            Self::AttachmentLeftOut | Self::MessageLeftOut => StatusCode::GONE,
+            Self::TooManyReaders => StatusCode::TOO_MANY_REQUESTS,
+            Self::AttachmentLeftOut | Self::MessageLeftOut | Self::EventsGone => StatusCode::GONE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidValue
@@ -78,6 +81,8 @@ impl Code {
             Self::Unauthorized => "A valid token is needed",
             Self::Forbidden => "This token may not do that",
             Self::NotFound => "There is no such thing",
+            Self::EventsGone => "The events behind this one are not kept",
+            Self::TooManyReaders => "Too many read events at once",
             Self::MethodNotAllowed => "The method does not fit the path",
             Self::Timeout => "The request took too long to arrive",
             Self::EmailTaken => "Another user has this address",
@@ -182,7 +187,7 @@ impl IntoResponse for Problem {
                 let challenge = HeaderValue::from_static("Bearer realm=\"mailweave\"");
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
-            Code::Unavailable | Code::IdempotencyKeyInUse => {
+            Code::Unavailable | Code::IdempotencyKeyInUse | Code::TooManyReaders => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

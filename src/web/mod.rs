@@ -31,7 +31,7 @@ use crate::store::Store;
 use error::{Code, Problem};
 
 pub use api::new_bcc_address;
-pub use server::{Connections, Limits, serve};
+pub use server::{Connections, Lasting, Limits, serve};
 
 /// What requests are answered with.
 pub struct State {
@@ -46,6 +46,8 @@ pub struct State {
     pub ready: Arc<AtomicBool>,
     /// How mail is read, for what is released.
     pub reader: crate::ingest::prepare::Reader,
+    /// Those who read events.
+    pub events: Arc<crate::events::Hub>,
     /// One raw mail is read at a time, so that memory stays bounded.
     pub raw_reads: RawReads,
     /// Connects mailboxes.
@@ -88,8 +90,8 @@ fn now_and_ids() -> (Time, NewIds) {
 }
 
 /// Everything that is answered by HTTP.
-pub fn router(state: State) -> Router {
-    let state = Arc::new(state);
+pub fn router(state: impl Into<Arc<State>>) -> Router {
+    let state: Arc<State> = state.into();
     let (calls, description) = api::router().split_for_parts();
     let calls = calls
         .route_layer(middleware::from_fn_with_state(Arc::clone(&state), idempotency::once))

@@ -1,6 +1,7 @@
 //! The HTTP server: connections, each in a task, within limits. HTTP/1.1 only: what sits before it speaks
 //! HTTP/2 to the world, and its floods end there.
 
+mod patience;
 mod places;
 
 use std::net::IpAddr;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+pub use self::patience::Lasting;
+use self::patience::Patient;
 pub use self::places::Limits as Connections;
 use self::places::Places;
 
@@ -40,7 +43,9 @@ pub struct Limits {
     pub header_when_few: Duration,
     /// Bytes of a request's line and header.
     pub header_bytes: usize,
-    /// Until a connection is asked to end after its request.
+    /// For a client to read something of what waits to be sent to it.
+    pub write: Duration,
+    /// Until a connection is asked to end after its request; a stream of events lasts longer.
     pub connection: Duration,
     /// Until it is ended after that, and for requests that run when the server stops.
     pub grace: Duration,
@@ -54,6 +59,7 @@ impl Default for Limits {
             header: Duration::from_secs(10),
             header_when_few: Duration::from_secs(2),
             header_bytes: 65_536,
+            write: Duration::from_secs(30),
             connection: Duration::from_secs(600),
             grace: Duration::from_secs(60),
         }
@@ -142,8 +148,12 @@ impl Connection {
 
     async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let peer = self.peer;
+        let stream = Patient::new(stream, self.limits.write);
+        let lasting = Lasting::default();
+        let mark = lasting.clone();
         let router = self.router.map_request(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(mark.clone());
             request.map(Body::new)
         });
         let connection = http1::Builder::new()
@@ -155,10 +165,18 @@ impl Connection {
         tokio::select! {
             _ = connection.as_mut() => return,
             () = self.stop.cancelled() => {}
-            () = tokio::time::sleep(self.limits.connection) => {}
+            () = grows_old(self.limits.connection, &lasting) => {}
         }
         connection.as_mut().graceful_shutdown();
         // A client that does not read its answer is cut off: no answer needs that long.
         let _ = tokio::time::timeout(self.limits.grace, connection).await;
+    }
+}
+
+/// Waits until a connection is so old, and carries nothing that lasts.
+async fn grows_old(age: Duration, lasting: &Lasting) {
+    tokio::time::sleep(age).await;
+    while lasting.is_on() {
+        tokio::time::sleep(age).await;
     }
 }

@@ -28,7 +28,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("smtp", &["model", "tls", "clock"]),
     ("ingest", &["clock", "decide", "mail", "model", "smtp", "store"]),
     ("import", &["clock", "decide", "ingest", "mail", "model", "store"]),
-    ("web", &["clock", "connect", "decide", "ingest", "mail", "model", "secrets", "store", "tls"]),
+    ("events", &["clock", "model", "perimeter", "secrets", "store"]),
+    ("web", &["clock", "connect", "decide", "events", "ingest", "mail", "model", "secrets", "store", "tls"]),
     ("watch", &["access", "clock", "decide", "ingest", "mail", "model", "reach", "store"]),
     ("config", &["model", "perimeter", "smtp", "web"]),
 ];

@@ -159,7 +159,7 @@ const PAGE_BYTES_MAX: usize = 8 * 1_048_576;
 
 /// A page of messages with their texts, read one after the other.
 pub async fn pages(
-    state: &Arc<State>,
+    state: &State,
     of: SubAccountId,
     listing: &Listing,
     found: Vec<model::Message>,
@@ -193,7 +193,7 @@ pub async fn new_text(
 
 /// The texts of a message. One that was left out shows none (A2).
 async fn content(
-    state: &Arc<State>,
+    state: &State,
     of: SubAccountId,
     message: &model::Message,
 ) -> Result<Content, Problem> {
@@ -227,10 +227,16 @@ pub async fn show(
     Id(id): Id,
 ) -> Result<Json<Message>, Problem> {
     let of = reader.sub_account();
-    let found = state.store.message(of, model::StoredMessageId(id)).await?;
-    let message = found.ok_or_else(Problem::not_found)?;
-    let content = content(&state, of, &message).await?;
-    Ok(Json(Message::new(&message, content)))
+    object(&state, of, id).await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// A message as it is shown.
+pub async fn object(state: &State, of: SubAccountId, id: Uuid) -> Result<Option<Message>, Problem> {
+    let Some(message) = state.store.message(of, model::StoredMessageId(id)).await? else {
+        return Ok(None);
+    };
+    let content = content(state, of, &message).await?;
+    Ok(Some(Message::new(&message, content)))
 }
 
 /// The mail as it came.

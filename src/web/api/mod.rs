@@ -4,6 +4,7 @@
 pub mod attachments;
 pub mod contacts;
 mod conversations;
+mod events;
 pub mod mailboxes;
 pub mod messages;
 pub mod settings;
@@ -46,6 +47,7 @@ pub fn router() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(verdicts::show))
         .routes(routes!(verdicts::release))
         .routes(routes!(verdicts::discard))
-        .routes(routes!(verdicts::undo));
+        .routes(routes!(verdicts::undo))
+        .routes(routes!(events::stream));
     OpenApiRouter::with_openapi(super::openapi::frame()).nest("/api/v1", calls)
 }

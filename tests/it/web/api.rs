@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use futures_util::StreamExt;
 use mailweave::config::Config;
 use mailweave::connect::{self, Connector};
 use mailweave::decide::{self, Facts, Question, Submission};
+use mailweave::events::{self, Hub};
 use mailweave::ingest::prepare::Reader;
 use mailweave::mail::{Forward, Limits, forward, parse};
 use mailweave::model::{
@@ -21,11 +23,13 @@ use mailweave::store::{Filing, Holder, Options, Store};
 use mailweave::web;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::support::postgres;
 
+const EVENTS: &str = "text/event-stream";
 pub const ADMIN: &str = "the operator's own token";
 
 /// A gateway's API over a throw-away store, with one sub-account.
@@ -34,6 +38,10 @@ pub struct Api {
     pub store: Arc<Store>,
     pub connector: Connector,
     pub config: Config,
+    pub events: Arc<Hub>,
+    state: Arc<web::State>,
+    /// The database.
+    pub url: String,
     pub description: Value,
     /// The sub-account and its token.
     pub id: String,
@@ -87,7 +95,10 @@ impl Api {
     async fn open(url: &str, directory: Option<tempfile::TempDir>, config: Config) -> Self {
         let store = Arc::new(Store::open(Options::new(url, Holder::Command)).await.unwrap());
         let connector = connector(&store, &config);
-        let router = web::router(web::State {
+        let events = Arc::new(Hub::new(Arc::clone(&store), events::Limits::default()));
+        tokio::spawn(Arc::clone(&events).run(CancellationToken::new()));
+        let state = Arc::new(web::State {
+            events: Arc::clone(&events),
             store: Arc::clone(&store),
             connector: connector.clone(),
             secrets: Secrets::new([7; 32]),
@@ -107,10 +118,13 @@ impl Api {
             doors: web::ui::Doors::default(),
         });
         let mut api = Self {
-            router,
+            router: web::router(Arc::clone(&state)),
+            state,
+            url: url.to_owned(),
             store,
             connector,
             config,
+            events,
             description: Value::Null,
             id: String::new(),
             token: String::new(),
@@ -130,6 +144,11 @@ impl Api {
 
     pub fn sub_account(&self) -> SubAccountId {
         self.id.parse().unwrap()
+    }
+
+    /// How events' objects are told.
+    pub fn objects(&self) -> Arc<dyn events::Objects> {
+        Arc::<web::State>::clone(&self.state)
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -175,7 +194,12 @@ impl Api {
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|it| it == EVENTS);
+        let bytes = match is_stream {
+            // It has no end: what it opens with is enough here.
+            true => body.into_data_stream().next().await.unwrap().unwrap(),
+            false => axum::body::to_bytes(body, usize::MAX).await.unwrap(),
+        };
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let answer = Answer { status: parts.status, headers: parts.headers, bytes, json };
         self.check(&method, path, &answer);
@@ -209,6 +233,11 @@ impl Api {
     }
 
     fn check_schema(&self, schema: &Value, answer: &Answer, call: &str) {
+        self.check_json(schema, &answer.json, call);
+    }
+
+    /// Is it what the description says of that schema?
+    pub fn check_json(&self, schema: &Value, json: &Value, call: &str) {
         let mut schema = schema.clone();
         assert!(schema.as_object().is_some_and(|schema| !schema.is_empty()), "{call}: no schema");
         schema["components"] = self.description["components"].clone();
@@ -217,8 +246,8 @@ impl Api {
             .build(&schema)
             .unwrap_or_else(|error| panic!("{call}: {error}"));
         let errors: Vec<String> =
-            validator.iter_errors(&answer.json).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{call}: {errors:?} in {}", answer.json);
+            validator.iter_errors(json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{call}: {errors:?} in {json}");
     }
 
     /// The call of the description that a request is, if it is one.

@@ -42,6 +42,7 @@ async fn every_documented_call_answers_as_described() {
             ("PATCH", format!("/users/{ann}"), json!({"name": "Anna"}), 200),
             ("PATCH", format!("/contacts/{contact}"), json!({"name": null}), 200),
             ("PATCH", "/settings".to_owned(), json!({"follow_contacts": true}), 200),
+            ("GET", "/events".to_owned(), no_body.clone(), 200),
             ("DELETE", format!("/conversations/{conversation}"), no_body.clone(), 204),
             ("DELETE", format!("/contacts/{contact}"), no_body.clone(), 204),
             ("DELETE", format!("/users/{ann}"), no_body.clone(), 204),

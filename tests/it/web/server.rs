@@ -1,10 +1,13 @@
 //! The HTTP server on a real socket, with shrunk limits (D18).
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
-use mailweave::web::{Connections, Limits, serve};
+use axum::{Extension, Router};
+use futures_util::StreamExt;
+use mailweave::web::{Connections, Lasting, Limits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -17,10 +20,13 @@ struct Server {
 
 impl Server {
     async fn start(limits: Limits) -> Self {
+        Self::of(Router::new().route("/", get(async || "hello")), limits).await
+    }
+
+    async fn of(router: Router, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let router = Router::new().route("/", get(async || "hello"));
         let task = tokio::spawn(serve(listener, router, None, limits, stop.clone()));
         Self { address, stop, task }
     }
@@ -122,4 +128,60 @@ async fn stops_when_it_is_told_to() {
     assert!(server.exchange(REQUEST).await.ends_with("hello"));
     server.stop.cancel();
     server.task.await.unwrap();
+}
+
+/// An answer without an end, which tells when it is dropped.
+fn endless(
+    pieces: impl futures_util::Stream<Item = Vec<u8>> + Send + 'static,
+) -> (Router, tokio::sync::mpsc::Receiver<()>) {
+    let (dropped, is_dropped) = tokio::sync::mpsc::channel(1);
+    // A handler may run more than once, the stream only once.
+    let once = Arc::new(Mutex::new(Some((Box::pin(pieces), dropped))));
+    let answer = move |Extension(lasting): Extension<Lasting>| {
+        let (pieces, dropped) = once.lock().unwrap().take().unwrap();
+        let guard = (lasting.begin(), dropped);
+        let body = pieces.map(move |piece| {
+            let _held = &guard;
+            Ok::<_, std::convert::Infallible>(piece)
+        });
+        async move { Body::from_stream(body) }
+    };
+    (Router::new().route("/", get(answer)), is_dropped)
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_is_dropped() {
+    let full = futures_util::stream::repeat_with(|| vec![b'x'; 65_536]);
+    let (router, mut is_dropped) = endless(full);
+    let limits = Limits { write: Duration::from_millis(200), ..Limits::default() };
+    let server = Server::of(router, limits).await;
+    let mut reader = server.connect().await;
+    reader.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(is_dropped.recv().await, None, "the stream is given up");
+    drop(reader);
+}
+
+#[tokio::test]
+async fn a_stream_outlasts_other_connections() {
+    let ticks = tokio::time::interval(Duration::from_millis(20));
+    let ticks = futures_util::stream::unfold(ticks, async |mut ticks| {
+        ticks.tick().await;
+        Some((b"tick".to_vec(), ticks))
+    });
+    let (router, mut is_dropped) = endless(ticks);
+    let short = Duration::from_millis(50);
+    let limits = Limits { connection: short, grace: short, ..Limits::default() };
+    let server = Server::of(router, limits).await;
+    let mut reader = server.connect().await;
+    reader.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // Many times as long as the limit.
+    let mut text = String::new();
+    while text.matches("tick").count() < 100 {
+        let mut bytes = [0; 4096];
+        let length = reader.read(&mut bytes).await.unwrap();
+        assert!(length > 0, "closed after {text}");
+        text.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+    }
+    drop(reader);
+    assert_eq!(is_dropped.recv().await, None);
 }
