@@ -4,6 +4,7 @@
 mod admin_token;
 mod first_start;
 mod mailboxes;
+mod outgoing;
 mod reload;
 mod serve;
 

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::first_start::FirstStart;
 use super::reload::{Reload, SetFilter};
-use super::{App, Error, admin_token};
+use super::{App, Error, admin_token, outgoing};
 use crate::config::{Config, Resolver, Verify};
 use crate::events::{self, Hub};
 use crate::ingest::batch::Batch;
@@ -155,7 +155,7 @@ fn start(
     let live = Arc::<web::ui::Live>::default();
     let connector = app.connector()?;
     tasks.spawn(app.watch(connector.clone(), stop.clone()));
-    let state = web::State {
+    let state = Arc::new(web::State {
         store: Arc::clone(&app.store),
         secrets: app.secrets.clone(),
         admin_token: admin_token::open(config)?,
@@ -165,12 +165,14 @@ fn start(
         ready: Arc::clone(ready),
         reader: app.reader.clone(),
         events: follow_events(app, tasks, stop),
+        webhook_client: outgoing::webhook_client(config)?,
         raw_reads: web::RawReads::default(),
         live: Arc::clone(&live),
         readings: web::ui::Readings::default(),
         connector,
         doors: web::ui::Doors::default(),
-    };
+    });
+    tasks.spawn(outgoing::deliveries(app, &state).run(stop.clone()));
     let tls = match config.http.tls {
         true => Some(parts.certificates.server_config(&[b"http/1.1"])?),
         false => None,

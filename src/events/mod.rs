@@ -1,13 +1,17 @@
 //! Events out: what the store wrote in the order of commits is told to those who listen, at once. The
-//! [`Hub`] serves streams: one tail of a sub-account's events for all its readers.
+//! [`Hub`] serves streams: one tail of a sub-account's events for all its readers. The [`Driver`] works off
+//! the queues of webhooks.
 //!
 //! An event names its object. What is told is the object as it is when it is told, in the API's own
 //! form; what was erased meanwhile is told as nothing.
 
+mod driver;
 mod hub;
 mod reader;
+mod retry;
 mod ring;
 mod tail;
+mod webhook;
 
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -15,8 +19,10 @@ use uuid::Uuid;
 use crate::model::{EventType, SubAccountId, Time};
 use crate::store::{self, StoredEvent};
 
+pub use driver::Driver;
 pub use hub::{Hub, Limits, Refused, Start};
 pub use reader::{Reader, Told, Types};
+pub use webhook::{BadUrl, Client, secret_place};
 
 /// Why an event is not told.
 #[derive(Debug, thiserror::Error)]

@@ -58,6 +58,8 @@ id! {
     EventId
     /// An API token.
     TokenId
+    /// A place where events are told.
+    WebhookId
 }
 
 impl SubAccountId {

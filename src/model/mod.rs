@@ -16,6 +16,7 @@ pub mod time;
 pub mod trust;
 pub mod user;
 pub mod verdict;
+pub mod webhook;
 pub mod words;
 
 pub use address::{Address, Person};
@@ -25,7 +26,7 @@ pub use envelope::{Envelope, Recipient, Route};
 pub use event::{Event, EventType};
 pub use ids::{
     AttachmentId, ConnectionId, ContactId, ConversationId, EventId, MailboxId, NewIds,
-    StoredMessageId, SubAccountId, ThreadId, TokenId, UserId, VerdictId,
+    StoredMessageId, SubAccountId, ThreadId, TokenId, UserId, VerdictId, WebhookId,
 };
 pub use mailbox::{
     Account, Auth, Credentials, Folder, FolderRole, Host, Login, MailboxState, Security,
@@ -38,3 +39,4 @@ pub use time::Time;
 pub use trust::{Trust, TrustResults};
 pub use user::{Role, User};
 pub use verdict::{Candidate, Matched, Outcome, Reason, RecipientReport, Standing, Verdict};
+pub use webhook::{Delivery, DeliveryState, Webhook};

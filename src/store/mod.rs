@@ -50,6 +50,7 @@ mod connecting;
 mod contacts;
 mod conversations;
 mod credentials;
+mod deliveries;
 mod directory;
 mod drafts;
 mod erase;
@@ -79,6 +80,7 @@ mod value;
 mod verdicts;
 mod wal;
 mod watching;
+mod webhooks;
 mod window;
 
 use std::collections::BTreeSet;
@@ -97,6 +99,7 @@ pub use connecting::{Begun, Ended, NewConnection, Proved, StoredConsent};
 pub use contacts::StoredContact;
 pub use conversations::{StoredConversation, StoredThread};
 pub use credentials::Credentials;
+pub use deliveries::{Due, Outcome, Queue, QueueLease, Round, Settled};
 pub use drafts::{Draft, NewDraft};
 pub use erase::Mail;
 pub use error::{Error, Result};
@@ -114,6 +117,7 @@ pub use tokens::NewToken;
 use tx::{Lease, Tx};
 pub use verdicts::VerdictFilter;
 pub use watching::{Advance, Watched};
+pub use webhooks::NewWebhook;
 pub use window::{Position, Window};
 
 /// Where everything is kept.
@@ -214,6 +218,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         contacts::STATEMENTS,
         conversations::STATEMENTS,
         credentials::STATEMENTS,
+        deliveries::STATEMENTS,
         directory::STATEMENTS,
         drafts::STATEMENTS,
         erase::STATEMENTS,
@@ -235,6 +240,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         users::STATEMENTS,
         verdicts::STATEMENTS,
         watching::STATEMENTS,
+        webhooks::STATEMENTS,
     ];
     files.into_iter().flatten().copied()
 }

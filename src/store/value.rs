@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::model::{
     AttachmentId, ConnectionId, ContactId, ConversationId, EventId, MailboxId, MessageKey,
-    StoredMessageId, SubAccountId, ThreadId, Time, TokenId, UserId, VerdictId,
+    StoredMessageId, SubAccountId, ThreadId, Time, TokenId, UserId, VerdictId, WebhookId,
 };
 
 /// A value of one of the types that both databases have.
@@ -138,5 +138,5 @@ macro_rules! from_ids {
 
 from_ids! {
     SubAccountId UserId ContactId ConversationId ThreadId StoredMessageId AttachmentId VerdictId
-    EventId TokenId ConnectionId MailboxId
+    EventId TokenId ConnectionId MailboxId WebhookId
 }

@@ -118,11 +118,14 @@ pub struct Account(pub SubAccountId);
 pub struct Reader(pub Caller);
 
 impl Caller {
-    /// Is its token still valid?
+    /// May it still call: is its token valid, or the person there?
     pub async fn is_valid(self, state: &State) -> Result<bool, crate::store::Error> {
         match self {
             Self::Admin => Ok(true),
             Self::Token { sub_account, token } => state.store.has_token(sub_account, token).await,
+            Self::User { sub_account, user } => {
+                Ok(state.store.user(sub_account, user).await?.is_some())
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ pub enum Code {
     NotFound,
     EventsGone,
     TooManyReaders,
+    TooManyWebhooks,
     MethodNotAllowed,
     Timeout,
     EmailTaken,
@@ -58,6 +59,7 @@ impl Code {
             | Self::ContactNeeded
             | Self::MailboxExists
             | Self::MailboxNotConnected
+            | Self::TooManyWebhooks
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::TooManyReaders => StatusCode::TOO_MANY_REQUESTS,
             Self::AttachmentLeftOut | Self::MessageLeftOut | Self::EventsGone => StatusCode::GONE,
@@ -83,6 +85,7 @@ impl Code {
             Self::NotFound => "There is no such thing",
             Self::EventsGone => "The events behind this one are not kept",
             Self::TooManyReaders => "Too many read events at once",
+            Self::TooManyWebhooks => "There are as many webhooks as there may be",
             Self::MethodNotAllowed => "The method does not fit the path",
             Self::Timeout => "The request took too long to arrive",
             Self::EmailTaken => "Another user has this address",

@@ -48,6 +48,8 @@ pub struct State {
     pub reader: crate::ingest::prepare::Reader,
     /// Those who read events.
     pub events: Arc<crate::events::Hub>,
+    /// Knows where a webhook may be.
+    pub webhook_client: crate::events::Client,
     /// One raw mail is read at a time, so that memory stays bounded.
     pub raw_reads: RawReads,
     /// Connects mailboxes.

@@ -7,6 +7,7 @@ mod browser;
 mod commands;
 mod crash;
 mod decide;
+mod deliveries;
 mod faults;
 mod forwards;
 mod house;

@@ -11,3 +11,4 @@ mod mailboxes;
 mod resources;
 mod server;
 mod ui;
+mod webhooks;

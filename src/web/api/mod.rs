@@ -11,6 +11,7 @@ pub mod settings;
 mod sub_accounts;
 pub mod users;
 pub mod verdicts;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ pub fn router() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(verdicts::release))
         .routes(routes!(verdicts::discard))
         .routes(routes!(verdicts::undo))
-        .routes(routes!(events::stream));
+        .routes(routes!(events::stream))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::resend));
     OpenApiRouter::with_openapi(super::openapi::frame()).nest("/api/v1", calls)
 }

@@ -17,10 +17,11 @@ use mailweave::mail::{Forward, Limits, forward, parse};
 use mailweave::model::{
     Door, MessageKey, NewIds, Pepper, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
 };
+use mailweave::perimeter::{self, Perimeter};
 use mailweave::reach::Reach;
 use mailweave::secrets::Secrets;
 use mailweave::store::{Filing, Holder, Options, Store};
-use mailweave::web;
+use mailweave::{tls, web};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -99,6 +100,7 @@ impl Api {
         tokio::spawn(Arc::clone(&events).run(CancellationToken::new()));
         let state = Arc::new(web::State {
             events: Arc::clone(&events),
+            webhook_client: webhook_client(&["127.0.0.0/8"]),
             store: Arc::clone(&store),
             connector: connector.clone(),
             secrets: Secrets::new([7; 32]),
@@ -329,6 +331,13 @@ pub fn connector(store: &Arc<Store>, config: &Config) -> Connector {
         public_url: "http://127.0.0.1".to_owned(),
     };
     Connector::new(options).unwrap()
+}
+
+/// Sends webhooks to public addresses, and to these networks.
+pub fn webhook_client(allowed: &[&str]) -> events::Client {
+    let allowed: Vec<_> = allowed.iter().map(|text| text.parse().unwrap()).collect();
+    let perimeter = Perimeter::new(&allowed, Arc::new(perimeter::System));
+    events::Client::new(perimeter, tls::client_config(None).unwrap()).unwrap()
 }
 
 pub fn now() -> Time {

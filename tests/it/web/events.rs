@@ -102,7 +102,11 @@ async fn other_process(api: &Api) -> Store {
     Store::open(Options::new(&api.url, Holder::Command)).await.unwrap()
 }
 
-async fn add_contact(store: &Store, of: SubAccountId, email: &str) -> ContactId {
+pub async fn add_contact(store: &Store, of: SubAccountId, email: &str) -> ContactId {
+    add_contact_at(store, of, email, now()).await
+}
+
+pub async fn add_contact_at(store: &Store, of: SubAccountId, email: &str, at: Time) -> ContactId {
     let id = ContactId(Uuid::now_v7());
     let contact = StoredContact {
         id,
@@ -117,7 +121,7 @@ async fn add_contact(store: &Store, of: SubAccountId, email: &str) -> ContactId 
         id: EventId(Uuid::now_v7()),
         event_type: EventType::ContactCreated,
         object_id: id.0,
-        at: Time::from_seconds(1_800_000_000),
+        at,
     };
     store.add_contact(of, &contact, event).await.unwrap();
     id

@@ -33,6 +33,8 @@ async fn every_documented_call_answers_as_described() {
             assert_eq!(api.get(&path).await.status, StatusCode::OK, "{path}");
         }
         let no_body = Value::Null;
+        let hook = api.post("/webhooks", json!({"url": "https://1.1.1.1/"})).await.text("id");
+        let unknown = format!("/webhooks/{hook}/deliveries/{}/resend", uuid::Uuid::nil());
         for (method, path, body, status) in [
             ("POST", "/contacts".to_owned(), json!({"email": "new@client.example"}), 201),
             ("POST", format!("/users/{ann}/bcc-address"), no_body.clone(), 201),
@@ -43,6 +45,10 @@ async fn every_documented_call_answers_as_described() {
             ("PATCH", format!("/contacts/{contact}"), json!({"name": null}), 200),
             ("PATCH", "/settings".to_owned(), json!({"follow_contacts": true}), 200),
             ("GET", "/events".to_owned(), no_body.clone(), 200),
+            ("GET", "/webhooks".to_owned(), no_body.clone(), 200),
+            ("GET", format!("/webhooks/{hook}/deliveries"), no_body.clone(), 200),
+            ("POST", unknown, no_body.clone(), 404),
+            ("DELETE", format!("/webhooks/{hook}"), no_body.clone(), 204),
             ("DELETE", format!("/conversations/{conversation}"), no_body.clone(), 204),
             ("DELETE", format!("/contacts/{contact}"), no_body.clone(), 204),
             ("DELETE", format!("/users/{ann}"), no_body.clone(), 204),

@@ -1,0 +1,43 @@
+//! What goes out to hosts that customers name: through the perimeter, and how events reach them.
+
+use std::sync::Arc;
+
+use super::{App, Error};
+use crate::clock;
+use crate::config::{Config, Resolver};
+use crate::events::{Client, Driver};
+use crate::ingest::dns::{self, Dns};
+use crate::perimeter::{Perimeter, System};
+use crate::tls;
+use crate::web;
+
+/// Where connections to customers' hosts may go.
+pub fn perimeter(config: &Config) -> Result<Perimeter, Error> {
+    let allowed = &config.allowed_networks;
+    match config.dns_resolver {
+        Resolver::System => Ok(Perimeter::new(allowed, Arc::new(System))),
+        Resolver::Server(address) => {
+            let options = dns::Options { server: Some(address), ..dns::Options::default() };
+            let dns = Dns::open(&options)?;
+            Ok(Perimeter::new(allowed, Arc::new(dns.resolver().clone())))
+        }
+    }
+}
+
+/// Where webhooks are sent from.
+pub fn webhook_client(config: &Config) -> Result<Client, Error> {
+    let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
+    let client = Client::new(perimeter(config)?, tls);
+    client.map_err(|error| Error::Io(std::io::Error::other(error)))
+}
+
+/// Delivers events to webhooks, told as the API tells them.
+pub fn deliveries(app: &App, state: &Arc<web::State>) -> Arc<Driver> {
+    Arc::new(Driver {
+        store: Arc::clone(&app.store),
+        objects: Arc::<web::State>::clone(state),
+        secrets: app.secrets.clone(),
+        client: state.webhook_client.clone(),
+        clock: Arc::new(clock::now),
+    })
+}
