@@ -4,6 +4,7 @@
 pub mod attachment;
 mod auto;
 mod body;
+pub mod compose;
 mod decode;
 mod fields;
 pub mod forward;
@@ -18,6 +19,7 @@ pub mod safe;
 mod sniff;
 mod structure;
 pub mod text;
+pub mod thread_index;
 pub mod tnef;
 mod values;
 

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod mailbox;
 pub mod message;
 pub mod message_id;
+pub mod outgoing;
 pub mod provider;
 pub mod public_domains;
 pub mod settings;
@@ -33,6 +34,7 @@ pub use mailbox::{
 };
 pub use message::{Attachment, Direction, FileState, Kind, Message, State};
 pub use message_id::{MessageId, MessageKey, Pepper};
+pub use outgoing::{Outgoing, SendKind, SendStatus, Via};
 pub use provider::{Access, OAuth, Provider, Providers};
 pub use settings::Settings;
 pub use time::Time;
