@@ -127,6 +127,7 @@ impl AccountFacts {
             Change::AddThread(thread) => self.add_thread(thread),
             // Its aliases make it known.
             Change::AddMessage(_)
+            | Change::Enqueue(_)
             | Change::LinkContact { .. }
             | Change::AskAgain { .. }
             | Change::SentCopySeen { .. }

@@ -1,5 +1,7 @@
 //! From a ruling to a decision: the rows and events that make it true.
 
+mod message;
+
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
@@ -7,10 +9,9 @@ use uuid::Uuid;
 use crate::mail::Automatic;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    Attachment, AttachmentId, Candidate, ConnectionId, Contact, ContactId, Conversation,
-    ConversationId, Door, Doors, Event, EventId, EventType, FolderRole, Kind, Matched, Message,
-    MessageKey, NewIds, Person, Reason, State, StoredMessageId, Sync, Thread, ThreadId, Time,
-    Verdict, VerdictId,
+    Candidate, ConnectionId, Contact, ContactId, Conversation, ConversationId, Door, Event,
+    EventId, EventType, FolderRole, Matched, Message, MessageKey, NewIds, Person, Reason, State,
+    StoredMessageId, Sync, Thread, ThreadId, Time, Verdict, VerdictId, Via,
 };
 
 use super::case::{Case, Ruling};
@@ -94,9 +95,10 @@ impl<'c, 'a> Draft<'c, 'a> {
 
     /// The id of the row that the mail is kept in; a mail that is judged again keeps its own.
     fn stored_id(&mut self) -> StoredMessageId {
-        match &self.case.submission.again {
-            Some(again) => again.message,
-            None => StoredMessageId(self.ids.next_id()),
+        match (&self.case.submission.again, &self.case.submission.sending) {
+            (Some(again), _) => again.message,
+            (None, Some(sending)) => sending.outgoing.message,
+            (None, None) => StoredMessageId(self.ids.next_id()),
         }
     }
 
@@ -144,6 +146,8 @@ impl<'c, 'a> Draft<'c, 'a> {
             self.changes.push(Change::AddAlias { key, message, own: true, first });
         }
         self.changes.push(Change::SentCopySeen { message });
+        // Told if it is news: the store knows what was known of it.
+        self.event(EventType::MessageSent, message.0);
     }
 
     /// T1: no body, no subject, no address; for a month, the key of its id.
@@ -249,6 +253,7 @@ impl<'c, 'a> Draft<'c, 'a> {
     fn place(&mut self, plan: &Plan<'a>) -> (ConversationId, ThreadId) {
         match &plan.place {
             Place::Thread(joined) => self.join(joined, plan),
+            Place::In(conversation) => self.within(*conversation, plan),
             Place::With(people) => {
                 let owner = people.first().copied();
                 // Plans with people have at least one: `people::contacts_of` sees to it.
@@ -256,11 +261,19 @@ impl<'c, 'a> Draft<'c, 'a> {
                     Some(owner) => self.conversation_of(owner),
                     None => ConversationId(self.ids.next_id()),
                 };
-                match thread::find_in(self.case.account, &plan.copy, conversation) {
-                    Some(joined) => self.join(&joined, plan),
-                    None => (conversation, self.new_thread(conversation, plan)),
-                }
+                self.within(conversation, plan)
             }
+        }
+    }
+
+    fn within(
+        &mut self,
+        conversation: ConversationId,
+        plan: &Plan<'a>,
+    ) -> (ConversationId, ThreadId) {
+        match thread::find_in(self.case.account, &plan.copy, conversation) {
+            Some(joined) => self.join(&joined, plan),
+            None => (conversation, self.new_thread(conversation, plan)),
         }
     }
 
@@ -291,9 +304,15 @@ impl<'c, 'a> Draft<'c, 'a> {
     }
 
     /// T1: the connection that follows a thread which this mail opens: a copy at the smart BCC address
-    /// does when the switch is on, and mail that was found in a mailbox.
+    /// does when the switch is on, and mail that was found in a mailbox or is sent through it (S4).
     fn tracking(&self, plan: &Plan<'_>) -> Option<ConnectionId> {
         let submission = self.case.submission;
+        if let Some(sending) = &submission.sending {
+            return match sending.outgoing.via {
+                Via::Mailbox(connection) => Some(connection),
+                Via::Relay => None,
+            };
+        }
         match (&submission.found, submission.door) {
             (Some(found), _) => Some(found.connection),
             (None, Door::Smtp) if self.case.account.settings.bcc_starts_thread => {
@@ -332,6 +351,7 @@ impl<'c, 'a> Draft<'c, 'a> {
         let id = ContactId(self.ids.next_id());
         let source = match self.case.submission.door {
             Door::Import => "import",
+            Door::Send => "api",
             _ => "smart_bcc",
         };
         let contact = Contact {
@@ -379,7 +399,7 @@ impl<'c, 'a> Draft<'c, 'a> {
             Place::With(people) => {
                 people.iter().skip(1).map(|person| self.contact_of(person)).collect()
             }
-            Place::Thread(_) => self.known_contacts(&plan.copy, conversation),
+            Place::Thread(_) | Place::In(_) => self.known_contacts(&plan.copy, conversation),
         };
         for contact in others {
             self.changes.push(Change::LinkContact { contact, message });
@@ -425,60 +445,5 @@ impl<'c, 'a> Draft<'c, 'a> {
         for key in named {
             self.changes.push(Change::AddAlias { key, message, own: false, first: false });
         }
-    }
-
-    /// The row of the mail, as held; `dated` is the time of a mail that was forwarded.
-    fn message(&mut self, copy: &Copy<'_>, dated: Option<Time>) -> Message {
-        let submission = self.case.submission;
-        let email = &submission.email;
-        let imported = (submission.door == Door::Import).then_some(copy.date).flatten();
-        Message {
-            id: self.stored_id(),
-            state: State::Held,
-            conversation_id: None,
-            thread_id: None,
-            message_id: copy.message_id.clone(),
-            in_reply_to: copy.in_reply_to.to_vec(),
-            references: copy.references.to_vec(),
-            direction: None,
-            kind: match email.automatic {
-                Some(Automatic::AutoReply(_)) => Kind::AutoReply,
-                Some(Automatic::DeliveryReport) => Kind::DeliveryReport,
-                _ => Kind::Mail,
-            },
-            from: copy.from.or(email.headers.other_authors.first()).cloned(),
-            to: copy.to.to_vec(),
-            cc: copy.cc.to_vec(),
-            subject: copy.subject.to_owned(),
-            date: copy.date,
-            at: dated.or(imported).unwrap_or(self.verdict.at),
-            doors: Doors::only(submission.door),
-            user_id: submission.owner(),
-            text_hash: email.text_hash,
-            id_conflict: false,
-            forwarded: copy.carrier.is_some(),
-            attachments: self.attachments(),
-        }
-    }
-
-    fn attachments(&mut self) -> Vec<Attachment> {
-        let email = &self.case.submission.email;
-        let settings = &self.case.account.settings;
-        let ids = &mut *self.ids;
-        let attachment = |(position, file): (usize, &crate::mail::File)| {
-            let (state, reason) = files::rule(file, settings);
-            Attachment {
-                id: AttachmentId(ids.next_id()),
-                position: u32::try_from(position).unwrap_or(u32::MAX),
-                file_name: file.file_name.clone(),
-                content_type: file.content_type.clone(),
-                size: file.size,
-                sha256: file.sha256,
-                inline: file.inline,
-                state,
-                reason,
-            }
-        };
-        email.files.iter().enumerate().map(attachment).collect()
     }
 }

@@ -8,6 +8,7 @@ pub mod ingest;
 mod people;
 mod plan;
 mod same;
+pub mod send;
 mod sender;
 pub mod submission;
 mod thread;
@@ -15,12 +16,14 @@ pub mod track;
 
 pub use facts::{Facts, Question};
 pub use ingest::ingest;
+pub use send::send;
 pub use submission::{Again, Fetched, Found, Submission};
 pub use track::{Part, Tracked, track};
 
 use crate::model::{
     ConnectionId, Contact, Conversation, ConversationId, Door, Event, Message, MessageKey,
-    RecipientReport, StoredMessageId, SubAccountId, Thread, ThreadId, Time, UserId, Verdict,
+    Outgoing, RecipientReport, StoredMessageId, SubAccountId, Thread, ThreadId, Time, UserId,
+    Verdict,
 };
 
 /// What is to become true because of one mail in one sub-account.
@@ -95,6 +98,8 @@ pub enum Change {
         report: Vec<RecipientReport>,
         at: Time,
     },
+    /// The message is to be sent.
+    Enqueue(Box<Outgoing>),
     /// A stored message was seen by one more way (B9).
     SeenAt {
         message: StoredMessageId,

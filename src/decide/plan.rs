@@ -24,6 +24,8 @@ pub struct Plan<'a> {
 pub enum Place<'a> {
     /// In a thread that is known (B5).
     Thread(Joined),
+    /// In this conversation, in a thread of its own unless its ids lead to one there.
+    In(ConversationId),
     /// With these people; the first owns the conversation (B3).
     With(Vec<&'a Person>),
 }

@@ -9,6 +9,7 @@ use crate::model::{
 };
 
 use super::facts::Question;
+use super::send::Sending;
 
 /// A mail before one sub-account. Everything in it is known without the store.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Submission {
     pub again: Option<Again>,
     /// Set when it was found in a connected mailbox.
     pub found: Option<Found>,
+    /// Set when the CRM sends it.
+    pub sending: Option<Sending>,
 }
 
 /// Where a mail was found, and how much of it is known.

@@ -101,6 +101,7 @@ impl Reader {
             private_key: self.pepper.key(sub_account, &message_id),
             message_id,
             found: None,
+            sending: None,
             forward: read.forward.clone(),
             bcc_domains: Arc::clone(&self.bcc_domains),
             received_at,

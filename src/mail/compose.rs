@@ -140,8 +140,7 @@ fn with_pictures(html: MimePart<'static>, pictures: &[&NewFile]) -> MimePart<'st
         return html;
     }
     let picture = |file: &&NewFile| {
-        let disposition =
-            ContentType::new("inline").attribute("filename", file.file_name.clone());
+        let disposition = ContentType::new("inline").attribute("filename", file.file_name.clone());
         let id = file.content_id.clone().unwrap_or_default();
         file_part(file).header("Content-Disposition", disposition).cid(id)
     };
@@ -230,11 +229,17 @@ mod tests {
         assert_eq!(headers.original_ids, [draft.message_id.clone()]);
         assert_eq!(headers.from, Some(draft.from.clone()));
         assert_eq!((&headers.to, &headers.cc), (&draft.to, &draft.cc));
-        assert_eq!((headers.subject.as_str(), headers.date), (draft.subject.as_str(), Some(draft.date)));
+        assert_eq!(
+            (headers.subject.as_str(), headers.date),
+            (draft.subject.as_str(), Some(draft.date))
+        );
         assert_eq!(headers.in_reply_to, [id("parent@c")]);
         assert_eq!(headers.references, draft.references);
         assert_eq!(headers.thread_index, Some([3; 16]));
-        assert_eq!((email.text.trim_end(), email.html.as_deref().map(str::trim_end)), ("Hallo\n.\n..\nGrüße", Some("<p>Grüße</p>")));
+        assert_eq!(
+            (email.text.trim_end(), email.html.as_deref().map(str::trim_end)),
+            ("Hallo\n.\n..\nGrüße", Some("<p>Grüße</p>"))
+        );
         assert!(text.contains("Date: Mon, 21 Sep 2026 16:13:20 +0200\r\n"), "{text}");
         assert!(text.contains("multipart/alternative") && !text.contains("Bcc"));
         assert!(email.defects.is_empty(), "{:?}", email.defects);
@@ -250,7 +255,10 @@ mod tests {
             String::new(),
         ] {
             let (email, _) = read(&Draft { text: Some(text.clone()), ..draft() });
-            assert_eq!(email.text.trim_end(), text.replace("\r\n", "\n").replace('\r', "\n").trim_end());
+            assert_eq!(
+                email.text.trim_end(),
+                text.replace("\r\n", "\n").replace('\r', "\n").trim_end()
+            );
         }
         let long = Draft { subject: "ä".repeat(400), ..draft() };
         assert_eq!(read(&long).0.headers.subject, long.subject);
@@ -278,8 +286,11 @@ mod tests {
         ];
         let html = Some("<img src=\"cid:logo@acme\">".to_owned());
         let (email, _) = read(&Draft { files, html, ..draft() });
-        let mut names: Vec<_> =
-            email.files.iter().map(|file| (file.file_name.as_str(), file.inline, file.size)).collect();
+        let mut names: Vec<_> = email
+            .files
+            .iter()
+            .map(|file| (file.file_name.as_str(), file.inline, file.size))
+            .collect();
         names.sort_unstable();
         assert_eq!(names, [("Angebot äöü.pdf", false, 11), ("logo.png", true, 11)]);
     }

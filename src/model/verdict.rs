@@ -256,6 +256,8 @@ pub fn explanation(reason: Reason, matched: &Matched) -> String {
         Reason::Filed => match (matched.rule.as_deref(), address) {
             (Some("B5"), _) => "Filed: it belongs to a thread that is already in the CRM.".to_owned(),
             (Some("B6"), Some(address)) => format!("Filed: you forwarded it, and it is from {address}."),
+            (Some("S4"), Some(address)) => format!("Filed: the CRM sent it to {address}."),
+            (Some("S4"), None) => "Filed: the CRM sent it.".to_owned(),
             (Some("T2"), _) => "Filed: it belongs to a thread that is in the CRM.".to_owned(),
             (Some("T9"), Some(address)) => format!("Filed: it is mail with your contact {address}."),
             (Some("B7"), Some(address)) => format!("Filed: {address} answered in a thread that is in the CRM."),

@@ -10,8 +10,8 @@ use super::value::{Value, values};
 use super::verdicts::read_verdict;
 use super::{Result, Store, again, events};
 use crate::model::{
-    Event, EventId, EventType, Message, NewIds, Outcome, Reason, Standing, State, SubAccountId,
-    Time, Verdict, VerdictId,
+    Door, Event, EventId, EventType, Message, NewIds, Outcome, Reason, Standing, State,
+    SubAccountId, Time, Verdict, VerdictId,
 };
 
 statements! {
@@ -191,6 +191,8 @@ async fn undone(
     let action = match former.reason {
         Reason::Discarded => "discard",
         Reason::Released => "release",
+        // What the CRM sends is where it belongs; cancelling it is another call.
+        _ if former.door == Door::Send => return Ok(None),
         Reason::Filed | Reason::IdConflict | Reason::AttachmentTooLarge => {
             return Ok(Some(Verdict {
                 reason: Reason::TakenBack,

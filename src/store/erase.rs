@@ -57,6 +57,7 @@ statements! {
     REMOVE_ATTACHMENTS = "delete from attachments where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_ALIASES = "delete from aliases where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_LINKS = "delete from message_contacts where (sub_account, message_id) in {rows uuid uuid}";
+    REMOVE_OUTGOING = "delete from outbox where (sub_account, id) in {rows uuid uuid}";
     REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_FROM_INBOXES = "delete from inboxes where sub_account = $1 and conversation_id = $2";
     REMOVE_DRAFTS_IN = "delete from drafts where sub_account = $1 and conversation_id = $2";
@@ -108,6 +109,7 @@ const TABLES: &[&str] = &[
     "delete from consents where sub_account = $1",
     "delete from folders where sub_account = $1",
     "delete from searches where sub_account = $1",
+    "delete from outbox where sub_account = $1",
     "delete from users where sub_account = $1",
     "delete from user_addresses where sub_account = $1",
     "delete from bcc_addresses where sub_account = $1",
@@ -271,6 +273,8 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
     let rows: Vec<_> = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
     let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
     blank_verdicts(tx, of, verdicts).await?;
+    for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_OUTGOING, REMOVE_MESSAGES]
+    {
     for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS, REMOVE_MESSAGES] {
         tx.execute_rows(sql, rows.clone()).await?;
     }

@@ -34,10 +34,10 @@
 /// Declares statements, and the file's list of them.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
-        $($(#[$doc])* pub(super) const $name: &str = $sql;)*
+        $($(#[$doc])* pub(in crate::store) const $name: &str = $sql;)*
 
         /// The statements of this file by name.
-        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+        pub(in crate::store) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
     };
 }
 
@@ -65,6 +65,7 @@ mod inboxes;
 mod mailboxes;
 mod messages;
 mod open;
+mod outbox;
 mod record;
 mod route;
 mod rows;
@@ -110,6 +111,9 @@ pub use inboxes::Inbox;
 pub use mailboxes::{SealedSecret, StoredConnection, StoredMailbox};
 pub use open::{Holder, Options};
 pub use open::{Holder, Options, Tables};
+pub use outbox::{
+    Answered, Cancelled, Claimed, Progress, Resolution, Resolved, Settle, Shipment, Wanted,
+};
 pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};
 pub use sign_in::{Link, Purpose};
@@ -242,7 +246,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         watching::STATEMENTS,
         webhooks::STATEMENTS,
     ];
-    files.into_iter().flatten().copied()
+    files.into_iter().flatten().copied().chain(outbox::all_statements())
 }
 
 /// The text of all statements as one database gets it, lists of rows two rows long.

@@ -9,12 +9,12 @@ use super::file::{Again, Filing};
 use super::tracking::{self, Tracking};
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result, again, events, folded};
+use super::{Error, Result, again, events, folded, outbox};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    ConversationId, Doors, Event, Message, Outcome, State, StoredMessageId, SubAccountId, Sync,
-    ThreadId, Time,
+    ConversationId, Doors, Event, Message, Outcome, Outgoing, State, StoredMessageId, SubAccountId,
+    Sync, ThreadId, Time,
 };
 
 statements! {
@@ -117,6 +117,7 @@ struct Rows {
     links: Vec<Value>,
     sightings: BTreeMap<(SubAccountId, StoredMessageId), Doors>,
     verdicts: Vec<Value>,
+    outgoing: Vec<(SubAccountId, Outgoing, ConversationId, Time)>,
     events: Vec<(SubAccountId, Event)>,
 }
 
@@ -196,6 +197,12 @@ impl Rows {
                 extension.participants.extend(participants.iter().cloned());
                 extension.thread_index = extension.thread_index.or(*thread_index);
             }
+            Change::Enqueue(outgoing) => {
+                if let Some(conversation) = filing.decision.verdict.conversation_id {
+                    let at = filing.decision.verdict.at;
+                    self.outgoing.push((of, (**outgoing).clone(), conversation, at));
+                }
+            }
             Change::MergeThread { from, into, .. } => self.merges.push((of, *from, *into)),
             Change::TrackThread { .. }
             | Change::Keep { .. }
@@ -258,8 +265,12 @@ impl Rows {
         self.write_sightings(tx).await?;
         self.extend_threads(tx).await?;
         self.merge_threads(tx).await?;
-        std::mem::take(&mut self.tracking).write(tx).await?;
+        let news = std::mem::take(&mut self.tracking).write(tx).await?;
+        for (of, outgoing, conversation, at) in &self.outgoing {
+            outbox::add(tx, *of, outgoing, *conversation, *at).await?;
+        }
         tx.execute_rows(ADD_VERDICTS, self.verdicts).await?;
+        self.events.retain(|(of, event)| news.is_told(*of, event));
         events::append(tx, &self.events).await?;
         Ok(())
     }

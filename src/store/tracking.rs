@@ -1,11 +1,13 @@
 //! What is recorded of threads that are followed in mailboxes: that they are, what was seen there and
 //! not kept, and what became of mail that the CRM sent.
 
-use super::Result;
+use std::collections::BTreeSet;
+
 use super::tx::Tx;
 use super::value::{Value, values};
+use super::{Result, outbox};
 use crate::decide::Change;
-use crate::model::{SubAccountId, Time};
+use crate::model::{Event, EventType, StoredMessageId, SubAccountId, Time};
 
 statements! {
     /// A thread whose connection has ended stays stopped until somebody resumes it (M5).
@@ -27,6 +29,20 @@ statements! {
 pub(super) struct Tracking {
     changes: Vec<(SubAccountId, Change)>,
     searches: Vec<Value>,
+    /// When the first of them was decided.
+    at: Time,
+}
+
+/// What only the store could tell: these messages are known to be sent from now on (S5).
+#[derive(Default)]
+pub(super) struct News(BTreeSet<(SubAccountId, StoredMessageId)>);
+
+impl News {
+    /// Is the event true? That a message was sent is no news when it was known.
+    pub(super) fn is_told(&self, of: SubAccountId, event: &Event) -> bool {
+        event.event_type != EventType::MessageSent
+            || self.0.contains(&(of, StoredMessageId(event.object_id)))
+    }
 }
 
 impl Tracking {
@@ -34,14 +50,27 @@ impl Tracking {
         if let Change::TrackThread { thread, connection, search: true } = change {
             self.searches.extend(values![of, *connection, *thread, now]);
         }
+        self.at = now;
         self.changes.push((of, change.clone()));
     }
 
-    pub(super) async fn write(self, tx: &mut Tx<'_>) -> Result<()> {
+    pub(super) async fn write(self, tx: &mut Tx<'_>) -> Result<News> {
+        let mut news = News::default();
         for (of, change) in self.changes {
-            write_one(tx, of, &change).await?;
+            match change {
+                Change::SentCopySeen { message } => {
+                    if outbox::copy_seen(tx, of, message, self.at).await? {
+                        news.0.insert((of, message));
+                    }
+                }
+                Change::Bounced { message, report, at } => {
+                    outbox::bounced(tx, of, message, &report, at).await?;
+                }
+                change => write_one(tx, of, &change).await?,
+            }
         }
-        tx.execute_rows(ADD_SEARCHES, self.searches).await.map(drop)
+        tx.execute_rows(ADD_SEARCHES, self.searches).await?;
+        Ok(news)
     }
 }
 

@@ -66,6 +66,7 @@ pub fn mail(id_text: &str) -> Mail {
         private_key: MessageKey([0; 16]),
         again: None,
         found: None,
+        sending: None,
     };
     Mail { submission }
 }

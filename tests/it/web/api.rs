@@ -295,6 +295,7 @@ impl Api {
             private_key: MessageKey([0; 16]),
             again: None,
             found: None,
+            sending: None,
             email,
         };
         let questions: [(SubAccountId, Question); 1] = [(of, submission.question())];

@@ -1,0 +1,62 @@
+//! The row of a mail, and those of its files.
+
+use super::{Copy, Draft, files};
+use crate::mail::Automatic;
+use crate::model::{Attachment, AttachmentId, Door, Doors, Kind, Message, State, Time};
+
+impl Draft<'_, '_> {
+    /// The row of the mail, as held; `dated` is the time of a mail that was forwarded.
+    pub(super) fn message(&mut self, copy: &Copy<'_>, dated: Option<Time>) -> Message {
+        let submission = self.case.submission;
+        let email = &submission.email;
+        let imported = (submission.door == Door::Import).then_some(copy.date).flatten();
+        Message {
+            id: self.stored_id(),
+            state: State::Held,
+            conversation_id: None,
+            thread_id: None,
+            message_id: copy.message_id.clone(),
+            in_reply_to: copy.in_reply_to.to_vec(),
+            references: copy.references.to_vec(),
+            direction: None,
+            kind: match email.automatic {
+                Some(Automatic::AutoReply(_)) => Kind::AutoReply,
+                Some(Automatic::DeliveryReport) => Kind::DeliveryReport,
+                _ => Kind::Mail,
+            },
+            from: copy.from.or(email.headers.other_authors.first()).cloned(),
+            to: copy.to.to_vec(),
+            cc: copy.cc.to_vec(),
+            subject: copy.subject.to_owned(),
+            date: copy.date,
+            at: dated.or(imported).unwrap_or(self.verdict.at),
+            doors: Doors::only(submission.door),
+            user_id: submission.owner(),
+            text_hash: email.text_hash,
+            id_conflict: false,
+            forwarded: copy.carrier.is_some(),
+            attachments: self.attachments(),
+        }
+    }
+
+    fn attachments(&mut self) -> Vec<Attachment> {
+        let email = &self.case.submission.email;
+        let settings = &self.case.account.settings;
+        let ids = &mut *self.ids;
+        let attachment = |(position, file): (usize, &crate::mail::File)| {
+            let (state, reason) = files::rule(file, settings);
+            Attachment {
+                id: AttachmentId(ids.next_id()),
+                position: u32::try_from(position).unwrap_or(u32::MAX),
+                file_name: file.file_name.clone(),
+                content_type: file.content_type.clone(),
+                size: file.size,
+                sha256: file.sha256,
+                inline: file.inline,
+                state,
+                reason,
+            }
+        };
+        email.files.iter().enumerate().map(attachment).collect()
+    }
+}

@@ -1,0 +1,182 @@
+//! Taking what is due, under a lease, within the limits of its way.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::via;
+use crate::decide::send::{Load, Pace, admit};
+use crate::model::outgoing::Route;
+use crate::model::{Address, MailboxState, SendKind, StoredMessageId, SubAccountId, Time, Via};
+use crate::store::messages::{json, known};
+use crate::store::tx::Tx;
+use crate::store::value::values;
+use crate::store::{Result, Store};
+
+statements! {
+    /// One process claims at a time, so that together they keep within the limits.
+    LOCK_CLAIMS_ON_POSTGRES = "select cast(1 as bigint) from pg_advisory_xact_lock(7303)";
+    /// Within a conversation in the order in which it was written; mail of a mailbox that must be
+    /// authorised again waits (S1).
+    DUE = "select outbox.sub_account, outbox.id, outbox.connection_id from outbox \
+        left join connections on connections.sub_account = outbox.sub_account \
+            and connections.id = outbox.connection_id \
+        where outbox.due_at <= $1 \
+            and (outbox.leased_until is null or outbox.leased_until < $1) \
+            and (connections.state is null or connections.state in ('active', 'disconnected')) \
+            and not exists (select 1 from outbox as before \
+                where before.sub_account = outbox.sub_account \
+                and before.conversation_id = outbox.conversation_id and before.id < outbox.id \
+                and (before.due_at is not null or before.leased_until is not null) \
+                and (before.send_at is null or before.send_at <= $1)) \
+        order by outbox.due_at, outbox.id limit 256";
+    IN_FLIGHT = "select sub_account, connection_id, count(*) from outbox \
+        where leased_until >= $1 group by sub_account, connection_id";
+    RECENT = "select sub_account, connection_id, count(*), min(handed_at) from outbox \
+        where handed_at > $1 and connection_id is not null group by sub_account, connection_id";
+    PAUSE = "update outbox set due_at = $3 where sub_account = $1 and connection_id = $2 \
+        and due_at < $3 and due_at is not null and (leased_until is null or leased_until < $4)";
+    LEASE = "update outbox set lease = added.column3, leased_until = added.column4 \
+        from {rows uuid uuid uuid bigint} as added \
+        where outbox.sub_account = coalesce(added.column1, null) \
+            and outbox.id = coalesce(added.column2, null)";
+    CLAIMED = "select outbox.sub_account, outbox.id, outbox.connection_id, outbox.kind, \
+            outbox.route, outbox.attempts, outbox.deadline, connections.state, \
+            (select written from contacts where contacts.sub_account = outbox.sub_account \
+                and contacts.unsubscribed and contacts.id = (select conversations.contact_id \
+                    from conversations where conversations.sub_account = outbox.sub_account \
+                    and conversations.id = outbox.conversation_id)) as unsubscribed \
+        from {rows uuid uuid} as asked cross join outbox \
+        left join connections on connections.sub_account = outbox.sub_account \
+            and connections.id = outbox.connection_id \
+        where outbox.sub_account = asked.column1 and outbox.id = asked.column2 \
+        order by outbox.due_at, outbox.id";
+    NEXT_DUE = "select min(due_at) from outbox where due_at is not null";
+}
+
+/// A mail that is in hand.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub sub_account: SubAccountId,
+    pub message: StoredMessageId,
+    pub lease: Uuid,
+    pub via: Via,
+    pub kind: SendKind,
+    pub route: Route,
+    /// Tries before this one.
+    pub attempts: u32,
+    pub deadline: Option<Time>,
+    /// Its mailbox was disconnected, or replaced by another.
+    pub is_stranded: bool,
+    /// Its recipient wants no bulk mail any more (S9).
+    pub is_unsubscribed: bool,
+}
+
+type DueRow = (Uuid, Uuid, Option<Uuid>);
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    sub_account: Uuid,
+    id: Uuid,
+    connection_id: Option<Uuid>,
+    kind: String,
+    route: String,
+    attempts: i64,
+    deadline: Option<i64>,
+    state: Option<String>,
+    unsubscribed: Option<String>,
+}
+
+impl Store {
+    /// Takes what is due, at most `room` mails. Nobody else has them until the lease ends.
+    pub async fn claim(
+        &self,
+        now: Time,
+        leased_until: Time,
+        pace: &Pace,
+        room: usize,
+    ) -> Result<Vec<Claimed>> {
+        let mut tx = self.writer().await?;
+        if tx.is_postgres() {
+            tx.optional::<(i64,)>(LOCK_CLAIMS_ON_POSTGRES, Vec::new()).await?;
+        }
+        let due: Vec<DueRow> = tx.all(DUE, values![now]).await?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let due: Vec<_> = due
+            .into_iter()
+            .map(|(of, id, connection)| (SubAccountId(of), StoredMessageId(id), via(connection)))
+            .collect();
+        let admission = admit(&due, loads(&mut tx, now).await?, pace, room);
+        for (of, connection, until) in admission.paused {
+            tx.execute(PAUSE, values![of, connection, until, now]).await?;
+        }
+        let lease = Uuid::from_u128(crate::clock::seed());
+        let claimed = take(&mut tx, &admission.now, lease, leased_until).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// When something is due next.
+    pub async fn next_due(&self) -> Result<Option<Time>> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Option<i64>,)> = tx.optional(NEXT_DUE, Vec::new()).await?;
+        Ok(row.and_then(|(due,)| due).map(Time::from_micros))
+    }
+}
+
+async fn loads(tx: &mut Tx<'_>, now: Time) -> Result<BTreeMap<(SubAccountId, Via), Load>> {
+    let mut loads: BTreeMap<(SubAccountId, Via), Load> = BTreeMap::new();
+    let flying: Vec<(Uuid, Option<Uuid>, i64)> = tx.all(IN_FLIGHT, values![now]).await?;
+    for (of, connection, count) in flying {
+        let load = loads.entry((SubAccountId(of), via(connection))).or_default();
+        load.in_flight = usize::try_from(count).unwrap_or(usize::MAX);
+    }
+    let minute_ago = now.plus_seconds(-60);
+    let recent: Vec<(Uuid, Option<Uuid>, i64, i64)> = tx.all(RECENT, values![minute_ago]).await?;
+    for (of, connection, count, first) in recent {
+        let load = loads.entry((SubAccountId(of), via(connection))).or_default();
+        load.recent = usize::try_from(count).unwrap_or(usize::MAX);
+        load.first_recent = Some(Time::from_micros(first));
+    }
+    Ok(loads)
+}
+
+async fn take(
+    tx: &mut Tx<'_>,
+    chosen: &[(SubAccountId, StoredMessageId)],
+    lease: Uuid,
+    until: Time,
+) -> Result<Vec<Claimed>> {
+    let leased = chosen.iter().flat_map(|(of, id)| values![*of, *id, lease, until]).collect();
+    tx.execute_rows(LEASE, leased).await?;
+    let asked = chosen.iter().flat_map(|(of, id)| values![*of, *id]).collect();
+    let rows: Vec<Row> = tx.all_of_rows(CLAIMED, asked).await?;
+    rows.into_iter().map(|row| row.read(lease)).collect()
+}
+
+impl Row {
+    fn read(self, lease: Uuid) -> Result<Claimed> {
+        let kind = known(SendKind::parse(&self.kind), &self.kind)?;
+        let route: Route = json(&self.route)?;
+        let via = via(self.connection_id);
+        let disconnected = Some(MailboxState::Disconnected.name());
+        let is_gone = self.state.is_none() || self.state.as_deref() == disconnected;
+        let unsubscribed = self.unsubscribed.as_deref().and_then(Address::parse);
+        let is_to_them =
+            unsubscribed.is_some_and(|address| route.waiting().any(|it| *it == address));
+        Ok(Claimed {
+            sub_account: SubAccountId(self.sub_account),
+            message: StoredMessageId(self.id),
+            lease,
+            via,
+            kind,
+            route,
+            attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            deadline: self.deadline.map(Time::from_micros),
+            is_stranded: via != Via::Relay && is_gone,
+            is_unsubscribed: kind == SendKind::Bulk && is_to_them,
+        })
+    }
+}

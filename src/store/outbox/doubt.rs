@@ -1,0 +1,184 @@
+//! What nobody knows the outcome of (S5), and the copies that the Sent folder lacks (S6). The watch of
+//! the mailbox sees to both: it finds here what to search for and what to add, and knows nothing else of
+//! sending.
+
+use uuid::Uuid;
+
+use crate::model::{
+    ConnectionId, Event, EventId, EventType, MessageId, NewIds, RecipientReport, StoredMessageId,
+    SubAccountId, Time,
+};
+use crate::store::columns::json;
+use crate::store::messages::known;
+use crate::store::tx::Tx;
+use crate::store::value::values;
+use crate::store::{Result, Store, events};
+
+statements! {
+    /// A lease that has ended after the hand-over: the server may have the mail. Seen in the Sent folder
+    /// meanwhile, it has.
+    DOUBT = "update outbox set leased_until = null, \
+            status = case when copy_seen_at is null then 'unknown' else 'sent' end, \
+            sent_at = copy_seen_at, detail = $2 \
+        where leased_until < $1 and due_at is null and status in ('queued', 'retrying') \
+        returning sub_account, id, status";
+    /// One before the hand-over: nothing has happened.
+    RELEASE = "update outbox set leased_until = null where leased_until < $1 and due_at is not null";
+    EXPIRE_LEASES = "update outbox set leased_until = $1 where leased_until > $1";
+    RENEW = "update outbox set leased_until = $2 where lease = $1 and leased_until is not null";
+    /// Searched for at once; and once more when it must have been filed, if it ever is.
+    SEARCH = "insert into searches (sub_account, connection_id, thread_id, created_at) \
+        select outbox.sub_account, outbox.connection_id, messages.thread_id, cast($1 as bigint) \
+        from outbox cross join messages \
+        where outbox.status = 'unknown' and outbox.connection_id is not null \
+            and (outbox.searched_at is null \
+                or (outbox.searched_at < outbox.handed_at + $2 and outbox.handed_at + $2 <= $1)) \
+            and messages.sub_account = outbox.sub_account and messages.id = outbox.id \
+            and messages.thread_id is not null \
+        on conflict do nothing";
+    SEARCHING = "update outbox set searched_at = $1 \
+        where status = 'unknown' and connection_id is not null and (searched_at is null \
+            or (searched_at < handed_at + $2 and handed_at + $2 <= $1))";
+    /// Searched for in vain, late enough, in a mailbox that is known to file what is sent through it, and
+    /// among the mails of its thread whose ids are searched for: it was not sent. It goes again.
+    ABSENT = "update outbox set status = 'retrying', due_at = $1, handed_at = null, \
+            searched_at = null, detail = $3 \
+        where status = 'unknown' and searched_at >= handed_at + $2 \
+            and exists (select 1 from connections where connections.sub_account = outbox.sub_account \
+                and connections.id = outbox.connection_id and connections.state = 'active' \
+                and connections.files_sent_at is not null and connections.sent_folder is not null) \
+            and not exists (select 1 from searches join messages \
+                on messages.sub_account = searches.sub_account \
+                and messages.thread_id = searches.thread_id \
+                where searches.sub_account = outbox.sub_account \
+                and searches.connection_id = outbox.connection_id and messages.id = outbox.id) \
+            and 10 > (select count(*) from messages as own join messages as later \
+                on later.sub_account = own.sub_account and later.thread_id = own.thread_id \
+                and later.at >= own.at and later.id <> own.id \
+                where own.sub_account = outbox.sub_account and own.id = outbox.id)";
+    COPY_SEEN = "update outbox set copy_seen_at = coalesce(copy_seen_at, $3), copy_wanted = false, \
+            status = case when status = 'unknown' then 'sent' else status end, \
+            sent_at = coalesce(sent_at, $3), \
+            searched_at = case when status = 'unknown' then null else searched_at end \
+        where sub_account = $1 and id = $2";
+    STATUS = "select status from outbox where sub_account = $1 and id = $2";
+    FILES_SENT = "update connections set files_sent_at = $3 where sub_account = $1 \
+        and files_sent_at is null and id = (select connection_id from outbox \
+            where sub_account = $1 and id = $2 and copied_at is null)";
+    BOUNCED = "update outbox set status = 'bounced', report = $3, detail = $4, \
+            sent_at = coalesce(sent_at, $5), copy_wanted = false, due_at = null \
+        where sub_account = $1 and id = $2 and status in ('sent', 'unknown', 'bounced', 'retrying')";
+    COPIES = "select outbox.id, messages.message_id, messages.raw from outbox cross join messages \
+        where outbox.sub_account = $1 and outbox.connection_id = $2 and outbox.copy_wanted \
+            and messages.sub_account = outbox.sub_account and messages.id = outbox.id \
+        order by outbox.id limit 1";
+    COPIED = "update outbox set copy_wanted = false, copied_at = $3 \
+        where sub_account = $1 and id = $2";
+}
+
+/// S5: so long after the hand-over, a mail that is not in the Sent folder was not sent.
+const ABSENT_AFTER_SECONDS: i64 = 15 * 60;
+
+/// A copy that is to be put into the Sent folder.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub message: StoredMessageId,
+    pub message_id: MessageId,
+    pub content: Vec<u8>,
+}
+
+impl Store {
+    /// Nobody has anything in hand any more: for a store that only this process serves, at its start.
+    pub async fn expire_leases(&self, now: Time) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(EXPIRE_LEASES, values![now.plus_seconds(-1)]).await?;
+        tx.commit().await
+    }
+
+    /// Prolongs leases.
+    pub async fn renew_leases(&self, leases: &[Uuid], until: Time) -> Result<()> {
+        let mut tx = self.writer().await?;
+        for lease in leases {
+            tx.execute(RENEW, values![*lease, until]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Looks after what is in doubt.
+    pub async fn sweep_outbox(&self, now: Time, ids: NewIds) -> Result<()> {
+        self.doubt(now, ids).await?;
+        let after = ABSENT_AFTER_SECONDS * 1_000_000;
+        let mut tx = self.writer().await?;
+        tx.execute(RELEASE, values![now]).await?;
+        let absent = "It was not in the Sent folder: it was not sent, and is tried again.";
+        tx.execute(ABSENT, values![now, after, absent]).await?;
+        tx.execute(SEARCH, values![now, after]).await?;
+        tx.execute(SEARCHING, values![now, after]).await?;
+        tx.commit().await
+    }
+
+    async fn doubt(&self, now: Time, mut ids: NewIds) -> Result<()> {
+        let mut tx = self.writer().await?;
+        let words = "The gateway was stopped while the server was answering.";
+        let rows: Vec<(Uuid, Uuid, String)> = tx.all(DOUBT, values![now, words]).await?;
+        let told: Vec<(SubAccountId, Event)> = rows
+            .into_iter()
+            .filter(|(.., status)| status == "sent")
+            .map(|(of, id, _)| (SubAccountId(of), event(EventType::MessageSent, id, now, &mut ids)))
+            .collect();
+        events::append(&mut tx, &told).await?;
+        tx.commit().await
+    }
+
+    /// The first copy that a mailbox's Sent folder is to be given.
+    pub async fn wanted_copy(
+        &self,
+        of: SubAccountId,
+        connection: ConnectionId,
+    ) -> Result<Option<Wanted>> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Uuid, String, Vec<u8>)> =
+            tx.optional(COPIES, values![of, connection]).await?;
+        let Some((id, message_id, content)) = row else { return Ok(None) };
+        let message_id = known(MessageId::parse(&message_id), &message_id)?;
+        Ok(Some(Wanted { message: StoredMessageId(id), message_id, content }))
+    }
+
+    /// The Sent folder has the copy.
+    pub async fn copied(&self, of: SubAccountId, id: StoredMessageId, now: Time) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(COPIED, values![of, id, now]).await?;
+        tx.commit().await
+    }
+}
+
+fn event(event_type: EventType, object_id: Uuid, at: Time, ids: &mut NewIds) -> Event {
+    Event { id: EventId(ids.next_id()), event_type, object_id, at }
+}
+
+/// The Sent copy of a message was seen: it is sent, whatever was known before. Answers if that is news.
+pub(in crate::store) async fn copy_seen(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    id: StoredMessageId,
+    now: Time,
+) -> Result<bool> {
+    let before: Option<(String,)> = tx.optional(STATUS, values![of, id]).await?;
+    tx.execute(COPY_SEEN, values![of, id, now]).await?;
+    tx.execute(FILES_SENT, values![of, id, now]).await?;
+    Ok(before.is_some_and(|(status,)| status == "unknown"))
+}
+
+/// A delivery report says that a message did not arrive (B8).
+pub(in crate::store) async fn bounced(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    id: StoredMessageId,
+    report: &[RecipientReport],
+    now: Time,
+) -> Result<()> {
+    let word = |it: &RecipientReport| format!("{}: {}", it.address, it.status);
+    let words: Vec<String> = report.iter().filter(|it| it.hard).map(word).collect();
+    let values = values![of, id, json(&report)?, words.join(", "), now];
+    tx.execute(BOUNCED, values).await.map(drop)
+}
