@@ -72,6 +72,7 @@ pub mod tls;
 // L3: the spines
 pub mod connect;
 pub mod ingest;
+pub mod send;
 pub mod watch;
 // L4: drivers
 pub mod events;

@@ -4,6 +4,7 @@
 
 mod sign_in;
 mod stream;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::time::timeout;
 
 use crate::model::{Host, Login};
 use crate::reach::Reach;
+
+pub use transaction::Ending;
 
 /// How connections are opened.
 #[derive(Clone)]
@@ -37,6 +40,18 @@ impl Options {
         let (open_time, command_time) = (Duration::from_secs(60), Duration::from_secs(60));
         Self { tls, reach, hello: hello.to_owned(), open_time, command_time }
     }
+}
+
+/// What must be had of a server before a mail is given to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// TLS as the host says, and the sign-in.
+    Everything,
+    /// TLS as the host says. A relay that asks nobody to sign in knows us by our address.
+    Tls,
+    /// Nothing but what the server offers: for a relay on this machine itself. What it offers is used,
+    /// and if that fails there is no way back to clear text.
+    Nothing,
 }
 
 /// What a server answered: the code, and its words on one line.
@@ -130,13 +145,26 @@ pub struct Connection {
 impl Connection {
     /// Connects and signs in.
     pub async fn open(options: &Options, host: &Host, login: &Login) -> Result<Self, Error> {
+        Self::open_with(options, host, Some(login), Demand::Everything).await
+    }
+
+    /// The same, for a relay that may need less of us: `None` signs nobody in.
+    pub async fn open_with(
+        options: &Options,
+        host: &Host,
+        login: Option<&Login>,
+        demand: Demand,
+    ) -> Result<Self, Error> {
         let open = async {
-            let stream = stream::connect(options, host).await?;
+            let stream = stream::connect(options, host, demand).await?;
             let hello = ClientId::Domain(options.hello.clone());
             let smtp =
                 AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await?;
             let mut connection = Self { smtp, command_time: options.command_time };
-            sign_in::sign_in(&mut connection, login).await?;
+            let asks = sign_in::is_offered(&connection) || demand == Demand::Everything;
+            if let Some(login) = login.filter(|_| asks) {
+                sign_in::sign_in(&mut connection, login).await?;
+            }
             Ok(connection)
         };
         match timeout(options.open_time, open).await {

@@ -15,6 +15,12 @@ const LINE_BYTES_MAX: usize = 12_288;
 /// A server asks for more once in XOAUTH2 and twice in LOGIN.
 const CHALLENGES_MAX: usize = 3;
 
+/// Does the server ask anybody to sign in?
+pub fn is_offered(connection: &Connection) -> bool {
+    let all = [Mechanism::Xoauth2, Mechanism::Plain, Mechanism::Login];
+    all.iter().any(|mechanism| connection.server().supports_auth_mechanism(*mechanism))
+}
+
 /// Signs in with whatever the login holds.
 pub async fn sign_in(connection: &mut Connection, login: &Login) -> Result<(), Error> {
     let offers = |mechanism| connection.server().supports_auth_mechanism(mechanism);

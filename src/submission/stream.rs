@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::{Error, Options, Reply, one_line};
+use super::{Demand, Error, Options, Reply, one_line};
 use crate::model::{Host, Security};
 use crate::reach::{self, Wire};
 
@@ -33,7 +33,7 @@ pub struct Stream {
 }
 
 /// Connects, and goes to TLS as the host says. There is no way back to clear text.
-pub async fn connect(options: &Options, host: &Host) -> Result<Stream, Error> {
+pub async fn connect(options: &Options, host: &Host, demand: Demand) -> Result<Stream, Error> {
     let tcp = options.reach.connect(host).await.map_err(|error| match error {
         reach::Error::Private(_) => Error::Private(error.to_string()),
         reach::Error::Unreachable(why) => Error::Unreachable(why),
@@ -47,7 +47,9 @@ pub async fn connect(options: &Options, host: &Host) -> Result<Stream, Error> {
         }
         Security::StartTls => {
             let mut clear = Wire::Plain(tcp);
-            start_tls(&mut clear, &options.hello).await?;
+            if !start_tls(&mut clear, &options.hello, demand).await? {
+                return Ok(Stream { wire: clear, peer, greeting: GREETING, said: 0 });
+            }
             let Wire::Plain(tcp) = clear else { return Err(Error::Lost("no stream".to_owned())) };
             // Lines were read byte by byte: had anything been sent behind the 220, it would now stand
             // where the TLS handshake is expected, and fail it.
@@ -58,14 +60,18 @@ pub async fn connect(options: &Options, host: &Host) -> Result<Stream, Error> {
     Ok(Stream { wire, peer, greeting, said: 0 })
 }
 
-/// RFC 3207 4: nothing that was said before TLS counts after it.
-async fn start_tls(wire: &mut Wire, hello: &str) -> Result<(), Error> {
+/// RFC 3207 4: nothing that was said before TLS counts after it. `false`: it is not offered, nor demanded.
+async fn start_tls(wire: &mut Wire, hello: &str, demand: Demand) -> Result<bool, Error> {
     accepted(answer(wire).await?)?;
     let offers = accepted(command(wire, &format!("EHLO {hello}")).await?)?;
-    if !offers.iter().any(|line| line.trim().eq_ignore_ascii_case("STARTTLS")) {
+    let is_offered = offers.iter().any(|line| line.trim().eq_ignore_ascii_case("STARTTLS"));
+    if !is_offered && demand == Demand::Nothing {
+        return Ok(false);
+    }
+    if !is_offered {
         return Err(Error::Unsupported("STARTTLS, and a password or token is never sent in clear"));
     }
-    accepted(command(wire, "STARTTLS").await?).map(drop)
+    accepted(command(wire, "STARTTLS").await?).map(|_| true)
 }
 
 async fn command(wire: &mut Wire, command: &str) -> Result<(u16, Vec<String>), Error> {

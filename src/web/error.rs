@@ -30,6 +30,8 @@ pub enum Code {
     IdempotencyKeyInUse,
     MailboxExists,
     MailboxNotConnected,
+    MessageUnderWay,
+    StatusDoesNotFit,
     AttachmentLeftOut,
     MessageLeftOut,
     BodyTooLarge,
@@ -39,6 +41,11 @@ pub enum Code {
     OwnDomain,
     ProviderNotReady,
     IdempotencyKeyReused,
+    NoSender,
+    AttachmentTooLarge,
+    TypeNotAllowed,
+    MessageTooLarge,
+    Unsubscribed,
     Internal,
     Unavailable,
 }
@@ -60,6 +67,8 @@ impl Code {
             | Self::MailboxExists
             | Self::MailboxNotConnected
             | Self::TooManyWebhooks
+            | Self::MessageUnderWay
+            | Self::StatusDoesNotFit
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::TooManyReaders => StatusCode::TOO_MANY_REQUESTS,
             Self::AttachmentLeftOut | Self::MessageLeftOut | Self::EventsGone => StatusCode::GONE,
@@ -69,6 +78,11 @@ impl Code {
             | Self::PublicDomain
             | Self::OwnDomain
             | Self::ProviderNotReady
+            | Self::NoSender
+            | Self::AttachmentTooLarge
+            | Self::TypeNotAllowed
+            | Self::MessageTooLarge
+            | Self::Unsubscribed
             | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -96,6 +110,8 @@ impl Code {
             Self::MailboxExists => "The user has a connected mailbox",
             Self::MailboxNotConnected => "The mailbox is not connected",
             Self::ProviderNotReady => "The operator has not set this provider up",
+            Self::MessageUnderWay => "The message is on its way just now",
+            Self::StatusDoesNotFit => "The message has come too far for that",
             Self::AttachmentLeftOut => "The attachment was left out",
             Self::MessageLeftOut => "The message was left out",
             Self::BodyTooLarge => "The body is too large",
@@ -104,6 +120,11 @@ impl Code {
             Self::PublicDomain => "A public mail provider cannot be a colleague domain",
             Self::OwnDomain => "The address belongs to this gateway",
             Self::IdempotencyKeyReused => "The key was used for another request",
+            Self::NoSender => "Nothing can send this mail",
+            Self::AttachmentTooLarge => "An attachment is too large",
+            Self::TypeNotAllowed => "An attachment is of a type that is not allowed",
+            Self::MessageTooLarge => "The message is too large",
+            Self::Unsubscribed => "The recipients have unsubscribed",
             Self::Internal => "Something went wrong here",
             Self::Unavailable => "The store cannot be reached",
         }

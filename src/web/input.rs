@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::error::{Code, Problem};
@@ -20,12 +21,29 @@ const BODY_BYTES_MAX: usize = 1_048_576;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
+/// Mail with files is sent here; base64 makes a third more of 35 MiB.
+const LARGE_PATH: &str = "/api/v1/messages";
+const LARGE_BYTES_MAX: usize = 48 * 1_048_576;
+/// So many large bodies are in memory at once; others wait.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(4);
+
 /// Reads the whole body, within its limits, before anything else is done with the request.
 pub async fn whole_body(request: Request, next: Next) -> Response {
+    let is_large = request.uri().path() == LARGE_PATH && request.method() == Method::POST;
     let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await;
+    let announced = body.size_hint().upper().unwrap_or(u64::MAX);
+    // The semaphore is never closed.
+    let _turn = match is_large && announced > BODY_BYTES_MAX as u64 {
+        true => LARGE_BODIES.acquire().await.ok(),
+        false => None,
+    };
+    let bytes_max = if is_large { LARGE_BYTES_MAX } else { BODY_BYTES_MAX };
+    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, bytes_max)).await;
     match read {
         Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(_)) if is_large => {
+            Problem::new(Code::BodyTooLarge, "Send at most 48 MiB.").into_response()
+        }
         Ok(Err(_)) => Problem::new(Code::BodyTooLarge, "Send at most 1 MiB.").into_response(),
         Err(_) => Problem::new(Code::Timeout, "Send the body without pausing.").into_response(),
     }
@@ -45,6 +63,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !is_json {
             let detail = "Send the body with `Content-Type: application/json`.";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
+        read_json(&bytes).map(Self)
+    }
+}
+
+/// A JSON body of the path that takes large ones.
+pub struct LargeJson<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let is_json = is_json(request.headers());
+        // It was read, within its limit, by `whole_body`.
+        let bytes = to_bytes(request.into_body(), LARGE_BYTES_MAX).await.unwrap_or_default();
+        if !is_json {
+            let detail = "Send the body with `Content-Type: application/json`.";
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
+        if names_nul(&bytes) {
+            let detail = "No mail may contain NUL (\\u0000).";
+            return Err(Problem::new(Code::InvalidValue, detail));
         }
         read_json(&bytes).map(Self)
     }

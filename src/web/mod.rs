@@ -11,6 +11,7 @@ mod openapi;
 mod page;
 mod server;
 pub mod ui;
+mod unsubscribe;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -54,6 +55,10 @@ pub struct State {
     pub raw_reads: RawReads,
     /// Connects mailboxes.
     pub connector: Connector,
+    /// Where mail that is to be sent is taken.
+    pub office: crate::send::flow::Office,
+    /// Rings when mail was put into the outbox.
+    pub bell: crate::send::Bell,
     /// What signing in to the pages needs.
     pub doors: ui::Doors,
     /// What open pages listen to.
@@ -104,6 +109,7 @@ pub fn router(state: impl Into<Arc<State>>) -> Router {
         .merge(openapi::router(description))
         .merge(health::router())
         .merge(ui::router(&state))
+        .merge(unsubscribe::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::mail::{self, Forward, Limits};
-use crate::model::{self, SubAccountId, Time};
-use crate::store::Position;
+use crate::model::outgoing::{Delivery, DeliveryState};
+use crate::model::{self, Address, Door, MailboxState, SendStatus, SubAccountId, Time, Via};
+use crate::store::{Position, Shipment};
 use crate::web::State;
 use crate::web::auth::Reader;
 use crate::web::error::{Code, Problem};
@@ -61,6 +62,9 @@ pub struct Message {
     /// How far its sending is; null for mail that the CRM did not send.
     #[schema(required)]
     status: Option<&'static str>,
+    /// What there is to know of its sending; null for mail that the CRM did not send.
+    #[schema(required)]
+    sending: Option<SendingDetails>,
     attachments: Vec<Attachment>,
 }
 
@@ -87,6 +91,81 @@ pub struct Attachment {
     /// Why it was left out: `attachment_too_large`, `type_not_allowed`.
     #[schema(required)]
     reason: Option<&'static str>,
+}
+
+/// What there is to know of a mail that the CRM sends.
+#[derive(Serialize, ToSchema)]
+pub struct SendingDetails {
+    /// `individual`, `bulk` or `workflow`.
+    kind: &'static str,
+    /// `mailbox` or `sub_account_provider`.
+    via: &'static str,
+    /// What the server said, or why it waits.
+    #[schema(required)]
+    detail: Option<String>,
+    attempts: u32,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    send_at: Option<Time>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    next_attempt_at: Option<Time>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    sent_at: Option<Time>,
+    #[schema(required)]
+    bulk_id: Option<Uuid>,
+    /// Everybody it goes to, those in Bcc too.
+    recipients: Vec<SendingRecipient>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SendingRecipient {
+    email: String,
+    /// `waiting`, `accepted` or `refused`; and `bounced`, when a delivery report said so.
+    state: &'static str,
+    /// What was said of them alone.
+    #[schema(required)]
+    reply: Option<String>,
+}
+
+/// S1: why a mail waits that nothing else is wrong with.
+const NEEDS_REAUTH: &str = "It waits until the mailbox is authorised again.";
+
+impl From<&Shipment> for SendingDetails {
+    fn from(shipment: &Shipment) -> Self {
+        let is_waiting = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying);
+        let needs_reauth = shipment.mailbox == Some(MailboxState::NeedsReauth);
+        let waits = (is_waiting && needs_reauth).then(|| NEEDS_REAUTH.to_owned());
+        let bounce = |address: &Address| {
+            let mut hard = shipment.report.iter().filter(|it| it.hard);
+            hard.find(|it| Address::parse(&it.address).as_ref() == Some(address))
+        };
+        let recipient = |it: &Delivery| {
+            let bounce = bounce(&it.address).filter(|_| it.state != DeliveryState::Refused);
+            SendingRecipient {
+                email: it.address.normal().to_owned(),
+                state: match (it.state, bounce) {
+                    (_, Some(_)) => "bounced",
+                    (DeliveryState::Waiting, None) => "waiting",
+                    (DeliveryState::Accepted, None) => "accepted",
+                    (DeliveryState::Refused, None) => "refused",
+                },
+                reply: bounce.map(|it| it.status.clone()).or_else(|| it.reply.clone()),
+            }
+        };
+        Self {
+            kind: shipment.kind.name(),
+            via: match shipment.via {
+                Via::Mailbox(_) => "mailbox",
+                Via::Relay => "sub_account_provider",
+            },
+            detail: waits.or_else(|| shipment.detail.clone()),
+            attempts: shipment.attempts,
+            send_at: shipment.send_at,
+            next_attempt_at: shipment.due_at,
+            sent_at: shipment.sent_at,
+            bulk_id: shipment.bulk,
+            recipients: shipment.route.recipients.iter().map(recipient).collect(),
+        }
+    }
 }
 
 /// What only the raw mail says.
@@ -126,7 +205,7 @@ impl From<&model::Attachment> for Attachment {
 }
 
 impl Message {
-    fn new(message: &model::Message, content: Content) -> Self {
+    fn new(message: &model::Message, content: Content, shipment: Option<&Shipment>) -> Self {
         let ids = |ids: &[model::MessageId]| ids.iter().map(|id| id.to_string()).collect();
         Self {
             id: message.id.0,
@@ -148,7 +227,8 @@ impl Message {
             new_text: content.new_text,
             doors: message.doors.iter().map(|door| door.name()).collect(),
             user_id: message.user_id.map(|id| id.0),
-            status: None,
+            status: shipment.map(|shipment| shipment.status.name()),
+            sending: shipment.map(SendingDetails::from),
             attachments: message.attachments.iter().map(Attachment::from).collect(),
         }
     }
@@ -168,6 +248,8 @@ pub async fn pages(
     let mut last = None;
     let mut bytes = 0;
     let count = found.len();
+    let sent = found.iter().filter(|it| it.doors.contains(Door::Send)).map(|it| it.id);
+    let shipments = state.store.shipments(of, sent).await?;
     for message in &found {
         if items.len() == listing.limit() || bytes > PAGE_BYTES_MAX {
             break;
@@ -175,7 +257,7 @@ pub async fn pages(
         let content = content(state, of, message).await?;
         bytes += content.len();
         last = Some(Position { at: message.at.as_micros(), id: message.id.0 });
-        items.push(Message::new(message, content));
+        items.push(Message::new(message, content, shipments.get(&message.id)));
     }
     let is_more = items.len() < count;
     let next_cursor = last.filter(|_| is_more).map(|last| listing.cursor(last));
@@ -226,17 +308,24 @@ pub async fn show(
     reader: Reader,
     Id(id): Id,
 ) -> Result<Json<Message>, Problem> {
-    let of = reader.sub_account();
-    object(&state, of, id).await?.map(Json).ok_or_else(Problem::not_found)
+    one(&state, reader.sub_account(), id).await.map(Json)
+}
+
+/// A message as it is shown, which must be there.
+pub async fn one(state: &State, of: SubAccountId, id: Uuid) -> Result<Message, Problem> {
+    object(state, of, id).await?.ok_or_else(Problem::not_found)
 }
 
 /// A message as it is shown.
 pub async fn object(state: &State, of: SubAccountId, id: Uuid) -> Result<Option<Message>, Problem> {
-    let Some(message) = state.store.message(of, model::StoredMessageId(id)).await? else {
+    let id = model::StoredMessageId(id);
+    let Some(message) = state.store.message(of, id).await? else {
         return Ok(None);
     };
     let content = content(state, of, &message).await?;
-    Ok(Some(Message::new(&message, content)))
+    let sent = message.doors.contains(Door::Send).then_some(id);
+    let shipments = state.store.shipments(of, sent).await?;
+    Ok(Some(Message::new(&message, content, shipments.get(&id))))
 }
 
 /// The mail as it came.

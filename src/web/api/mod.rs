@@ -7,6 +7,7 @@ mod conversations;
 mod events;
 pub mod mailboxes;
 pub mod messages;
+mod sending;
 pub mod settings;
 mod sub_accounts;
 pub mod users;
@@ -37,7 +38,10 @@ pub fn router() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show, conversations::erase))
         .routes(routes!(conversations::messages))
-        .routes(routes!(messages::show))
+        .routes(routes!(messages::show, sending::cancel))
+        .routes(routes!(sending::create))
+        .routes(routes!(sending::resolve))
+        .routes(routes!(sending::bulk))
         .routes(routes!(messages::raw))
         .routes(routes!(attachments::download))
         .routes(routes!(mailboxes::list, mailboxes::create))

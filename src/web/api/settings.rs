@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State as Shared;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::model::outgoing::{Relay, RelaySecurity};
 use crate::model::settings::{BulkSender, OversizeAttachment, UntrustedSender};
 use crate::model::{SubAccountId, public_domains};
+use crate::send::relay;
 use crate::store::AccountSettings;
 use crate::web::State;
 use crate::web::auth::Account;
@@ -46,6 +49,9 @@ pub struct Provider {
     username: String,
     default_from: String,
     allowed_domains: Vec<String>,
+    /// Null: TLS is demanded; on this machine itself it is used where it is offered.
+    #[schema(required, value_type = Option<SecurityName>)]
+    security: Option<RelaySecurity>,
 }
 
 /// What is to be changed; what is left out stays.
@@ -77,23 +83,26 @@ pub struct SettingsChange {
 pub struct ProviderChange {
     host: String,
     port: u16,
+    /// Empty: the relay knows this gateway by its address, nobody signs in.
     username: String,
     /// May be left out while host and user name stay the same.
     password: Option<String>,
     default_from: String,
     #[serde(default)]
     allowed_domains: Vec<String>,
+    #[schema(value_type = Option<SecurityName>)]
+    security: Option<RelaySecurity>,
 }
 
-/// The relay as it is sealed in the store.
-#[derive(Serialize, Deserialize)]
-struct SealedProvider {
-    host: String,
-    port: u16,
-    username: String,
-    password: String,
-    default_from: String,
-    allowed_domains: Vec<String>,
+/// How the connection to the relay is kept private.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes the model's enum to clients")]
+enum SecurityName {
+    Tls,
+    StartTls,
+    /// To this machine itself only.
+    Plain,
 }
 
 /// B2: what becomes of mail whose sender is not verified.
@@ -244,39 +253,45 @@ fn at_most(field: &str, texts: &[String], max: usize) -> Result<(), Problem> {
     }
 }
 
-fn provider(
-    change: ProviderChange,
-    former: Option<SealedProvider>,
-) -> Result<SealedProvider, Problem> {
+fn provider(change: ProviderChange, former: Option<Relay>) -> Result<Relay, Problem> {
     at_most("allowed_domains", &change.allowed_domains, DOMAINS_MAX)?;
     let host = input::line("host", &change.host)?;
-    let username = input::line("username", &change.username)?;
+    let username = match change.username.trim() {
+        "" => String::new(),
+        name => input::line("username", name)?,
+    };
     let default_from = input::address("default_from", &change.default_from)?;
     if change.port == 0 {
         return Err(Problem::field("port", "must be 1 to 65535"));
     }
     // A password is not sent to another server, or as another user, because somebody changed the name.
     let former = former.filter(|former| former.host == host && former.username == username);
-    let password = change.password.or(former.map(|former| former.password));
+    let password = change.password.map(SecretString::from);
+    let password = password.or(former.map(|former| former.password));
+    // Nobody signs in without a name.
+    let password = password.or_else(|| username.is_empty().then(SecretString::default));
     let domain = |text: &String| input::domain("allowed_domains", text);
-    Ok(SealedProvider {
+    let relay = Relay {
         port: change.port,
         password: password
             .ok_or_else(|| Problem::field("password", "is needed for a new host or user name"))?,
         default_from: default_from.to_string(),
         allowed_domains: change.allowed_domains.iter().map(domain).collect::<Result<_, _>>()?,
+        security: change.security,
         host,
         username,
-    })
+    };
+    match relay.target() {
+        Some(_) => Ok(relay),
+        None => Err(Problem::field(
+            "host",
+            "must be a host name or an address; `plain` is allowed to this machine only",
+        )),
+    }
 }
 
-fn place(of: SubAccountId) -> Vec<u8> {
-    [b"sub_account_provider", of.0.as_bytes().as_slice()].concat()
-}
-
-fn seal(state: &State, of: SubAccountId, provider: &SealedProvider) -> Result<Vec<u8>, Problem> {
-    let json = serde_json::to_vec(provider).map_err(|_| Problem::internal())?;
-    Ok(state.secrets.seal(&place(of), &json))
+fn seal(state: &State, of: SubAccountId, relay: &Relay) -> Result<Vec<u8>, Problem> {
+    relay::seal(&state.secrets, of, relay).map_err(|_| Problem::internal())
 }
 
 /// The relay; one that was sealed with another key counts as none, and has to be given again.
@@ -284,13 +299,16 @@ fn unseal(
     state: &State,
     of: SubAccountId,
     sealed: Option<&[u8]>,
-) -> Result<Option<SealedProvider>, Problem> {
+) -> Result<Option<Relay>, Problem> {
     let Some(sealed) = sealed else { return Ok(None) };
-    let Some(json) = state.secrets.unseal(&place(of), sealed) else {
-        tracing::error!(sub_account.id = %of, "The relay of {of} was sealed with another key.");
-        return Ok(None);
-    };
-    serde_json::from_slice(&json).map(Some).map_err(|_| Problem::internal())
+    match relay::unseal(&state.secrets, of, sealed) {
+        Ok(relay) => Ok(Some(relay)),
+        Err(relay::Error::OtherKey) => {
+            tracing::error!(sub_account.id = %of, "The relay of {of} was sealed with another key.");
+            Ok(None)
+        }
+        Err(relay::Error::Damaged) => Err(Problem::internal()),
+    }
 }
 
 fn shown(state: &State, of: SubAccountId, settings: AccountSettings) -> Result<Settings, Problem> {
@@ -313,6 +331,7 @@ fn shown(state: &State, of: SubAccountId, settings: AccountSettings) -> Result<S
             username: provider.username,
             default_from: provider.default_from,
             allowed_domains: provider.allowed_domains,
+            security: provider.security,
         }),
     })
 }
