@@ -6,6 +6,7 @@ mod first_start;
 mod mailboxes;
 mod outgoing;
 mod reload;
+mod sending;
 mod serve;
 
 use std::fs::DirBuilder;

@@ -21,6 +21,7 @@ use crate::ingest::batch::Batch;
 use crate::ingest::rate::Rate;
 use crate::ingest::receiver::Gateway;
 use crate::ingest::trust::{self, Verifier};
+use crate::send::Bell;
 use crate::ingest::{dns, index, maintain};
 use crate::smtp::driver::{self, Proxy};
 use crate::store::Holder;
@@ -152,9 +153,11 @@ fn start(
     let smtp = driver::Listener::new(options, gateway)?;
     let settings = smtp.settings();
     tasks.spawn(smtp.serve(parts.smtp, stop.clone()));
-    let live = Arc::<web::ui::Live>::default();
+    let (office, bell) = (app.office(), Bell::default());
     let connector = app.connector()?;
+    tasks.spawn(app.send(Arc::new(connector.clone()), Arc::clone(&bell), stop.clone())?);
     tasks.spawn(app.watch(connector.clone(), stop.clone()));
+    let live = Arc::<web::ui::Live>::default();
     let state = Arc::new(web::State {
         store: Arc::clone(&app.store),
         secrets: app.secrets.clone(),
@@ -167,6 +170,8 @@ fn start(
         events: follow_events(app, tasks, stop),
         webhook_client: outgoing::webhook_client(config)?,
         raw_reads: web::RawReads::default(),
+        office,
+        bell,
         live: Arc::clone(&live),
         readings: web::ui::Readings::default(),
         connector,

@@ -14,8 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 pub use keys::{Keys, applies_at_run_time};
 pub use raw::RawConfig;
 
+use crate::decide::send::Pace;
 use crate::model::{Address, Providers};
 use crate::perimeter::Network;
+use crate::send::retry::Patience;
 use crate::smtp::limits::Limits;
 use crate::web::Connections;
 
@@ -37,6 +39,16 @@ pub struct Config {
     pub providers: Providers,
     /// What was set where, to tell what changed.
     pub keys: Keys,
+    pub sending: Sending,
+}
+
+/// How the CRM's mail is sent.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// Mails on their way at once.
+    pub connections: usize,
+    pub pace: Pace,
+    pub patience: Patience,
 }
 
 /// The SMTP listener.
@@ -195,6 +207,7 @@ fn check(raw: RawConfig, keys: Keys, file: Option<&Path>) -> Result<Config, Erro
         },
         dns_resolver: checker.resolver(&raw.dns.resolver)?,
         allowed_networks: checker.networks(&raw.outgoing.allowed_networks)?,
+        sending: checker.sending(&raw.outgoing)?,
         log: checker.log(raw.log)?,
         keys,
         data_dir,
@@ -318,6 +331,31 @@ impl Checker {
         let expected = "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8";
         let network = |text: &String| text.parse().map_err(|_| self.wrong(key, expected, text));
         texts.iter().map(network).collect()
+    }
+
+    fn sending(&self, raw: &raw::Outgoing) -> Result<Sending, Error> {
+        let counts = [
+            ("outgoing.connections", raw.connections),
+            ("outgoing.connections_per_relay", raw.connections_per_relay),
+            ("outgoing.connections_per_mailbox", raw.connections_per_mailbox),
+            ("outgoing.per_mailbox_per_minute", raw.per_mailbox_per_minute),
+            ("outgoing.retry_after_seconds", raw.retry_after_seconds as usize),
+            ("outgoing.give_up_after_hours", raw.give_up_after_hours as usize),
+        ];
+        if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
+            return Err(self.wrong(key, "at least 1", &value.to_string()));
+        }
+        let patience = Patience {
+            first_seconds: raw.retry_after_seconds.into(),
+            give_up_seconds: i64::from(raw.give_up_after_hours) * 3_600,
+            ..Patience::default()
+        };
+        let pace = Pace {
+            per_mailbox_per_minute: raw.per_mailbox_per_minute,
+            connections_per_mailbox: raw.connections_per_mailbox,
+            connections_per_relay: raw.connections_per_relay,
+        };
+        Ok(Sending { connections: raw.connections, pace, patience })
     }
 
     fn log(&self, log: raw::Log) -> Result<raw::Log, Error> {

@@ -137,10 +137,30 @@ impl Default for Dns {
 }
 
 /// `[outgoing]`
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outgoing {
     pub allowed_networks: Vec<String>,
+    pub connections: usize,
+    pub connections_per_relay: usize,
+    pub connections_per_mailbox: usize,
+    pub per_mailbox_per_minute: usize,
+    pub retry_after_seconds: u32,
+    pub give_up_after_hours: u32,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            allowed_networks: Vec::new(),
+            connections: 100,
+            connections_per_relay: 20,
+            connections_per_mailbox: 3,
+            per_mailbox_per_minute: 30,
+            retry_after_seconds: 60,
+            give_up_after_hours: 24,
+        }
+    }
 }
 
 /// `[log]`

@@ -27,11 +27,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["decide", "model", "clock"]),
     ("smtp", &["model", "tls", "clock"]),
     ("ingest", &["clock", "decide", "mail", "model", "smtp", "store"]),
+    (
+        "send",
+        &["access", "clock", "decide", "ingest", "mail", "model", "secrets", "store", "submission"],
+    ),
     ("import", &["clock", "decide", "ingest", "mail", "model", "store"]),
     ("events", &["clock", "model", "perimeter", "secrets", "store"]),
-    ("web", &["clock", "connect", "decide", "events", "ingest", "mail", "model", "secrets", "store", "tls"]),
+    ("web", &["clock", "connect", "decide", "events", "ingest", "mail", "model", "secrets", "send", "store", "tls"]),
     ("watch", &["access", "clock", "decide", "ingest", "mail", "model", "reach", "store"]),
-    ("config", &["model", "perimeter", "smtp", "web"]),
+    ("config", &["decide", "send", "model", "perimeter", "smtp", "web"]),
 ];
 
 /// Words that mean waiting, logging, files, sockets, clocks or random numbers.
@@ -129,6 +133,7 @@ fn the_pure_parts_touch_nothing() {
         "src/smtp/session",
         "src/smtp/command",
         "src/smtp/reply",
+        "src/send/retry",
         "src/watch/plan",
         "src/watch/imap/folders",
         "src/connect/remedy",

@@ -78,6 +78,23 @@ impl Answer {
     }
 }
 
+/// Where mail that is to be sent is taken.
+fn office(store: &Arc<Store>) -> mailweave::send::flow::Office {
+    let secrets = Secrets::new([7; 32]);
+    mailweave::send::flow::Office {
+        store: Arc::clone(store),
+        links: mailweave::send::unsubscribe::Links::new(&secrets),
+        secrets,
+        reader: Reader {
+            bcc_domains: Arc::from(["bcc.example".to_owned()]),
+            limits: Limits::default(),
+            pepper: Pepper::new([1; 32]),
+        },
+        public_url: "http://127.0.0.1".to_owned(),
+        message_bytes_max: 36_700_160,
+    }
+}
+
 impl Api {
     /// The API on each database.
     pub async fn both() -> [Self; 2] {
@@ -115,6 +132,8 @@ impl Api {
                 pepper: Pepper::new([1; 32]),
             },
             raw_reads: web::RawReads::default(),
+            office: office(&store),
+            bell: mailweave::send::Bell::default(),
             live: Arc::default(),
             readings: web::ui::Readings::default(),
             doors: web::ui::Doors::default(),

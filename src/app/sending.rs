@@ -1,0 +1,76 @@
+//! What the CRM sends: where it is taken, and who sends it.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use url::{Host as UrlHost, Url};
+
+use super::{App, Error};
+use crate::access::Logins;
+use crate::model::Host;
+use crate::perimeter::{Network, Perimeter, System};
+use crate::reach::Reach;
+use crate::send::flow::Office;
+use crate::send::unsubscribe::Links;
+use crate::send::{self, Bell, driver};
+use crate::{submission, tls};
+use secrecy::ExposeSecret;
+
+impl App {
+    /// Where mail that is to be sent is taken.
+    pub(super) fn office(&self) -> Office {
+        let config = &self.config;
+        Office {
+            store: Arc::clone(&self.store),
+            secrets: self.secrets.clone(),
+            reader: self.reader.clone(),
+            links: Links::new(&self.secrets),
+            public_url: config.http.public_url.trim_end_matches('/').to_owned(),
+            message_bytes_max: config.smtp.max_message_bytes,
+        }
+    }
+
+    /// Sends what is in the outbox until it is told to stop.
+    pub(super) fn send<L: Logins>(
+        &self,
+        logins: Arc<L>,
+        bell: Bell,
+        stop: CancellationToken,
+    ) -> Result<impl Future<Output = ()> + Send + use<L>, Error> {
+        let config = &self.config;
+        let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
+        let hello = &config.smtp.hostname;
+        let providers = config.providers.values();
+        let named: Vec<&Host> = providers.filter_map(|it| it.smtp.as_ref()).collect();
+        let perimeter = |open: &[Network]| {
+            let open = [config.allowed_networks.as_slice(), open].concat();
+            Perimeter::new(&open, Arc::new(System))
+        };
+        let mailboxes = Reach::within(perimeter(&[]), named);
+        let relays = Reach::within(perimeter(&self.own_machine()), []);
+        let options = send::Options {
+            mailboxes: submission::Options::new(Arc::clone(&tls), mailboxes, hello),
+            relays: submission::Options::new(tls, relays, hello),
+            pace: config.sending.pace,
+            connections: config.sending.connections,
+            patience: config.sending.patience,
+            is_alone: config.store_url.expose_secret().starts_with("sqlite:"),
+        };
+        let (store, secrets) = (Arc::clone(&self.store), self.secrets.clone());
+        Ok(driver::run(store, secrets, options, logins, bell, stop))
+    }
+
+    /// First steps on one's own machine: a gateway that is only known there may send through a relay
+    /// there. Elsewhere the operator opens that (`outgoing.allowed_networks`).
+    fn own_machine(&self) -> Vec<Network> {
+        let url = Url::parse(&self.config.http.public_url).ok();
+        let is_here = match url.as_ref().and_then(Url::host) {
+            Some(UrlHost::Domain(name)) => name == "localhost",
+            Some(UrlHost::Ipv4(address)) => address.is_loopback(),
+            Some(UrlHost::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let networks = ["127.0.0.0/8", "::1"].iter().filter_map(|text| text.parse().ok());
+        networks.filter(|_| is_here).collect()
+    }
+}
