@@ -273,9 +273,8 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
     let rows: Vec<_> = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
     let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
     blank_verdicts(tx, of, verdicts).await?;
-    for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_OUTGOING, REMOVE_MESSAGES]
-    {
-    for sql in [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS, REMOVE_MESSAGES] {
+    let all = [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS, REMOVE_OUTGOING];
+    for sql in all.into_iter().chain([REMOVE_MESSAGES]) {
         tx.execute_rows(sql, rows.clone()).await?;
     }
     events::forget(tx, of, messages.into_iter().map(|(message,)| message)).await

@@ -15,6 +15,7 @@ mod lab;
 mod mail;
 mod oauth;
 mod safe;
+mod send;
 mod smtp;
 mod store;
 mod submission;

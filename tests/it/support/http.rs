@@ -69,12 +69,19 @@ impl Caller {
         body: Option<&Value>,
     ) -> std::io::Result<Answer> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        self.request(method, path, "application/json", &body)
+        self.request(method, path, ("application/json", ""), &body)
+    }
+
+    /// A writing call with an `Idempotency-Key`.
+    pub fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let header = format!("Idempotency-Key: {key}\r\n");
+        self.request("POST", path, ("application/json", &header), &body.to_string())
+            .unwrap_or_else(|error| panic!("POST {path} at {}: {error}", self.address))
     }
 
     /// Sends a form, as a browser does.
     pub fn form(&self, path: &str, form: &str) -> Answer {
-        self.request("POST", path, "application/x-www-form-urlencoded", form)
+        self.request("POST", path, ("application/x-www-form-urlencoded", ""), form)
             .unwrap_or_else(|error| panic!("POST {path} at {}: {error}", self.address))
     }
 
@@ -82,7 +89,7 @@ impl Caller {
         &self,
         method: &str,
         path: &str,
-        content_type: &str,
+        (content_type, headers): (&str, &str),
         body: &str,
     ) -> std::io::Result<Answer> {
         let Self { address, token } = self;
@@ -91,7 +98,7 @@ impl Caller {
         write!(
             socket,
             "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+             Content-Type: {content_type}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
         let mut bytes = Vec::new();

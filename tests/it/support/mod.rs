@@ -9,6 +9,7 @@ pub mod load;
 #[allow(dead_code, reason = "the load generator uses the rest")]
 pub mod postfix;
 pub mod postgres;
+pub mod relay;
 pub mod sender;
 pub mod trap;
 pub mod vectors;

@@ -1,0 +1,79 @@
+//! Way 3, whole: the real gateway sends through a relay that is scripted, or through Postfix (S, E).
+
+mod composing;
+mod faults;
+mod requests;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::gateway::{Account, Gateway, Setup};
+use crate::support::postgres;
+use crate::support::relay::Relay;
+
+/// How long a debug binary on a busy machine may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A gateway with a user whose sub-account has a relay.
+pub struct Sending {
+    pub gateway: Gateway,
+    pub account: Account,
+}
+
+impl Sending {
+    /// Through this relay.
+    pub fn through(relay: &Relay) -> Self {
+        Self::of(Gateway::setup(), relay)
+    }
+
+    /// The same, as it is set up.
+    pub fn of(setup: Setup, relay: &Relay) -> Self {
+        let gateway = setup.with("OUTGOING__RETRY_AFTER_SECONDS", "1").start();
+        let account = gateway.account("anna@acme.test");
+        let sending = Self { gateway, account };
+        sending.use_relay(relay);
+        sending
+    }
+
+    pub fn use_relay(&self, relay: &Relay) {
+        let provider = json!({"sub_account_provider": {
+            "host": "127.0.0.1", "port": relay.address.port(), "username": "acme",
+            "password": "pw", "default_from": "crm@acme.test", "allowed_domains": ["acme.test"]}});
+        self.account.api.call("PATCH", "/api/v1/settings", Some(&provider)).expect(200);
+    }
+
+    /// A mail with what the test is not about filled in.
+    pub fn mail(&self, to: &str) -> Value {
+        json!({"kind": "individual", "user_id": self.account.user_id, "to": [to],
+            "subject": "Offer", "text": "Hello Carl\n"})
+    }
+
+    pub fn send(&self, mail: &Value) -> Value {
+        self.account.api.post("/api/v1/messages", mail).expect(202)
+    }
+
+    pub fn message(&self, id: &Value) -> Value {
+        self.account.api.read(&format!("/api/v1/messages/{}", id.as_str().expect("an id")))
+    }
+
+    /// Waits until the message has this status; the message.
+    pub fn wait_for(&self, id: &Value, status: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let message = self.message(id);
+            if message["status"] == status {
+                return message;
+            }
+            assert!(Instant::now() < deadline, "never {status}: {message:#}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+}
+
+/// The same test on each database.
+pub async fn on_both(test: impl Fn(Setup)) {
+    test(Gateway::setup());
+    let url = postgres::fresh_database().await;
+    tokio::task::block_in_place(|| test(Gateway::setup().with("STORE__URL", url)));
+}
