@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway with a user whose sub-account has a relay.
 pub struct Sending {
-    pub gateway: Gateway,
+    /// Runs as long as this is there.
+    _gateway: Gateway,
     pub account: Account,
 }
 
@@ -31,7 +32,7 @@ impl Sending {
     pub fn of(setup: Setup, relay: &Relay) -> Self {
         let gateway = setup.with("OUTGOING__RETRY_AFTER_SECONDS", "1").start();
         let account = gateway.account("anna@acme.test");
-        let sending = Self { gateway, account };
+        let sending = Self { _gateway: gateway, account };
         sending.use_relay(relay);
         sending
     }
@@ -73,7 +74,7 @@ impl Sending {
 
 /// The same test on each database.
 pub async fn on_both(test: impl Fn(Setup)) {
-    test(Gateway::setup());
+    tokio::task::block_in_place(|| test(Gateway::setup()));
     let url = postgres::fresh_database().await;
     tokio::task::block_in_place(|| test(Gateway::setup().with("STORE__URL", url)));
 }

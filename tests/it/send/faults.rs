@@ -82,7 +82,8 @@ async fn what_is_cut_off_after_the_end_is_unknown_until_somebody_says() {
             content.lines().find(|line| line.starts_with("Message-ID")).unwrap().to_owned()
         });
         assert_eq!((mails.len(), &ids[0]), (4, &ids[1]));
-    });
+    })
+    .await;
 }
 
 #[test]

@@ -38,7 +38,8 @@ async fn a_mail_is_sent_once_and_stands_in_its_conversation() {
         assert_eq!(contacts[0]["email"], "carl@customer.test");
         let verdicts = sending.account.api.list(&format!("/api/v1/verdicts?message_id={id}"));
         assert_eq!((verdicts.len(), &verdicts[0]["door"]), (1, &json!("send")));
-    });
+    })
+    .await;
 }
 
 #[test]
