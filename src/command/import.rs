@@ -119,7 +119,7 @@ struct Import {
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, Error> {
     let store = Arc::new(open_store(&config).await?);
-    let (sub_account, user) = find_user(&store, &arguments).await?;
+    let (sub_account, user) = whose(&store, &arguments.user, arguments.sub_account).await?;
     let reader = Reader {
         bcc_domains: config.smtp.domains.clone().into(),
         limits: mail::Limits::default(),
@@ -201,12 +201,17 @@ fn read_ahead(mails: Mails) -> mpsc::Receiver<Vec<Piece>> {
     batches
 }
 
-async fn find_user(store: &Store, asked: &Arguments) -> Result<(SubAccountId, UserId), Error> {
-    let Some(address) = Address::parse(&asked.user) else {
-        return Err(Error::Usage(format!("--user {:?} is no e-mail address", asked.user)));
+/// Who is named by an address, in that sub-account where one is named.
+pub(super) async fn whose(
+    store: &Store,
+    user: &str,
+    sub_account: Option<SubAccountId>,
+) -> Result<(SubAccountId, UserId), Error> {
+    let Some(address) = Address::parse(user) else {
+        return Err(Error::Usage(format!("--user {user:?} is no e-mail address")));
     };
     let mut found = store.users_with_address(&address).await?;
-    found.retain(|(account, _)| asked.sub_account.is_none_or(|only| only == *account));
+    found.retain(|(account, _)| sub_account.is_none_or(|only| only == *account));
     match found.as_slice() {
         [one] => Ok(*one),
         [] => Err(Error::Usage(nobody(&address, &store.first_users().await?))),

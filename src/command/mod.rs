@@ -8,6 +8,7 @@ mod import;
 mod migrate;
 mod progress;
 mod serve;
+mod sign_in_link;
 mod token;
 
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ enum Command {
     Import(import::Arguments),
     Explain(explain::Arguments),
     Doctor(doctor::Arguments),
+    SignInLink(sign_in_link::Arguments),
     /// Make API tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -117,6 +119,7 @@ async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
         Command::Serve => serve::run(load()?).await,
         Command::Import(arguments) => import::run(load()?, arguments).await,
         Command::Explain(arguments) => explain::run(load()?, arguments).await,
+        Command::SignInLink(arguments) => sign_in_link::run(load()?, arguments).await,
         Command::Doctor(arguments) => doctor::run(load(), &arguments).await,
         Command::Token(command) => token::run(load()?, command).await,
         Command::Migrate => migrate::run(load()?).await,

@@ -66,6 +66,7 @@ mod mailboxes;
 mod messages;
 mod open;
 mod outbox;
+mod recent;
 mod record;
 mod route;
 mod rows;
@@ -109,11 +110,11 @@ pub use file::{Again, Filing, Page};
 pub use idempotency::Reservation;
 pub use inboxes::Inbox;
 pub use mailboxes::{SealedSecret, StoredConnection, StoredMailbox};
-pub use open::{Holder, Options};
 pub use open::{Holder, Options, Tables};
 pub use outbox::{
     Answered, Cancelled, Claimed, Progress, Resolution, Resolved, Settle, Shipment, Wanted,
 };
+pub use recent::{RecentFile, RecentMail, RecentMessage};
 pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};
 pub use sign_in::{Link, Purpose};
@@ -234,6 +235,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         mailboxes::STATEMENTS,
         messages::STATEMENTS,
         open::STATEMENTS,
+        recent::STATEMENTS,
         record::STATEMENTS,
         route::STATEMENTS,
         sessions::STATEMENTS,

@@ -44,14 +44,14 @@ pub struct Settings {
 /// The SMTP relay of the sub-account; its password is never shown.
 #[derive(Serialize, ToSchema)]
 pub struct Provider {
-    host: String,
-    port: u16,
-    username: String,
-    default_from: String,
-    allowed_domains: Vec<String>,
+    pub host: String,
+    pub port: u16,
+    pub username: String,
+    pub default_from: String,
+    pub allowed_domains: Vec<String>,
     /// Null: TLS is demanded; on this machine itself it is used where it is offered.
     #[schema(required, value_type = Option<SecurityName>)]
-    security: Option<RelaySecurity>,
+    pub security: Option<RelaySecurity>,
 }
 
 /// What is to be changed; what is left out stays.
@@ -163,7 +163,8 @@ pub async fn change(
     shown(&state, of, settings).map(Json)
 }
 
-fn apply(
+/// Applies a change to settings, or says what is wrong with it.
+pub fn apply(
     state: &State,
     of: SubAccountId,
     change: SettingsChange,
@@ -192,6 +193,15 @@ fn apply(
         }
     }
     Ok(())
+}
+
+/// The relay as it may be shown.
+pub fn provider_of(
+    state: &State,
+    of: SubAccountId,
+    settings: &AccountSettings,
+) -> Result<Option<Provider>, Problem> {
+    Ok(shown(state, of, settings.clone())?.sub_account_provider)
 }
 
 fn put<T>(place: &mut T, value: Option<T>) {

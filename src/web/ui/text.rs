@@ -10,6 +10,8 @@ const FILES: &[&str] = &[
     include_str!("text/en/account.txt"),
     include_str!("text/en/activity.txt"),
     include_str!("text/en/email.txt"),
+    include_str!("text/en/settings.txt"),
+    include_str!("text/en/contacts.txt"),
     include_str!("text/en/people.txt"),
     include_str!("text/en/conversations.txt"),
     include_str!("text/en/callback.txt"),

@@ -3,9 +3,11 @@
 mod account;
 mod activity;
 mod callback;
+mod contacts;
 mod conversations;
 mod email;
 mod people;
+mod sub_account;
 
 use std::sync::Arc;
 
@@ -20,8 +22,10 @@ pub fn router() -> Router<Arc<State>> {
     Router::new()
         .merge(account::router())
         .merge(activity::router())
+        .merge(contacts::router())
         .merge(conversations::router())
         .merge(callback::router())
         .merge(email::router())
         .merge(people::router())
+        .merge(sub_account::router())
 }

@@ -53,6 +53,7 @@ pub async fn sign_in(state: &State, parts: &Parts, code: &str) -> Result<Respons
         }
     };
     let bcc_address = user.bcc_address.map(|address| address.to_string()).unwrap_or_default();
+    let jar = super::browser_mark::leave(state, jar, id);
     let welcome = Welcome { name: user.name, bcc_address, token, url: &state.public_url };
     Ok((jar, page(&welcome)).into_response())
 }

@@ -3,16 +3,18 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::CookieJar;
 
 use super::limits::Try;
+use super::{browser_mark, by_code};
 use crate::model::{Address, SubAccountId, UserId};
 use crate::store::Credentials;
 use crate::web::State;
 use crate::web::server::Peer;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::flash::Flash;
-use crate::web::ui::{Fields, assets, filters, page, session, text};
+use crate::web::ui::{Fields, assets, filters, page, text};
 
 #[derive(Template)]
 #[template(path = "sign_in.html", config = "src/web/ui/askama.toml")]
@@ -22,6 +24,9 @@ struct SignIn<'a> {
     flash: Option<Flash>,
     error: Option<&'static str>,
 }
+
+/// A user of the address that was typed, and what the user signs in with.
+type Found = (SubAccountId, UserId, Credentials);
 
 /// The form; afterwards it goes on at `next`.
 pub fn form(next: String, flash: Option<Flash>) -> Response {
@@ -37,38 +42,37 @@ pub async fn sign_in(state: &State, parts: &Parts, fields: &Fields) -> Result<Re
             SignIn { next: next.clone(), email, flash: None, error: Some(text::words(key)) };
         Ok((status, page(&shown)).into_response())
     };
-    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    if !state.doors.limits.allows(&Try { email, peer, mark: None }) {
-        return again(StatusCode::TOO_MANY_REQUESTS, "error.too_many_tries");
-    }
-    match who(state, email, password).await? {
-        Some((of, user, _)) => {
-            let jar = session::begin(state, (of, user), parts).await?;
-            Ok((jar, Redirect::to(&next)).into_response())
-        }
-        None => again(StatusCode::UNPROCESSABLE_ENTITY, "error.sign_in"),
-    }
-}
-
-/// The user of that address and password. Of a person with one password in several sub-accounts, the oldest.
-async fn who(
-    state: &State,
-    email: &str,
-    password: &str,
-) -> Result<Option<(SubAccountId, UserId, Credentials)>, Failure> {
     let users = match Address::parse(email) {
         Some(address) => state.store.users_signing_in(&address).await?,
         None => Vec::new(),
     };
+    let jar = CookieJar::from_headers(&parts.headers);
+    let ids: Vec<UserId> = users.iter().map(|(_, user, _)| *user).collect();
+    let mark = browser_mark::of(state, &jar, &ids);
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    if !state.doors.limits.allows(&Try { email, peer, mark }) {
+        return again(StatusCode::TOO_MANY_REQUESTS, "error.too_many_tries");
+    }
+    match who(state, users, password).await {
+        Some((of, user, credentials)) if credentials.totp.is_some() => {
+            Ok(by_code::ask(state, jar, (of, user), &next))
+        }
+        Some((of, user, _)) => super::welcome(state, parts, (of, user), |jar| jar, &next).await,
+        None => again(StatusCode::UNPROCESSABLE_ENTITY, "error.sign_in"),
+    }
+}
+
+/// Who has that password. Of a person with one password in several sub-accounts, the oldest.
+async fn who(state: &State, users: Vec<Found>, password: &str) -> Option<Found> {
     let passwords = &state.doors.passwords;
     let mut with_password = users.into_iter().filter(|(_, _, it)| it.password.is_some()).peekable();
     if with_password.peek().is_none() {
         passwords.is_right(password, None).await;
     }
-    for (of, user, credentials) in with_password {
-        if passwords.is_right(password, credentials.password.as_deref()).await {
-            return Ok(Some((of, user, credentials)));
+    for found in with_password {
+        if passwords.is_right(password, found.2.password.as_deref()).await {
+            return Some(found);
         }
     }
-    Ok(None)
+    None
 }

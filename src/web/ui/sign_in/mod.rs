@@ -1,10 +1,13 @@
 //! Signing in: by a link that works once, or by password with a one-time password where the user has set one
 //! up. Unknown users are answered as known ones are, in the same time.
 
+mod browser_mark;
+mod by_code;
 mod by_link;
 mod by_password;
 mod limits;
 pub mod password;
+pub mod second;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ use super::failure::Failure;
 use super::flash;
 use super::form::Fields;
 use super::session::{self, SignedIn};
+use crate::model::{SubAccountId, UserId};
 use crate::web::State;
 use limits::Limits;
 use password::Passwords;
@@ -35,6 +39,7 @@ pub struct Doors {
 pub fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-in/code", get(by_code::show).post(by_code::check))
         .route("/sign-out", post(sign_out))
         .route("/sign-out/everywhere", post(sign_out_everywhere))
 }
@@ -68,6 +73,19 @@ async fn sign_out(
     session::end(&state, &jar).await?;
     let jar = flash::leave(session::forget(&state, jar), "flash.signed_out");
     Ok((jar, Redirect::to("/sign-in")).into_response())
+}
+
+/// Signs a browser in whose user has proved to be the user, and goes on.
+async fn welcome(
+    state: &State,
+    parts: &Parts,
+    (of, user): (SubAccountId, UserId),
+    change: impl FnOnce(CookieJar) -> CookieJar,
+    next: &str,
+) -> Result<Response, Failure> {
+    let jar = session::begin(state, (of, user), parts).await?;
+    let jar = browser_mark::leave(state, change(jar), user);
+    Ok((jar, Redirect::to(next)).into_response())
 }
 
 /// Every other browser, and then this one.

@@ -1,6 +1,8 @@
 //! The pages, asked as a browser asks: cookies, forms, redirects. The browser tests look at them.
 
 mod pages;
+mod settings;
+mod signing_in;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};

@@ -1,5 +1,7 @@
 //! `/settings/account`: the password, the second factor, and the devices that are signed in.
 
+mod second;
+
 use std::sync::Arc;
 
 use askama::Template;
@@ -14,6 +16,8 @@ use crate::clock;
 use crate::model::Time;
 use crate::store::Session;
 use crate::web::State;
+use crate::web::api::users::{self, UserChange};
+use crate::web::input::{Id, Json};
 use crate::web::ui::failure::Failure;
 use crate::web::ui::sign_in::password;
 use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
@@ -23,6 +27,10 @@ pub fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/settings/account", get(show))
         .route("/settings/account/password", post(set_password))
+        .route("/settings/account/profile", post(set_profile))
+        .route("/settings/account/second-factor/begin", post(second::begin))
+        .route("/settings/account/second-factor", post(second::confirm))
+        .route("/settings/account/second-factor/remove", post(second::remove))
 }
 
 #[derive(Template)]
@@ -30,7 +38,11 @@ pub fn router() -> Router<Arc<State>> {
 struct Account {
     shell: Shell,
     errors: Errors,
+    name: String,
+    time_zone: String,
     password_at: Option<Time>,
+    has_second: bool,
+    recovery_left: usize,
     devices: Vec<Device>,
 }
 
@@ -57,10 +69,34 @@ async fn shown(state: &State, signed_in: &SignedIn, errors: Errors) -> Result<Re
     let account = Account {
         shell: signed_in.shell(Tab::Account),
         errors,
+        name: signed_in.user.name.clone(),
+        time_zone: signed_in.user.time_zone.clone(),
         password_at: credentials.password_at,
+        has_second: credentials.totp.is_some(),
+        recovery_left: credentials.recovery.len(),
         devices: sessions.into_iter().map(device).collect(),
     };
     Ok((status, page(&account)).into_response())
+}
+
+async fn set_profile(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let change = UserChange {
+        name: Some(fields.text("name").to_owned()),
+        email: None,
+        aliases: None,
+        time_zone: Some(fields.text("time_zone").to_owned()),
+        role: None,
+    };
+    let (shared, id) = (Shared(Arc::clone(&state)), Id(signed_in.user.id.0));
+    match users::change(shared, signed_in.account(), id, Json(change)).await {
+        Ok(_) => Ok(done(jar, "flash.profile_saved", "/settings/account")),
+        Err(problem) => shown(&state, &signed_in, Errors::of_problem(&problem)).await,
+    }
 }
 
 async fn set_password(

@@ -1,0 +1,98 @@
+//! Setting the second factor up: the app proves that it has the secret before it is asked for.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::CookieJar;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::clock;
+use crate::web::State;
+use crate::web::ui::failure::Failure;
+use crate::web::ui::sign_in::second::{self, AppSecret};
+use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
+
+#[derive(Template)]
+#[template(path = "second.html", config = "src/web/ui/askama.toml")]
+struct Second {
+    shell: Shell,
+    picture: String,
+    letters: String,
+    /// The secret, sealed for this user: it is kept once the app has proved it.
+    sealed: String,
+    error: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "recovery.html", config = "src/web/ui/askama.toml")]
+struct Recovery {
+    shell: Shell,
+    codes: Vec<String>,
+}
+
+/// Shows a new secret.
+pub async fn begin(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+) -> Result<Response, Failure> {
+    shown(&state, &signed_in, AppSecret::new(), None)
+}
+
+fn shown(
+    state: &State,
+    signed_in: &SignedIn,
+    secret: AppSecret,
+    error: Option<&'static str>,
+) -> Result<Response, Failure> {
+    let whose = (signed_in.sub_account(), signed_in.user.id);
+    let shown = Second {
+        shell: signed_in.shell(Tab::Account),
+        picture: secret.picture(signed_in.user.email.normal()).ok_or_else(Failure::internal)?,
+        letters: secret.in_letters(),
+        sealed: URL_SAFE_NO_PAD.encode(secret.seal(&state.secrets, whose)),
+        error,
+    };
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok((status, page(&shown)).into_response())
+}
+
+/// Keeps the secret that the app has proved, and shows recovery codes, this once.
+pub async fn confirm(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let whose @ (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let sealed = URL_SAFE_NO_PAD.decode(fields.text("secret")).unwrap_or_default();
+    let secret = AppSecret::unseal(&state.secrets, whose, &sealed);
+    let secret = secret.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
+    let Some(step) = secret.step(fields.text("code"), clock::now()) else {
+        return shown(&state, &signed_in, secret, Some(text::words("error.code")));
+    };
+    let (codes, hashes) = second::recovery_codes();
+    let sealed = secret.seal(&state.secrets, whose);
+    state.store.set_second_factor(of, user, Some((sealed, step)), &hashes).await?;
+    Ok(page(&Recovery { shell: signed_in.shell(Tab::Account), codes }))
+}
+
+/// Turns it off, for whoever knows the password.
+pub async fn remove(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let password = state.store.credentials(of, user).await?.password;
+    let given = fields.raw("current");
+    if !state.doors.passwords.is_right(given, password.as_deref()).await {
+        let errors = Errors::of_field("second", text::words("error.password_wrong"));
+        return super::shown(&state, &signed_in, errors).await;
+    }
+    state.store.set_second_factor(of, user, None, &[]).await?;
+    Ok(done(jar, "flash.second_removed", "/settings/account"))
+}

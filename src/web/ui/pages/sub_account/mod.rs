@@ -1,0 +1,204 @@
+//! `/settings/sub-account`: every switch with its consequence and, before it is saved, what it would have
+//! changed among the mail of the last 30 days.
+
+mod effects;
+mod provider;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum_extra::extract::cookie::CookieJar;
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::model::settings::{BulkSender, OversizeAttachment, UntrustedSender};
+use crate::store::AccountSettings;
+use crate::web::State;
+use crate::web::api::settings::{self, Provider, SettingsChange};
+use crate::web::error::{Code, Problem};
+use crate::web::input::Json;
+use crate::web::ui::failure::Failure;
+use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page};
+use effects::{Effect, effects};
+
+/// How far back it is looked what a setting would have changed: 30 days.
+const LOOK_BACK_SECONDS: i64 = 30 * 24 * 3_600;
+const MEBIBYTE: f64 = 1_048_576.0;
+
+/// The routes of the page.
+pub fn router() -> Router<Arc<State>> {
+    Router::new().route("/settings/sub-account", get(show).post(change)).merge(provider::router())
+}
+
+#[derive(Template)]
+#[template(path = "sub_account.html", config = "src/web/ui/askama.toml")]
+struct SubAccount {
+    shell: Shell,
+    errors: Errors,
+    settings: AccountSettings,
+    typed: Typed,
+    provider: Option<Provider>,
+    provider_fields: Fields,
+}
+
+/// Settings as they are typed.
+struct Typed {
+    colleague_domains: String,
+    never_log: String,
+    types: String,
+    /// Megabytes.
+    limit: String,
+}
+
+impl Typed {
+    fn of(settings: &AccountSettings) -> Self {
+        Self {
+            colleague_domains: settings.switches.colleague_domains.join("\n"),
+            never_log: settings.never_log.join("\n"),
+            types: settings.switches.attachment_types.join(", "),
+            limit: megabytes(settings.switches.attachment_limit),
+        }
+    }
+
+    fn again(fields: &Fields) -> Self {
+        let text = |name: &str| fields.text(name).to_owned();
+        Self {
+            colleague_domains: text("colleague_domains"),
+            never_log: text("never_log"),
+            types: text("attachment_types"),
+            limit: text("attachment_limit"),
+        }
+    }
+}
+
+/// What would have changed, before it is saved.
+#[derive(Template)]
+#[template(path = "review.html", config = "src/web/ui/askama.toml")]
+struct Review {
+    shell: Shell,
+    effects: Vec<Effect>,
+    is_part: bool,
+    fields: Fields,
+}
+
+async fn show(
+    Shared(state): Shared<Arc<State>>,
+    Admin(signed_in): Admin,
+) -> Result<Response, Failure> {
+    let settings = stored(&state, &signed_in).await?;
+    let typed = Typed::of(&settings);
+    let (errors, fields) = (Errors::default(), Fields::default());
+    shown(&state, &signed_in, (settings, typed), errors, fields)
+}
+
+async fn stored(state: &State, signed_in: &SignedIn) -> Result<AccountSettings, Failure> {
+    let settings = state.store.account_settings(signed_in.sub_account()).await?;
+    settings.ok_or_else(Failure::not_found)
+}
+
+fn shown(
+    state: &State,
+    signed_in: &SignedIn,
+    (settings, typed): (AccountSettings, Typed),
+    errors: Errors,
+    provider_fields: Fields,
+) -> Result<Response, Failure> {
+    let provider = settings::provider_of(state, signed_in.sub_account(), &settings)?;
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let shown = SubAccount {
+        shell: signed_in.shell(Tab::SubAccount),
+        errors,
+        settings,
+        typed,
+        provider,
+        provider_fields,
+    };
+    Ok((status, page(&shown)).into_response())
+}
+
+/// Bytes as people write them.
+fn megabytes(bytes: u64) -> String {
+    let rounded = (bytes as f64 / MEBIBYTE * 100.0).round() / 100.0;
+    rounded.to_string()
+}
+
+/// Megabytes as bytes; what is no number becomes what no limit can be.
+fn bytes(megabytes: &str) -> u64 {
+    let number: f64 = megabytes.replace(',', ".").parse().unwrap_or(0.0);
+    (number * MEBIBYTE).round() as u64
+}
+
+/// Shows what it would have changed; saves it when that was seen.
+async fn change(
+    Shared(state): Shared<Arc<State>>,
+    Admin(signed_in): Admin,
+    jar: CookieJar,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let mut before = stored(&state, &signed_in).await?;
+    // Another order of the same types changes nothing.
+    before.switches.attachment_types.sort();
+    let mut after = before.clone();
+    let of = signed_in.sub_account();
+    let read = serde_json::from_value::<SettingsChange>(asked(&fields));
+    let change = read.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
+    if let Err(problem) = settings::apply(&state, of, change, &mut after) {
+        let again = (after, Typed::again(&fields));
+        return shown(&state, &signed_in, again, errors(&problem), Fields::default());
+    }
+    if after == before {
+        return Ok(done(jar, "flash.nothing_changed", "/settings/sub-account"));
+    }
+    if !fields.is_on("seen") {
+        let since = clock::now().plus_seconds(-LOOK_BACK_SECONDS);
+        let mail = state.store.recent_mail(of, since).await?;
+        let effects = effects(&before, &after, &mail);
+        let shell = signed_in.shell(Tab::SubAccount);
+        return Ok(page(&Review { shell, effects, is_part: mail.is_part, fields }));
+    }
+    let read = serde_json::from_value::<SettingsChange>(asked(&fields));
+    let change = read.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
+    settings::change(Shared(state), signed_in.account(), Json(change)).await?;
+    Ok(done(jar, "flash.settings_saved", "/settings/sub-account"))
+}
+
+/// The form as the API takes it.
+fn asked(fields: &Fields) -> Value {
+    json!({
+        "untrusted_sender": fields.text("untrusted_sender"),
+        "colleague_domains": fields.entries("colleague_domains"),
+        "never_log": fields.entries("never_log"),
+        "contacts_from_cc": fields.is_on("contacts_from_cc"),
+        "bcc_starts_thread": fields.is_on("bcc_starts_thread"),
+        "follow_contacts": fields.is_on("follow_contacts"),
+        "bulk_sender": fields.text("bulk_sender"),
+        "attachment_limit": bytes(fields.text("attachment_limit")),
+        "attachment_types": fields.entries("attachment_types"),
+        "oversize_attachment": fields.text("oversize_attachment"),
+    })
+}
+
+fn errors(problem: &Problem) -> Errors {
+    match problem.code {
+        Code::PublicDomain => Errors::of_field("colleague_domains", problem.detail()),
+        _ => Errors::of_problem(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn megabytes_are_read_as_they_are_written() {
+        for size in [3_145_728, 1_048_576, 36_700_160, 524_288] {
+            assert_eq!(bytes(&megabytes(size)), size);
+        }
+        assert_eq!((bytes("2,5"), bytes("much"), bytes("-1")), (2_621_440, 0, 0));
+    }
+}

@@ -1,0 +1,35 @@
+//! The mark of a browser that has signed in to an account before. It proves nothing but that: whoever holds it
+//! is counted for itself when passwords are tried, so that guesses of others do not keep the owner out.
+
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::model::UserId;
+use crate::web::State;
+
+const COOKIE: &str = "known-browser";
+const PLACE: &[u8] = b"known browser";
+
+/// Marks a browser that has signed in.
+pub fn leave(state: &State, jar: CookieJar, user: UserId) -> CookieJar {
+    let sealed = state.secrets.seal(PLACE, user.0.as_bytes());
+    let cookie = Cookie::build((COOKIE, URL_SAFE_NO_PAD.encode(sealed)))
+        .path("/")
+        .http_only(true)
+        .secure(state.is_https())
+        .same_site(SameSite::Lax)
+        .permanent()
+        .build();
+    jar.add(cookie)
+}
+
+/// The browser's mark, if it is of one of these users.
+pub fn of(state: &State, jar: &CookieJar, users: &[UserId]) -> Option<[u8; 32]> {
+    let value = jar.get(COOKIE)?.value();
+    let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
+    let plain = state.secrets.unseal(PLACE, &sealed)?;
+    let is_theirs = users.iter().any(|user| user.0.as_bytes().as_slice() == plain);
+    is_theirs.then(|| Sha256::digest(value).into())
+}

@@ -1,0 +1,106 @@
+//! The settings of a sub-account, and contacts.
+
+use axum::http::StatusCode;
+use mailweave::model::Trust;
+
+use super::{Api, Browser};
+use crate::web::api::mail;
+
+/// The form as the page has it.
+const FORM: [(&str, &str); 10] = [
+    ("untrusted_sender", "hold"),
+    ("colleague_domains", ""),
+    ("never_log", ""),
+    ("bcc_starts_thread", "1"),
+    ("bulk_sender", "mailbox_when_from_matches"),
+    ("attachment_limit", "3"),
+    ("attachment_types", "jpg, jpeg, png, mp4, mpeg, zip, rar, pdf, doc, docx, txt"),
+    ("oversize_attachment", "skip_message"),
+    ("contacts_from_cc", ""),
+    ("follow_contacts", ""),
+];
+
+fn with<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let rest = FORM.into_iter().filter(|(field, _)| *field != name);
+    rest.chain([(name, value)]).collect()
+}
+
+#[tokio::test]
+async fn a_setting_says_what_it_would_have_changed_and_is_saved_after_that() {
+    for api in &Api::both().await {
+        let (mut chief, ann) = Browser::with_user(api, "ann@acme.example", "admin").await;
+        api.mail_in(&ann, &mail("1@x", "One", "\nHi\n"), Trust::Dmarc).await;
+        api.mail_in(&ann, &mail("2@x", "Two", "\nHi\n"), Trust::Unverified).await;
+        let page = "/settings/sub-account";
+        chief.get(page).await.has("value=\"3\"").has("docx");
+        chief.submit(page, &FORM).await.has("Nothing was different");
+        let rows = [
+            ("untrusted_sender", "accept", "held and would have been filed: 1."),
+            ("colleague_domains", "client.example", "to colleagues alone: 1."),
+            ("never_log", "bob@client.example", "would not have been stored: 1."),
+            ("bcc_starts_thread", "", "would not have been followed: 1."),
+            ("follow_contacts", "1", "not kept: 0."),
+        ];
+        for (name, value, words) in rows {
+            let review = chief.post(page, &with(name, value)).await;
+            assert_eq!(review.status, StatusCode::OK);
+            review.has(words);
+        }
+        assert_eq!(
+            api.get("/settings").await.json["follow_contacts"],
+            false,
+            "nothing is saved yet"
+        );
+        let mut form = with("never_log", "@client.example\r\nEve@Other.example");
+        form.push(("seen", "1"));
+        chief.submit(page, &form).await.has("The settings are saved").has("eve@other.example");
+        let never_log = &api.get("/settings").await.json["never_log"];
+        assert_eq!(*never_log, serde_json::json!(["@client.example", "eve@other.example"]));
+        let wrong = chief.post(page, &with("colleague_domains", "gmail.com")).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        wrong.has("Everybody may have an address at gmail.com");
+        chief.post(page, &with("attachment_limit", "1000")).await.has("up to 35");
+        let mut user = Browser::of(api, "bob@acme.example", "user").await;
+        assert_eq!(user.post(page, &form).await.status, StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn the_relay_is_kept_and_its_password_is_never_shown() {
+    let [api, _] = Api::both().await;
+    let mut chief = Browser::of(&api, "ann@acme.example", "admin").await;
+    let mut form = vec![
+        ("host", "smtp.relay.example"),
+        ("port", "587"),
+        ("username", "acme"),
+        ("default_from", "hello@acme.example"),
+        ("allowed_domains", "acme.example"),
+    ];
+    let page = "/settings/sub-account/provider";
+    chief.post(page, &form).await.has("is needed for a new host or user name");
+    form.push(("password", "hunter2hunter2"));
+    let shown = chief.submit(page, &form).await;
+    shown.has("The relay is saved").has("smtp.relay.example");
+    assert!(!shown.html.contains("hunter2"), "G7");
+    form.pop();
+    form[1].1 = "465";
+    chief.submit(page, &form).await.has("value=\"465\"");
+    chief.submit(&format!("{page}/remove"), &[]).await.has("The relay is removed");
+}
+
+#[tokio::test]
+async fn contacts_are_found_changed_and_erased() {
+    let [api, _] = Api::both().await;
+    let (mut chief, ann) = Browser::with_user(&api, "ann@acme.example", "admin").await;
+    api.mail_in(&ann, &mail("1@x", "One", "\nHi\n"), Trust::Dmarc).await;
+    let list = chief.get("/contacts?q=stone").await;
+    list.has("Bob Stone");
+    let one = format!("/contacts/{}", &list.html.split("href=\"/contacts/").nth(1).unwrap()[..36]);
+    let mut user = Browser::of(&api, "bob@acme.example", "user").await;
+    chief.submit(&one, &[("name", "Bobby"), ("unsubscribed", "1")]).await.has("Bobby");
+    // S9: only an admin undoes what the person said.
+    user.submit(&one, &[("name", "Bob")]).await.has("Gets no bulk mail");
+    assert_eq!(user.post(&format!("{one}/erase"), &[]).await.status, StatusCode::FORBIDDEN);
+    chief.submit(&format!("{one}/erase"), &[]).await.has("are erased");
+    assert_eq!(chief.get(&one).await.status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,100 @@
+//! Signing in with a second factor, the limits on tries, and who is kept out by them.
+
+use axum::http::StatusCode;
+use mailweave::clock;
+
+use super::{Api, Browser};
+
+const PASSWORD: &str = "correct horse";
+
+async fn with_password<'a>(api: &'a Api, email: &str) -> Browser<'a> {
+    let mut browser = Browser::of(api, email, "user").await;
+    let form = [("first", "1"), ("new", PASSWORD)];
+    assert_eq!(browser.post("/settings/account/password", &form).await.location(), "/");
+    browser
+}
+
+fn between<'a>(html: &'a str, before: &str, after: &str) -> &'a str {
+    html.split(before).nth(1).unwrap().split(after).next().unwrap()
+}
+
+/// The code that an app shows, of the letters that the page shows.
+fn code(letters: &str, later: i64) -> String {
+    let mut bits: Vec<u8> = Vec::new();
+    for letter in letters.bytes().filter(u8::is_ascii_alphanumeric) {
+        let value = if letter.is_ascii_digit() { letter - b'2' + 26 } else { letter - b'A' };
+        bits.extend((0..5).rev().map(|bit| value >> bit & 1));
+    }
+    let bytes: Vec<u8> =
+        bits.chunks(8).map(|byte| byte.iter().fold(0, |it, bit| it << 1 | bit)).collect();
+    let secret = totp_rs::Secret::new_stack(bytes.try_into().unwrap());
+    let app = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    let now = u64::try_from(clock::now().as_seconds() + later).unwrap();
+    app.generate(now).to_string()
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
+    for api in &Api::both().await {
+        let mut browser = with_password(api, "ann@example.com").await;
+        let setup = browser.post("/settings/account/second-factor/begin", &[]).await;
+        let letters = between(&setup.html, "<code class=\"letters\">", "<").to_owned();
+        let sealed = between(&setup.html, "name=\"secret\" value=\"", "\"").to_owned();
+        let wrong = [("secret", sealed.as_str()), ("code", "000000")];
+        assert_eq!(
+            browser.post("/settings/account/second-factor", &wrong).await.status.as_u16(),
+            422
+        );
+        let first = code(&letters, 0);
+        let right = [("secret", sealed.as_str()), ("code", first.as_str())];
+        let kept = browser.post("/settings/account/second-factor", &right).await;
+        kept.has("Your recovery codes");
+        let recovery = between(&kept.html, "<li><code>", "<").to_owned();
+
+        let password =
+            [("email", "ann@example.com"), ("password", PASSWORD), ("next", "/activity")];
+        let mut other = Browser::new(api);
+        let asked = other.post("/sign-in", &password).await;
+        assert!(
+            asked.location().starts_with("/sign-in/code?next=%2Factivity"),
+            "{}",
+            asked.location()
+        );
+        assert_eq!(other.get("/activity").await.status, StatusCode::SEE_OTHER, "not yet");
+        let used = other.post("/sign-in/code", &[("code", &first), ("next", "/activity")]).await;
+        assert_eq!(used.status, StatusCode::UNPROCESSABLE_ENTITY, "it set the factor up");
+        let next = code(&letters, 30);
+        let done = other.post("/sign-in/code", &[("code", &next), ("next", "/activity")]).await;
+        assert_eq!(done.location(), "/activity");
+        assert_eq!(other.get("/activity").await.status, StatusCode::OK);
+        for status in [303, 422] {
+            let mut lost = Browser::new(api);
+            lost.post("/sign-in", &password).await;
+            let typed = recovery.to_lowercase();
+            assert_eq!(
+                lost.post("/sign-in/code", &[("code", &typed)]).await.status.as_u16(),
+                status
+            );
+        }
+        let off = [("current", PASSWORD)];
+        let shown = other.submit("/settings/account/second-factor/remove", &off).await;
+        shown.has("The second factor is off");
+        assert_eq!(Browser::new(api).post("/sign-in", &password).await.location(), "/activity");
+    }
+}
+
+#[tokio::test]
+async fn guessing_ends_and_the_owner_still_signs_in() {
+    let [api, _] = Api::both().await;
+    let mut owner = with_password(&api, "ann@example.com").await;
+    owner.post("/sign-out", &[]).await;
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let form = [("email", "ann@example.com"), ("password", "guessed it")];
+        statuses.push(Browser::new(&api).post("/sign-in", &form).await.status.as_u16());
+    }
+    assert_eq!((statuses[0], statuses[11]), (422, 429), "{statuses:?}");
+    // A browser that has signed in before is counted for itself.
+    let form = [("email", "ann@example.com"), ("password", PASSWORD)];
+    assert_eq!(owner.post("/sign-in", &form).await.status, StatusCode::SEE_OTHER);
+}
