@@ -1,10 +1,14 @@
 //! A real browser: headless Chromium through its own driver, on a port that the system chooses.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use thirtyfour::LoggingPrefsLogLevel;
+use serde_json::json;
+use tempfile::TempDir;
+use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
 use thirtyfour::prelude::*;
+use thirtyfour::{ChromeCapabilities, LoggingPrefsLogLevel};
 
 use super::gateway::Gateway;
 
@@ -12,21 +16,72 @@ use super::gateway::Gateway;
 pub struct Chrome {
     pub driver: WebDriver,
     process: Child,
+    _profile: TempDir,
+}
+
+/// What a browser is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub width: u32,
+    pub height: u32,
+    pub is_dark: bool,
+    pub has_scripts: bool,
+}
+
+impl Look {
+    pub const DESK: Self = Self { width: 1024, height: 900, is_dark: false, has_scripts: true };
+    pub const DARK: Self = Self { is_dark: true, ..Self::DESK };
+    pub const PHONE: Self = Self { width: 390, height: 844, ..Self::DESK };
+
+    fn capabilities(self, profile: &Path) -> ChromeCapabilities {
+        let mut wanted = DesiredCapabilities::chrome();
+        let fixed = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+        ];
+        let own = [
+            format!("--window-size={},{}", self.width, self.height),
+            format!("--user-data-dir={}", profile.display()),
+            format!("--blink-settings=preferredColorScheme={}", u8::from(!self.is_dark)),
+        ];
+        for argument in fixed.into_iter().chain(own.iter().map(String::as_str)) {
+            wanted.add_arg(argument).expect("an argument");
+        }
+        // A window is never as narrow as a telephone.
+        if self.width < 500 {
+            let metrics = json!({"width": self.width, "height": self.height, "pixelRatio": 2.0});
+            let emulated = json!({"deviceMetrics": metrics});
+            wanted.add_experimental_option("mobileEmulation", emulated).expect("an option");
+        }
+        if !self.has_scripts {
+            let prefs = json!({"profile.managed_default_content_settings.javascript": 2});
+            wanted.add_experimental_option("prefs", prefs).expect("an option");
+        }
+        wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a log level");
+        wanted
+    }
 }
 
 impl Chrome {
     pub async fn start() -> Self {
+        Self::looking(Look::DESK).await
+    }
+
+    pub async fn looking(look: Look) -> Self {
         mailweave::tls::install_provider();
         let (process, port) = start_driver();
-        let mut capabilities = DesiredCapabilities::chrome();
-        for argument in
-            ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1024,900"]
-        {
-            capabilities.add_arg(argument).expect("an argument");
-        }
-        capabilities.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a log level");
-        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await;
-        Self { driver: driver.expect("Chromium starts"), process }
+        let profile = tempfile::tempdir().expect("a profile");
+        let url = format!("http://127.0.0.1:{port}");
+        let driver = WebDriver::new(url, look.capabilities(profile.path())).await;
+        Self { driver: driver.expect("Chromium starts"), process, _profile: profile }
     }
 
     /// One in which the first user of a new gateway is signed in.
