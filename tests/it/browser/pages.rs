@@ -94,9 +94,10 @@ async fn the_first_user_signs_in_and_decides_about_held_mail() {
     visitor.is_clean().await;
     visitor.fill("#new", "correct horse").await;
     visitor.press("Save and go on").await;
+    visitor.sees("Your password is saved").await;
+    visitor.is_clean().await;
     visitor.go(&place.url("/settings/email")).await;
     visitor.sees(&place.address).await;
-    visitor.sees("Your password is saved").await;
     visitor.is_clean().await;
     visitor.press("Make a new address").await;
     visitor.sees("The old address stops at once").await;
@@ -137,7 +138,7 @@ async fn the_first_user_signs_in_and_decides_about_held_mail() {
     visitor.is_clean().await;
     visitor.fill("#password", "correct horse").await;
     visitor.press("Sign in").await;
-    visitor.sees("Sign out").await;
+    visitor.sees("Conversations").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
