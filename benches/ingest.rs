@@ -35,6 +35,9 @@ struct Options {
     /// Stored messages at which growth is measured; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000)]
     fill: u64,
+    /// Only the loads with this in their name; nothing else.
+    #[arg(long)]
+    only: Option<String>,
     /// Given by `cargo bench`; means nothing here.
     #[arg(long, hide = true)]
     bench: bool,
@@ -55,6 +58,8 @@ struct Comparison {
     ratio_min: f64,
 }
 
+const CROWD: &str = "200 sessions at once";
+const GROWTH: &str = "growth";
 const MB_AT_START: f64 = 40.0;
 const MB_UNDER_LOAD: f64 = 80.0;
 const CPU_SECONDS_PER_1000: f64 = 0.4;
@@ -90,10 +95,12 @@ fn main() {
     std::thread::sleep(Duration::from_secs(1));
     let at_start = mailweave.memory().now;
     let mut figures = comparisons(&options, &mut mailweave);
-    figures.push(crowd(&options, &mut mailweave));
+    if options.wants(CROWD) {
+        figures.push(crowd(&options, &mut mailweave));
+    }
     figures.extend(memory(at_start, &mailweave));
     drop(mailweave);
-    if options.fill > 0 {
+    if options.fill > 0 && options.wants(GROWTH) {
         figures.push(growth(&options));
     }
     print(&figures);
@@ -109,6 +116,10 @@ impl Options {
         self
     }
 
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
     fn until(&self) -> Until {
         Until::Elapsed(Duration::from_secs_f64(self.seconds))
     }
@@ -116,9 +127,13 @@ impl Options {
 
 /// The loads that both servers are given, in turn, and what else they show.
 fn comparisons(options: &Options, mailweave: &mut Server) -> Vec<Figure> {
-    let mut postfix = Server::postfix();
+    let wanted: Vec<_> = COMPARISONS.iter().filter(|it| options.wants(it.name)).collect();
     let mut figures = Vec::new();
-    for comparison in &COMPARISONS {
+    if wanted.is_empty() {
+        return figures;
+    }
+    let mut postfix = Server::postfix();
+    for comparison in wanted {
         let (ours, theirs) = in_turn(options, comparison, mailweave, &mut postfix);
         figures.push(ratio(comparison, &ours, &theirs));
         match comparison.shape {
@@ -210,11 +225,11 @@ fn lone_latency(ours: &[Round]) -> Figure {
 
 /// 200 sessions at once: nobody is refused, nobody stalls.
 fn crowd(options: &Options, mailweave: &mut Server) -> Figure {
-    eprintln!("200 sessions at once");
+    eprintln!("{CROWD}");
     let outcome = round("Mailweave", mailweave, shape(200, false, 10_240), options.until()).outcome;
     let slowest = outcome.latency_ms(1.0);
     Figure {
-        name: "200 sessions at once".to_owned(),
+        name: CROWD.to_owned(),
         measured: format!(
             "{:.0}/s, {} refused, slowest {slowest:.0} ms",
             outcome.rate(),
@@ -243,7 +258,7 @@ fn memory(at_start: f64, mailweave: &Server) -> [Figure; 2] {
 fn growth(options: &Options) -> Figure {
     const SHAPE: Shape = shape(50, false, 1_024);
     let (mut full, mut empty) = (Server::mailweave(), Server::mailweave());
-    eprintln!("growth: filling to {} messages of 1 KB", options.fill);
+    eprintln!("{GROWTH}: filling to {} messages of 1 KB", options.fill);
     while full.sent() < options.fill {
         let mails = (options.fill - full.sent()).min(100_000);
         round("filling", &mut full, SHAPE, Until::Mails(mails));

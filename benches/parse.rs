@@ -1,5 +1,6 @@
 //! What it costs to read and judge a mail, beside mail-parser alone on the same mails: mail of the load
-//! generator in three sizes, and the mails of the tests. `cargo bench --bench parse`.
+//! generator in three sizes, mail that is HTML alone, and the mails of the tests. `cargo bench --bench
+//! parse`, `-- WORD` for the sets with that word in their name.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark may fail")]
 
@@ -20,6 +21,10 @@ use mailweave::model::{Address, Door, NewIds, SubAccountId, Time, Trust, TrustRe
 use uuid::Uuid;
 
 use mail::Mail;
+
+// That of the product, for both sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ACTOR: &str = "anna@acme.test";
 const SUB_ACCOUNT: SubAccountId = SubAccountId(Uuid::from_u128(1));
@@ -46,17 +51,23 @@ fn main() {
         };
         (0..50).map(content).collect()
     };
-    let sets: [(&str, Vec<Arc<Vec<u8>>>); 4] = [
+    let sets: [(&str, Vec<Arc<Vec<u8>>>); 5] = [
         ("1 KB, text", made(1_024)),
         ("10 KB, text and HTML", made(10_240)),
+        ("10 KB, HTML alone", html_alone(&made(10_240))),
         ("100 KB, with a PDF", made(102_400)),
         ("the tests' mails", test_mails()),
     ];
+    let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_wanted = |name: &str| word.as_ref().is_none_or(|word| name.contains(word.as_str()));
     println!(
         "| mails | mail-parser | parse and decide | ratio | |\n| --- | --- | --- | --- | --- |"
     );
-    for (name, mails) in &sets {
+    for (name, mails) in sets.iter().filter(|(name, _)| is_wanted(name)) {
         bench.compare(name, mails);
+    }
+    if word.is_some() {
+        return;
     }
     let all: Vec<_> = sets.into_iter().flat_map(|(_, mails)| mails).collect();
     bench.compare("all", &all);
@@ -126,6 +137,18 @@ fn timed(mails: &[Arc<Vec<u8>>], mut read: impl FnMut(&Arc<Vec<u8>>)) -> Duratio
     let began = Instant::now();
     mails.iter().for_each(&mut read);
     began.elapsed()
+}
+
+/// The same mails with their HTML as the whole body.
+fn html_alone(mails: &[Arc<Vec<u8>>]) -> Vec<Arc<Vec<u8>>> {
+    let one = |mail: &Arc<Vec<u8>>| {
+        let text = String::from_utf8_lossy(mail);
+        let (head, _) = text.split_once("Content-Type:").expect("a header");
+        let html = text.find("Content-Type: text/html").and_then(|at| text.get(at..));
+        let html = html.expect("an HTML part").trim_end().trim_end_matches("--=_a1--");
+        Arc::new(format!("{head}{html}").into_bytes())
+    };
+    mails.iter().map(one).collect()
 }
 
 /// Every .eml of the tests, in the order of their names.

@@ -76,13 +76,17 @@ impl Piece {
         }
     }
 
-    /// Its text: what is plain, unless only the HTML says something.
-    fn text(&self, limits: &Limits) -> String {
+    /// Its text: what is plain, unless only the HTML says something. And its HTML.
+    fn read(self, limits: &Limits) -> (String, Option<String>) {
         let has_plain = self.plain.iter().any(|text| !text.trim().is_empty());
-        if has_plain || self.html.is_empty() {
-            return joined(&self.plain);
-        }
-        html::to_text(clipped(&joined(&self.html), limits.text_chars_max), limits.text_chars_max)
+        let html = (!self.html.is_empty()).then(|| joined(self.html));
+        let text = match html.as_deref().filter(|_| !has_plain) {
+            Some(html) => {
+                html::to_text(clipped(html, limits.text_chars_max), limits.text_chars_max)
+            }
+            None => joined(self.plain),
+        };
+        (text, html)
     }
 }
 
@@ -105,10 +109,10 @@ impl Body {
     }
 
     fn gather(&mut self, pieces: Vec<Piece>, limits: &Limits) {
-        let texts: Vec<String> = pieces.iter().map(|piece| piece.text(limits)).collect();
-        self.text = joined(&texts);
-        let html: Vec<String> = pieces.into_iter().flat_map(|piece| piece.html).collect();
-        self.html = (!html.is_empty()).then(|| joined(&html));
+        let (texts, html): (_, Vec<_>) = pieces.into_iter().map(|piece| piece.read(limits)).unzip();
+        self.text = joined(texts);
+        let html: Vec<String> = html.into_iter().flatten().collect();
+        self.html = (!html.is_empty()).then(|| joined(html));
         for text in std::iter::once(&mut self.text).chain(&mut self.html) {
             let length = clipped(text, limits.text_chars_max).len();
             if length < text.len() {
@@ -120,13 +124,14 @@ impl Body {
 }
 
 /// The texts one after the other, each on lines of its own.
-fn joined(texts: &[String]) -> String {
-    let mut all = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
+fn joined(texts: Vec<String>) -> String {
+    let mut texts = texts.into_iter();
+    let mut all = texts.next().unwrap_or_default();
     for text in texts {
         if !all.is_empty() && !all.ends_with('\n') {
             all.push('\n');
         }
-        all.push_str(text);
+        all.push_str(&text);
     }
     all
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
+use memchr::{memchr, memchr2};
 
 use super::Defect;
 use super::lines::{Lines, without_end};
@@ -71,7 +72,7 @@ fn quoted_printable(body: &[u8]) -> (Vec<u8>, bool) {
 /// One line without its end; `false` when something in it is no quoted-printable.
 fn decode_quoted(mut line: &[u8], decoded: &mut Vec<u8>) -> bool {
     let mut is_whole = true;
-    while let Some(at) = line.iter().position(|byte| *byte == b'=') {
+    while let Some(at) = memchr(b'=', line) {
         let (plain, quoted) = line.split_at(at);
         decoded.extend_from_slice(plain);
         line = match quoted {
@@ -150,19 +151,22 @@ pub(super) fn with_line_feeds(text: Cow<'_, str>) -> String {
         Some(rest) => Cow::Owned(rest.to_owned()),
         None => text,
     };
-    let has_nul = text.contains('\0');
-    if !has_nul && !text.contains('\r') {
+    if memchr2(b'\r', b'\0', text.as_bytes()).is_none() {
         return text.into_owned();
     }
-    let mut pieces = text.split('\r');
-    let mut plain = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        plain.push('\n');
-        plain.push_str(piece.strip_prefix('\n').unwrap_or(piece));
+    let mut rest = text.as_ref();
+    let mut plain = String::with_capacity(rest.len());
+    while let Some(at) = memchr2(b'\r', b'\0', rest.as_bytes()) {
+        let (before, after) = rest.split_at(at);
+        plain.push_str(before);
+        let is_nul = after.starts_with('\0');
+        let after = after.get(1..).unwrap_or_default();
+        rest = if is_nul { after } else { after.strip_prefix('\n').unwrap_or(after) };
+        if !is_nul {
+            plain.push('\n');
+        }
     }
-    if has_nul {
-        plain.retain(|c| c != '\0');
-    }
+    plain.push_str(rest);
     plain
 }
 

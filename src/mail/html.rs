@@ -2,7 +2,10 @@
 //! elements cost what a million words cost. It is for reading and comparing, never shown as HTML.
 //! A library that lays HTML out (html2text) was tried: it recurses, and builds a tree of all of it.
 
+use std::collections::BTreeSet;
+
 use mail_parser::decoders::html::add_html_token;
+use memchr::{memchr, memchr3, memmem};
 
 /// Levels of quotation that are marked.
 const QUOTES_MAX: usize = 30;
@@ -12,19 +15,16 @@ const REFERENCE_BYTES_MAX: usize = 34;
 /// The text of the HTML, at most about `bytes_max` of it: paragraphs and lines as lines, quotations
 /// with `> `, no scripts and no styles.
 pub(super) fn to_text(html: &str, bytes_max: usize) -> String {
-    let mut page = Page::default();
+    let mut page = Page { text: String::with_capacity(html.len() / 2), ..Page::default() };
     let mut tags = Tags::new(html);
     while page.text.len() < bytes_max {
         match tags.next() {
             Some(Token::Text(text)) => page.write(text),
-            Some(Token::Open { name, attributes }) => {
-                if matches!(name.as_str(), "script" | "style" | "title" | "template") {
-                    tags.skip_to_close(&name);
-                } else {
-                    page.open(&name, attributes);
-                }
-            }
-            Some(Token::Close { name }) => page.close(&name),
+            Some(Token::Open { name, attributes }) => match Element::named(name) {
+                Element::Hidden => tags.skip_to_close(name),
+                element => page.open(element, attributes),
+            },
+            Some(Token::Close { name }) => page.close(Element::named(name)),
             None => break,
         }
     }
@@ -33,17 +33,19 @@ pub(super) fn to_text(html: &str, bytes_max: usize) -> String {
 }
 
 /// Every `cid:` that the HTML refers to.
-pub(super) fn content_ids(html: &str) -> std::collections::BTreeSet<&str> {
+pub(super) fn content_ids(html: &str) -> BTreeSet<&str> {
+    const SCHEME: &str = "cid:";
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '>' | ')' | '<');
-    let references = html.split("cid:").skip(1);
+    let found = memmem::find_iter(html.as_bytes(), SCHEME);
+    let references = found.filter_map(|at| html.get(at + SCHEME.len()..));
     references.filter_map(|rest| rest.split(is_end).next()).filter(|id| !id.is_empty()).collect()
 }
 
-/// A tag, or what stands between tags.
+/// A tag, its name as written, or what stands between tags.
 pub(super) enum Token<'a> {
     Text(&'a str),
-    Open { name: String, attributes: &'a str },
-    Close { name: String },
+    Open { name: &'a str, attributes: &'a str },
+    Close { name: &'a str },
 }
 
 /// Cuts HTML into tags and what stands between them.
@@ -82,7 +84,7 @@ impl<'a> Tags<'a> {
 
     /// The text up to the next tag.
     fn text(&mut self) -> &'a str {
-        let end = self.rest.find('<').unwrap_or(self.rest.len());
+        let end = memchr(b'<', self.rest.as_bytes()).unwrap_or(self.rest.len());
         let (text, rest) = self.rest.split_at(end);
         self.rest = rest;
         text
@@ -117,26 +119,29 @@ impl<'a> Tags<'a> {
 
     /// Where the tag ends: at a `>` outside quotes; where quotes do not close, at any.
     fn tag_end(&mut self, tag: &str) -> usize {
-        if !self.no_quote_ends {
-            let mut quote = None;
-            for (at, byte) in tag.bytes().enumerate() {
-                match (byte, quote) {
-                    (b'>', None) => return at,
-                    (b'"' | b'\'', None) => quote = Some(byte),
-                    (byte, Some(open)) if byte == open => quote = None,
-                    _ => {}
-                }
+        let bytes = tag.as_bytes();
+        let mut from = 0;
+        while !self.no_quote_ends {
+            let rest = bytes.get(from..).unwrap_or_default();
+            let Some(at) = memchr3(b'>', b'"', b'\'', rest) else { break };
+            let (Some(found), Some(inside)) = (rest.get(at), rest.get(at + 1..)) else { break };
+            if *found == b'>' {
+                return from + at;
             }
-            self.no_quote_ends = true;
+            match memchr(*found, inside) {
+                Some(length) => from += at + 1 + length + 1,
+                None => break,
+            }
         }
-        tag.find('>').unwrap_or(tag.len())
+        self.no_quote_ends = true;
+        memchr(b'>', bytes).unwrap_or(tag.len())
     }
 
     /// Skips an element whose content is no text; all that is left, if it never closes.
     pub(super) fn skip_to_close(&mut self, name: &str) {
         while let Some((_, rest)) = self.rest.split_once("</") {
             self.rest = rest;
-            if tag_name(rest).0 == name {
+            if tag_name(rest).0.eq_ignore_ascii_case(name) {
                 self.rest = rest.split_once('>').map_or("", |(_, rest)| rest);
                 return;
             }
@@ -145,17 +150,60 @@ impl<'a> Tags<'a> {
     }
 }
 
-/// The name of a tag in lower case, and what follows it.
-fn tag_name(inside: &str) -> (String, &str) {
+/// The name of a tag as written, and what follows it.
+fn tag_name(inside: &str) -> (&str, &str) {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b':' || byte == b'-';
     let end = inside.bytes().take(LONGEST_NAME).position(|byte| !is_name(byte));
     let end = end.unwrap_or(inside.len().min(LONGEST_NAME));
-    let (name, attributes) = inside.split_at_checked(end).unwrap_or((inside, ""));
-    (name.to_ascii_lowercase(), attributes)
+    inside.split_at_checked(end).unwrap_or((inside, ""))
 }
 
 /// No element has a name that long.
 const LONGEST_NAME: usize = 32;
+
+/// What an element does to the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Element {
+    Line,
+    Rule,
+    Item,
+    Paragraph,
+    Heading,
+    Cell,
+    Quote,
+    Preformatted,
+    Block,
+    /// What is in it is no text.
+    Hidden,
+    Inline,
+}
+
+impl Element {
+    fn named(name: &str) -> Self {
+        /// That of `blockquote`.
+        const LENGTH_MAX: usize = 10;
+        let mut lower = [0; LENGTH_MAX];
+        let Some(lower) = lower.get_mut(..name.len()) else { return Self::Inline };
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"br" => Self::Line,
+            b"hr" => Self::Rule,
+            b"li" => Self::Item,
+            b"p" => Self::Paragraph,
+            b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => Self::Heading,
+            b"td" | b"th" => Self::Cell,
+            b"blockquote" => Self::Quote,
+            b"pre" => Self::Preformatted,
+            b"script" | b"style" | b"title" | b"template" => Self::Hidden,
+            b"div" | b"tr" | b"table" | b"tbody" | b"thead" | b"tfoot" | b"ul" | b"ol" | b"dl"
+            | b"dt" | b"dd" | b"html" | b"head" | b"body" | b"section" | b"article" | b"header"
+            | b"footer" | b"center" | b"address" | b"form" | b"fieldset" | b"figure" | b"nav"
+            | b"main" | b"aside" => Self::Block,
+            _ => Self::Inline,
+        }
+    }
+}
 
 /// The text that is being written.
 #[derive(Default)]
@@ -171,44 +219,43 @@ struct Page {
 }
 
 impl Page {
-    fn open(&mut self, name: &str, attributes: &str) {
-        match name {
-            "br" => self.feed(),
-            "hr" => self.rule(),
-            "li" => {
+    fn open(&mut self, element: Element, attributes: &str) {
+        match element {
+            Element::Line => self.feed(),
+            Element::Rule => self.rule(),
+            Element::Item => {
                 self.block();
                 self.push_str("- ");
             }
             // Outlook writes each line as a paragraph without space around it.
-            "p" if attributes.contains("MsoNormal") => self.block(),
-            "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.paragraph(),
-            "td" | "th" => self.is_spaced = self.is_written,
-            "blockquote" => {
+            Element::Paragraph if attributes.contains("MsoNormal") => self.block(),
+            Element::Paragraph | Element::Heading => self.paragraph(),
+            Element::Cell => self.is_spaced = self.is_written,
+            Element::Quote => {
                 self.block();
                 self.quotes += 1;
             }
-            "pre" => {
+            Element::Preformatted => {
                 self.block();
                 self.kept += 1;
             }
-            name if is_block(name) => self.block(),
-            _ => {}
+            Element::Block => self.block(),
+            Element::Hidden | Element::Inline => {}
         }
     }
 
-    fn close(&mut self, name: &str) {
-        match name {
-            "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "li" => self.block(),
-            "blockquote" => {
+    fn close(&mut self, element: Element) {
+        match element {
+            Element::Paragraph | Element::Heading | Element::Item | Element::Block => self.block(),
+            Element::Quote => {
                 self.block();
                 self.quotes = self.quotes.saturating_sub(1);
             }
-            "pre" => {
+            Element::Preformatted => {
                 self.block();
                 self.kept = self.kept.saturating_sub(1);
             }
-            name if is_block(name) => self.block(),
-            _ => {}
+            Element::Line | Element::Rule | Element::Cell | Element::Hidden | Element::Inline => {}
         }
     }
 
@@ -247,11 +294,13 @@ impl Page {
             return self.preformatted(text);
         }
         self.is_spaced |= self.is_written && text.starts_with(is_space);
-        for word in text.split(is_space).filter(|word| !word.is_empty()) {
-            self.push_str(word);
-            self.is_spaced = true;
+        let mut rest = text.trim_start_matches(is_space);
+        while !rest.is_empty() {
+            let (words, after) = rest.split_at(words_end(rest));
+            self.push_str(words);
+            self.is_spaced = !after.is_empty();
+            rest = after.trim_start_matches(is_space);
         }
-        self.is_spaced &= text.ends_with(is_space) || text.is_empty();
     }
 
     fn preformatted(&mut self, text: &str) {
@@ -315,42 +364,23 @@ fn is_space(c: char) -> bool {
     c.is_ascii_whitespace()
 }
 
+/// Where white space begins that is more, or other, than one space between words.
+fn words_end(text: &str) -> usize {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace();
+    let mut bytes = text.bytes().enumerate().peekable();
+    while let Some((at, byte)) = bytes.next() {
+        let is_last = bytes.peek().is_none_or(|(_, next)| is_space(next));
+        if is_space(&byte) && (byte != b' ' || is_last) {
+            return at;
+        }
+    }
+    text.len()
+}
+
 pub(super) fn is_reference(name: &str) -> bool {
     name.len() <= REFERENCE_BYTES_MAX
         && !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'#')
-}
-
-fn is_block(name: &str) -> bool {
-    matches!(
-        name,
-        "div"
-            | "tr"
-            | "table"
-            | "ul"
-            | "ol"
-            | "dl"
-            | "dt"
-            | "dd"
-            | "body"
-            | "head"
-            | "html"
-            | "section"
-            | "article"
-            | "header"
-            | "footer"
-            | "center"
-            | "address"
-            | "form"
-            | "fieldset"
-            | "figure"
-            | "nav"
-            | "main"
-            | "aside"
-            | "tbody"
-            | "thead"
-            | "tfoot"
-    )
 }
 
 #[cfg(test)]

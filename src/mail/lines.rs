@@ -1,5 +1,7 @@
 //! Walks over the lines of a mail, whatever ends them, without copying.
 
+use memchr::memchr;
+
 /// The lines that are left. Copying it is a look ahead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lines<'a> {
@@ -26,7 +28,7 @@ impl<'a> Iterator for Lines<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let feed = self.rest.iter().position(|byte| *byte == b'\n');
+        let feed = memchr(b'\n', self.rest);
         let (line, rest) = self.rest.split_at(feed.map_or(self.rest.len(), |at| at + 1));
         self.rest = rest;
         Some(line)

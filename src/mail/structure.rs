@@ -41,9 +41,7 @@ impl<'a> Structure<'a> {
     /// Finds the parts of the mail with that header, whose body is what `lines` has left.
     pub(super) fn read(head: &Head<'a>, lines: Lines<'a>, limits: &Limits) -> Self {
         let mut walk = Walk::new(lines, limits);
-        walk.run(head);
-        let media = head.first("content-type").and_then(MediaType::parse);
-        let media = media.unwrap_or_else(|| MediaType::named(PLAIN));
+        let media = walk.run(head);
         Self { media, parts: walk.parts, defects: walk.defects }
     }
 }
@@ -84,20 +82,23 @@ impl<'a, 'l> Walk<'a, 'l> {
         }
     }
 
-    fn run(&mut self, head: &Head<'a>) {
-        self.begin(head);
+    /// Goes through all of it; answers the media type of the mail.
+    fn run(&mut self, head: &Head<'a>) -> MediaType {
+        let whole = self.part(head);
+        let media = whole.media.clone();
+        self.begin(whole);
         while self.seek_part() {
             let frames = &self.frames;
             let is_end = |line: &[u8]| delimiter(frames, line).is_some();
             let head = Head::read(&mut self.lines, self.limits, is_end);
-            self.begin(&head);
+            self.begin(self.part(&head));
         }
+        media
     }
 
-    /// Begins the part with that header: opens a multipart, or notes a leaf.
-    fn begin(&mut self, head: &Head<'a>) {
+    /// Begins a part: opens a multipart, or notes a leaf.
+    fn begin(&mut self, mut part: Part<'a>) {
         self.begun += 1;
-        let mut part = self.part(head);
         let Some(boundary) = boundary(&part.media) else {
             if part.media.is_of("multipart") {
                 part.media = MediaType::named(PLAIN);
@@ -120,6 +121,7 @@ impl<'a, 'l> Walk<'a, 'l> {
         });
     }
 
+    /// The part with that header; its body is all that follows.
     fn part(&self, head: &Head<'a>) -> Part<'a> {
         let parent = self.frames.last();
         // RFC 2046 5.1.5: in a digest a part is a mail unless it says otherwise.

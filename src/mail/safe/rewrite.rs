@@ -136,11 +136,11 @@ pub(super) fn rewrite(html: &str, pictures: &Pictures, remote: Remote, notes: No
     while let Some(token) = tags.next() {
         match token {
             Token::Text(text) => page.text(text),
-            Token::Open { name, .. } if SKIPPED.contains(&name.as_str()) => {
-                tags.skip_to_close(&name);
-            }
-            Token::Open { name, attributes } => page.open(&name, attributes),
-            Token::Close { name } => page.close(&name),
+            Token::Open { name, attributes } => match name.to_ascii_lowercase() {
+                lower if SKIPPED.contains(&lower.as_str()) => tags.skip_to_close(name),
+                lower => page.open(&lower, attributes),
+            },
+            Token::Close { name } => page.close(&name.to_ascii_lowercase()),
         }
         if page.elements > ELEMENTS_MAX {
             page.safe.is_shortened = true;
