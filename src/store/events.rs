@@ -106,8 +106,15 @@ pub(super) async fn lock(tx: &mut Tx<'_>, accounts: &[SubAccountId]) -> Result<(
     Ok(())
 }
 
-/// Writes events, each in the next place of its sub-account. Every event is written here.
+/// Writes events, each in the next place of its sub-account. Every event is written here,
+/// or with [`rows`].
 pub(super) async fn append(tx: &mut Tx<'_>, events: &[(SubAccountId, Event)]) -> Result<()> {
+    let rows = rows(tx, events).await?;
+    tx.execute_rows(ADD_EVENTS, rows).await.map(drop)
+}
+
+/// The rows of `ADD_EVENTS` for a caller that adds them with others, in this transaction.
+pub(super) async fn rows(tx: &mut Tx<'_>, events: &[(SubAccountId, Event)]) -> Result<Vec<Value>> {
     let accounts: Vec<SubAccountId> = events.iter().map(|(of, _)| *of).collect();
     lock(tx, &accounts).await?;
     let mut rows = Vec::with_capacity(events.len() * 6);
@@ -115,9 +122,8 @@ pub(super) async fn append(tx: &mut Tx<'_>, events: &[(SubAccountId, Event)]) ->
         let name = event.event_type.name();
         rows.extend(values![*of, event.id, name, event.object_id, event.at, order]);
     }
-    tx.execute_rows(ADD_EVENTS, rows).await?;
     tx.news.extend(accounts.into_iter().map(News::Written));
-    Ok(())
+    Ok(rows)
 }
 
 /// Lets events name these objects no longer: they were erased.

@@ -255,11 +255,23 @@ impl Rows {
 
     async fn write(mut self, tx: &mut Tx<'_>) -> Result<()> {
         tx.execute_rows(ADD_CONTACTS, std::mem::take(&mut self.contacts)).await?;
-        self.write_conversations(tx).await?;
-        tx.execute_rows(ADD_THREADS, std::mem::take(&mut self.threads)).await?;
-        tx.execute_rows(ADD_MESSAGES, std::mem::take(&mut self.messages)).await?;
+        let counts = self.write_conversations(tx).await?;
+        // Whether a message's sending is news is known last.
+        let (mut unsure, sure): (Vec<_>, Vec<_>) = std::mem::take(&mut self.events)
+            .into_iter()
+            .partition(|(_, event)| event.event_type == EventType::MessageSent);
+        let events = events::rows(tx, &sure).await?;
+        // What nearly every mail has.
+        tx.execute_together([
+            (ADD_THREADS, std::mem::take(&mut self.threads)),
+            (ADD_MESSAGES, std::mem::take(&mut self.messages)),
+            (ADD_FIRST_ALIASES, std::mem::take(&mut self.first_aliases)),
+            (COUNT_MESSAGES, counts),
+            (ADD_VERDICTS, std::mem::take(&mut self.verdicts)),
+            (events::ADD_EVENTS, events),
+        ])
+        .await?;
         tx.execute_rows(ADD_ATTACHMENTS, std::mem::take(&mut self.attachments)).await?;
-        tx.execute_rows(ADD_FIRST_ALIASES, std::mem::take(&mut self.first_aliases)).await?;
         tx.execute_rows(ADD_ALIASES, std::mem::take(&mut self.aliases)).await?;
         tx.execute_rows(LINK_CONTACTS, std::mem::take(&mut self.links)).await?;
         self.write_sightings(tx).await?;
@@ -269,13 +281,12 @@ impl Rows {
         for (of, outgoing, conversation, at) in &self.outgoing {
             outbox::add(tx, *of, outgoing, *conversation, *at).await?;
         }
-        tx.execute_rows(ADD_VERDICTS, self.verdicts).await?;
-        self.events.retain(|(of, event)| news.is_told(*of, event));
-        events::append(tx, &self.events).await?;
-        Ok(())
+        unsure.retain(|(of, event)| news.is_told(*of, event));
+        events::append(tx, &unsure).await
     }
 
-    async fn write_conversations(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+    /// Adds the new ones; what is to be counted in the others is left.
+    async fn write_conversations(&mut self, tx: &mut Tx<'_>) -> Result<Vec<Value>> {
         let mut rows = Vec::new();
         for ((of, id), new) in &self.conversations {
             let count = self.counts.remove(&(*of, *id)).unwrap_or_default();
@@ -296,7 +307,7 @@ impl Rows {
         for ((of, id), count) in std::mem::take(&mut self.counts) {
             rows.extend(values![of, id, count.messages, count.latest, count.subject]);
         }
-        tx.execute_rows(COUNT_MESSAGES, rows).await.map(drop)
+        Ok(rows)
     }
 
     async fn write_sightings(&mut self, tx: &mut Tx<'_>) -> Result<()> {

@@ -21,7 +21,7 @@ pub(super) fn statements(
     rows: Vec<Value>,
     is_postgres: bool,
 ) -> impl Iterator<Item = (SqlStr, Vec<Value>)> {
-    let width = Template::of(sql).types.split_whitespace().count().max(1);
+    let width = Template::of(sql).width();
     let mut rest = rows;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -33,6 +33,31 @@ pub(super) fn statements(
         fill_up(&mut values, width, count);
         Some((with_rows(sql, count, is_postgres), values))
     })
+}
+
+/// All of these statements as one text, each for its own rows, filled up to the same number: so there
+/// are seven texts at most. `None` when a list is too long for that, or most are empty. For SQLite alone.
+pub(super) fn together(statements: &[(&'static str, Vec<Value>)]) -> Option<(SqlStr, Vec<Value>)> {
+    let rows =
+        |(sql, values): &(&'static str, Vec<Value>)| values.len() / Template::of(sql).width();
+    let most = statements.iter().map(rows).max()?;
+    let used = statements.iter().filter(|(_, values)| !values.is_empty()).count();
+    if most > ROWS_MAX || used * 2 < statements.len() {
+        return None;
+    }
+    let count = most.next_power_of_two();
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for (sql, values) in statements {
+        text.push_str(with_rows(sql, count, false).as_str());
+        text.push(';');
+        all.extend(values.iter().cloned());
+        let missing = Template::of(sql).width() * count - values.len();
+        // To SQLite a null has no type.
+        all.extend(std::iter::repeat_n(Value::Int(None), missing));
+    }
+    // Made of constant statements and numbers.
+    Some((AssertSqlSafe(text).into_sql_str(), all))
 }
 
 fn fill_up(values: &mut Vec<Value>, width: usize, count: usize) {
@@ -84,6 +109,11 @@ impl Template {
             Some(Self { before, types, after })
         });
         parts.unwrap_or(Self { before: sql, types: "", after: "" })
+    }
+
+    /// How many columns a row has.
+    fn width(&self) -> usize {
+        self.types.split_whitespace().count().max(1)
     }
 }
 

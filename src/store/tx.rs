@@ -122,6 +122,23 @@ impl<'s> Tx<'s> {
         Ok(changed)
     }
 
+    /// Runs statements with `{rows …}` in them, each for its own rows. SQLite is given them all at once: it
+    /// costs more to hand a statement to its thread than to run it for a few rows.
+    pub(super) async fn execute_together<const N: usize>(
+        &mut self,
+        statements: [(&'static str, Vec<Value>); N],
+    ) -> Result<()> {
+        let alone = self.is_postgres();
+        let together = if alone { None } else { rows::together(&statements) };
+        if let Some((sql, values)) = together {
+            return self.execute(sql, values).await.map(drop);
+        }
+        for (sql, rows) in statements {
+            self.execute_rows(sql, rows).await?;
+        }
+        Ok(())
+    }
+
     /// All rows that a statement with `{rows …}` in it finds for many asked.
     pub(super) async fn all_of_rows<R: AnyRow>(
         &mut self,
