@@ -10,8 +10,8 @@ use super::{Error, Result, Store};
 use crate::clock;
 use crate::decide::Decision;
 use crate::model::{
-    ConversationId, Door, Envelope, NewIds, Standing, StoredMessageId, SubAccountId, Time,
-    TrustResults, UserId, VerdictId,
+    ConversationId, Door, Envelope, NewIds, Standing, StoredMessageId, SubAccountId, ThreadId,
+    Time, TrustResults, UserId, VerdictId,
 };
 
 statements! {
@@ -32,7 +32,7 @@ statements! {
     ADD_ACTION = "insert into verdict_actions (sub_account, id, verdict_id, at, action, actor, before) \
         values ($1, $2, $3, $4, $5, $6, $7)";
     REMOVE_MESSAGE = "delete from messages where sub_account = $1 and id = $2 \
-        and state in ('held', 'skipped') returning conversation_id";
+        and state in ('held', 'skipped') returning conversation_id, thread_id";
     REMOVE_ATTACHMENTS = "delete from attachments where sub_account = $1 and message_id = $2";
     REMOVE_LINKS = "delete from message_contacts where sub_account = $1 and message_id = $2";
     REMOVE_ALIASES = "delete from aliases where sub_account = $1 and message_id = $2";
@@ -143,12 +143,13 @@ impl WaitingRow {
 }
 
 /// Removes the former verdict and its waiting message, whose rows are about to be written anew, and
-/// records who did what. Somebody else may have been there first.
+/// records who did what. Somebody else may have been there first. Answers the thread it was in, which may
+/// be empty once the rows are written.
 pub(super) async fn take_out(
     tx: &mut Tx<'_>,
     decision: &Decision,
     (action, actor, before): (&str, &str, &str),
-) -> Result<()> {
+) -> Result<Option<ThreadId>> {
     let (of, verdict) = (decision.sub_account, decision.verdict.id);
     let standing: Option<(String, Option<Uuid>)> =
         tx.optional(STANDING, values![of, verdict]).await?;
@@ -158,23 +159,29 @@ pub(super) async fn take_out(
         return Err(Error::Conflict("the mail does not wait any more".to_owned()));
     };
     tx.execute(REMOVE_VERDICT, values![of, verdict]).await?;
-    if let Some(message) = message {
-        remove_message(tx, of, StoredMessageId(message)).await?;
-    }
+    let thread = match message {
+        Some(message) => remove_message(tx, of, StoredMessageId(message)).await?,
+        None => None,
+    };
     let at = clock::now();
     let id = NewIds::new(at, clock::seed()).next_id();
-    tx.execute(ADD_ACTION, values![of, id, verdict, at, action, actor, before]).await.map(drop)
+    tx.execute(ADD_ACTION, values![of, id, verdict, at, action, actor, before]).await?;
+    Ok(thread)
 }
 
-async fn remove_message(tx: &mut Tx<'_>, of: SubAccountId, message: StoredMessageId) -> Result<()> {
-    let removed: Option<(Option<Uuid>,)> =
+async fn remove_message(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    message: StoredMessageId,
+) -> Result<Option<ThreadId>> {
+    let removed: Option<(Option<Uuid>, Option<Uuid>)> =
         tx.optional(REMOVE_MESSAGE, values![of, message]).await?;
-    let Some((conversation,)) = removed else { return Ok(()) };
+    let Some((conversation, thread)) = removed else { return Ok(None) };
     tx.execute(REMOVE_ATTACHMENTS, values![of, message]).await?;
     if let Some(conversation) = conversation.map(ConversationId) {
         tx.execute(REMOVE_LINKS, values![of, message]).await?;
         tx.execute(REMOVE_ALIASES, values![of, message]).await?;
         tx.execute(RECOUNT, values![of, conversation]).await?;
     }
-    Ok(())
+    Ok(thread.map(ThreadId))
 }

@@ -15,7 +15,8 @@ macro_rules! conversation_columns {
         "select c.id, c.subject, c.last_message_at, c.message_count,
             p.id as contact_id, p.written, p.name,
             (select cast(max(case t.sync when 'tracked' then 2 when 'stopped' then 1 else 0 end) as bigint)
-            from threads t where t.sub_account = c.sub_account and t.conversation_id = c.id) as sync
+            from threads t where t.sub_account = c.sub_account and t.conversation_id = c.id
+            and t.sync <> 'none') as sync
             from conversations c
             join contacts p on p.sub_account = c.sub_account and p.id = c.contact_id "
     };
@@ -41,7 +42,9 @@ statements! {
     );
     CONVERSATION_ID_OF = "select id from conversations where sub_account = $1 and contact_id = $2";
     THREADS = "select id, subject, sync, sync_reason from threads
-        where sub_account = $1 and conversation_id = $2 order by id limit 1000";
+        where sub_account = $1 and id in (select thread_id from messages
+            where sub_account = $1 and conversation_id = $2 and conversation_id is not null)
+        order by id limit 1000";
 }
 
 /// A conversation with whom it is.

@@ -66,8 +66,11 @@ statements! {
     REMOVE_MESSAGES = "delete from messages where (sub_account, id) in {rows uuid uuid}";
     REMOVE_LINKS_OF_CONTACT = "delete from message_contacts where sub_account = $1 and contact_id = $2";
     CONVERSATION_OF_CONTACT = "select id from conversations where sub_account = $1 and contact_id = $2";
-    REMOVE_THREADS = "delete from threads where sub_account = $1 and conversation_id = $2";
-    REMOVE_EMPTY_THREADS = "delete from threads where sub_account = $1 and conversation_id = $2 \
+    THREADS_OF_MESSAGES = "select distinct messages.thread_id \
+        from {rows uuid uuid} as asked cross join messages \
+        where messages.sub_account = asked.column1 and messages.id = asked.column2 \
+            and messages.thread_id is not null";
+    REMOVE_EMPTY_THREADS = "delete from threads where (sub_account, id) in {rows uuid uuid} \
         and not exists (select 1 from messages where messages.sub_account = threads.sub_account \
             and messages.thread_id = threads.id and messages.thread_id is not null)";
     REMOVE_CONVERSATION = "delete from conversations where sub_account = $1 and id = $2";
@@ -147,7 +150,6 @@ impl Store {
         tx.execute(REMOVE_LINKS_OF_CONTACT, values![of, contact]).await?;
         let mut objects = vec![contact.0];
         if let Some((conversation,)) = conversation {
-            tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
             tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
             tx.execute(REMOVE_DRAFTS_IN, values![of, conversation]).await?;
             tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
@@ -169,7 +171,6 @@ impl Store {
         let mut tx = self.writer().await?;
         let messages = tx.all(MESSAGES_OF_CONVERSATION, values![of, conversation]).await?;
         erase_messages(&mut tx, of, messages).await?;
-        tx.execute(REMOVE_THREADS, values![of, conversation]).await?;
         tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
         tx.execute(REMOVE_DRAFTS_IN, values![of, conversation]).await?;
         events::forget(&mut tx, of, [conversation.0]).await?;
@@ -261,22 +262,25 @@ async fn erase_mail_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> 
     let conversations: Vec<(Uuid,)> = tx.all_of_rows(CONVERSATIONS_OF_MESSAGES, rows).await?;
     erase_messages(tx, of, messages).await?;
     for (conversation,) in conversations {
-        tx.execute(REMOVE_EMPTY_THREADS, values![of, conversation]).await?;
         tx.execute(super::again::RECOUNT, values![of, conversation]).await?;
     }
     let verdicts = tx.all(VERDICTS_OF_USER, values![of, user]).await?;
     blank_verdicts(tx, of, verdicts).await
 }
 
-/// Messages with all that belongs to them, and what verdicts say of them.
+/// Messages with all that belongs to them, the threads that they leave empty, and what verdicts say of
+/// them.
 async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)>) -> Result<()> {
     let rows: Vec<_> = messages.iter().flat_map(|(message,)| values![of, *message]).collect();
     let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
     blank_verdicts(tx, of, verdicts).await?;
+    let threads: Vec<(Uuid,)> = tx.all_of_rows(THREADS_OF_MESSAGES, rows.clone()).await?;
     let all = [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS, REMOVE_OUTGOING];
     for sql in all.into_iter().chain([REMOVE_MESSAGES]) {
         tx.execute_rows(sql, rows.clone()).await?;
     }
+    let threads = threads.into_iter().flat_map(|(thread,)| values![of, thread]).collect();
+    tx.execute_rows(REMOVE_EMPTY_THREADS, threads).await?;
     events::forget(tx, of, messages.into_iter().map(|(message,)| message)).await
 }
 

@@ -14,7 +14,8 @@ macro_rules! inbox_columns {
         "select c.id, i.subject, i.last_message_at, c.message_count,
             p.id as contact_id, p.written, p.name,
             (select cast(max(case t.sync when 'tracked' then 2 when 'stopped' then 1 else 0 end) as bigint)
-            from threads t where t.sub_account = c.sub_account and t.conversation_id = c.id) as sync
+            from threads t where t.sub_account = c.sub_account and t.conversation_id = c.id
+            and t.sync <> 'none') as sync
             from inboxes i
             join conversations c on c.sub_account = i.sub_account and c.id = i.conversation_id
             join contacts p on p.sub_account = c.sub_account and p.id = c.contact_id "

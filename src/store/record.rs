@@ -9,7 +9,7 @@ use super::file::{Again, Filing};
 use super::tracking::{self, Tracking};
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result, again, events, folded, outbox};
+use super::{Error, Result, actions, again, events, folded, outbox};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
@@ -86,16 +86,24 @@ statements! {
 
 /// Writes a batch inside its transaction.
 pub(super) async fn write(tx: &mut Tx<'_>, filings: &[Filing]) -> Result<()> {
+    let mut left = Vec::new();
     for filing in filings {
         if let Some(Again { action, actor, before_json }) = &filing.again {
-            again::take_out(tx, &filing.decision, (*action, actor, before_json)).await?;
+            let of = filing.decision.sub_account;
+            let thread =
+                again::take_out(tx, &filing.decision, (*action, actor, before_json)).await?;
+            left.extend(thread.map(|thread| (of, thread)));
         }
     }
     let mut rows = Rows::default();
     for filing in filings {
         rows.add(filing)?;
     }
-    rows.write(tx).await
+    rows.write(tx).await?;
+    for (of, thread) in left {
+        tx.execute(actions::REMOVE_EMPTY_THREAD, values![of, thread]).await?;
+    }
+    Ok(())
 }
 
 /// What a batch adds to each table, row after row.

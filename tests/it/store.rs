@@ -20,6 +20,7 @@ mod events;
 mod growth;
 mod opening;
 mod search;
+mod threads;
 mod watching;
 
 /// A store that is thrown away, and a way to look into its tables behind its back.
@@ -717,6 +718,7 @@ async fn an_erased_user_takes_the_mail_along_or_leaves_it() {
                 fresh.store.erase_user(ACCOUNT, USER, mail, Time::from_micros(5)).await.unwrap()
             );
             assert_eq!(fresh.count("messages").await, messages);
+            assert_eq!(fresh.count("threads").await, messages.min(2));
             assert_eq!(fresh.count("users").await + fresh.count("user_addresses").await, 0);
             let old = Address::parse("x1@bcc.localhost").unwrap();
             let route = fresh.store.route(&old).await.unwrap();
