@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::mail::{self, Limits};
 use crate::model::words::Words;
 use crate::model::{EventType, Message, Person, State, StoredMessageId, SubAccountId};
-use crate::store::{Error, Indexed, Store};
+use crate::store::{Error, Indexed, News, Store};
 
-/// Events of a batch.
+/// Events of a batch. The index is made with less work the more there are.
 const BATCH: u32 = 200;
-/// After a batch it rests as long as this, and the longer the longer the batch took.
+/// Events of a batch while mail comes: so few keep the writer from it for a few milliseconds.
+const BATCH_BESIDE_MAIL: u32 = 16;
+/// And so many times as long as such a batch took it rests.
+const REST_FACTOR: u32 = 9;
+/// What comes together is read together: so long it waits for more.
 const REST: Duration = Duration::from_millis(150);
-/// So many times as long as the batch took, while more is to be read.
-const REST_FACTOR: u32 = 1;
 /// Other processes may write, too, and tell nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -26,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 pub async fn run(store: Arc<Store>, stop: CancellationToken) {
     let mut news = store.news();
     loop {
-        match catch_up(&store, &stop).await {
+        match keep_up(&store, &stop, || is_told(&mut news)).await {
             Ok(()) => {}
             Err(Error::Conflict(_)) => continue,
             Err(error) => {
@@ -44,14 +47,30 @@ pub async fn run(store: Arc<Store>, stop: CancellationToken) {
             Some(false) => {}
             Some(true) | None => return,
         }
-        // What comes together is read together.
         tokio::time::sleep(REST).await;
-        while matches!(news.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
     }
 }
 
-/// Reads all that there is.
+/// Was anything written since it was asked before?
+fn is_told(news: &mut Receiver<News>) -> bool {
+    let mut told = false;
+    while matches!(news.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {
+        told = true;
+    }
+    told
+}
+
+/// Reads all that there is, at once.
 pub async fn catch_up(store: &Store, stop: &CancellationToken) -> Result<(), Error> {
+    keep_up(store, stop, || false).await
+}
+
+/// Reads all that there is; slowly, as long as mail comes.
+async fn keep_up(
+    store: &Store,
+    stop: &CancellationToken,
+    mut does_mail_come: impl FnMut() -> bool,
+) -> Result<(), Error> {
     while !stop.is_cancelled() {
         let behind = store.behind_in_search().await?;
         if behind.is_empty() {
@@ -59,10 +78,12 @@ pub async fn catch_up(store: &Store, stop: &CancellationToken) -> Result<(), Err
         }
         for (of, reach) in behind {
             let began = tokio::time::Instant::now();
-            if batch(store, of, reach.done).await? == 0 {
+            let mail_comes = does_mail_come();
+            let size = if mail_comes { BATCH_BESIDE_MAIL } else { BATCH };
+            if batch(store, of, reach.done, size).await? == 0 {
                 return Ok(());
             }
-            if reach.last - reach.done > i64::from(BATCH) {
+            if mail_comes {
                 tokio::time::sleep(began.elapsed() * REST_FACTOR).await;
             }
         }
@@ -71,8 +92,13 @@ pub async fn catch_up(store: &Store, stop: &CancellationToken) -> Result<(), Err
 }
 
 /// Reads the next events of a sub-account; answers how many there were.
-async fn batch(store: &Store, of: SubAccountId, done: i64) -> Result<usize, Error> {
-    let events = store.events_after(of, done, BATCH).await?;
+async fn batch(
+    store: &Store,
+    of: SubAccountId,
+    done: i64,
+    size: u32,
+) -> Result<usize, Error> {
+    let events = store.events_after(of, done, size).await?;
     let Some(last) = events.last().map(|event| event.position) else { return Ok(0) };
     let told = events.iter().filter(|event| {
         matches!(event.event_type, EventType::MessageFiled | EventType::MessageQueued)
