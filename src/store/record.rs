@@ -13,7 +13,7 @@ use super::{Error, Result, actions, again, events, folded, outbox};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    ConversationId, Doors, Event, Message, Outcome, Outgoing, State, StoredMessageId, SubAccountId,
+    ConversationId, Doors, Event, EventType, Message, Outcome, Outgoing, State, StoredMessageId, SubAccountId,
     Sync, ThreadId, Time,
 };
 

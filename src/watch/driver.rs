@@ -14,7 +14,8 @@ use super::flow::Way;
 use super::imap::{self, Session, Wake};
 use super::leg::{Leg, View};
 use super::mailbox::Error;
-use super::plan::{End, Next, Plan};
+use super::plan::{End, Next, Pace, Plan};
+use super::unclaimed::Unclaimed;
 use crate::access::{LoginError, Logins};
 use crate::clock;
 use crate::ingest::prepare::Reader;
@@ -23,11 +24,10 @@ use crate::store::{Store, Watched};
 
 /// How often it is looked who is to be watched.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// An idle connection is proved alive after so long, well within every server's limit and every NAT's;
-/// a dead one is found out a little later.
-const PROBE_EVERY: Duration = Duration::from_secs(100);
-/// Where the server has no IDLE, it is asked so often.
-const POLL_EVERY: Duration = Duration::from_secs(30);
+/// After being woken so often for nothing, there are pauses.
+const IN_VAIN_MAX: u32 = 3;
+/// The first of them.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Sign-ins under way at once: a thousand mailboxes do not come back in one second.
 const SIGN_INS_MAX: usize = 32;
 
@@ -35,6 +35,7 @@ const SIGN_INS_MAX: usize = 32;
 pub struct Options {
     pub imap: imap::Options,
     pub message_bytes_max: usize,
+    pub pace: Pace,
 }
 
 /// Watches until it is told to stop.
@@ -121,6 +122,7 @@ impl<L: Logins> Shared<L> {
             reader: self.reader.clone(),
             watched,
             message_bytes_max: self.options.message_bytes_max,
+            unclaimed: Unclaimed::default(),
         });
         for leg in [Leg::Inbox, Leg::Sent] {
             let watcher = Watcher {
@@ -163,16 +165,19 @@ impl<L: Logins> Watcher<L> {
 
     /// Sessions, one after the other.
     async fn go_on(&self) {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(self.options.pace);
+        let mut view = View::new(self.leg);
         let mut renew = false;
         loop {
             let began = Instant::now();
-            let error = self.session(&mut plan, renew).await;
+            let error = self.session(&mut plan, &mut view, renew).await;
             let end = match &error {
                 Error::Ended => return self.stop.cancel(),
                 Error::Denied(_) => End::Denied,
                 Error::Broken(_) => End::Broken,
-                Error::Lost(_) | Error::Store(_) => End::Lost(began.elapsed()),
+                Error::Lost(_) | Error::Refused(_) | Error::Unreadable(_) | Error::Store(_) => {
+                    End::Lost(began.elapsed())
+                }
             };
             let connection = self.way.watched.connection;
             tracing::info!(connection.id = %connection, code = "session_ended", %error, "A session of connection {connection} ended.");
@@ -192,23 +197,29 @@ impl<L: Logins> Watcher<L> {
 
     /// One session, to its end. The large futures are boxed and end before the waiting: an async function
     /// is as large as its largest branch for all its life, and thousands of these wait.
-    async fn session(&self, plan: &mut Plan, renew: bool) -> Error {
+    async fn session(&self, plan: &mut Plan, view: &mut View, renew: bool) -> Error {
         let mut session = match Box::pin(self.open(renew)).await {
             Ok(session) => session,
             Err(error) => return error,
         };
         plan.handle_signed_in();
-        let mut view = match Box::pin(View::open(&self.way, &mut session, self.leg)).await {
-            Ok(view) => view,
-            Err(error) => return error,
-        };
+        if let Err(error) = Box::pin(view.open(&self.way, &mut session)).await {
+            return error;
+        }
+        let mut in_vain = 0;
         loop {
             let woken = match self.wait(&mut session).await {
                 Ok(woken) => woken,
                 Err(error) => return error.into(),
             };
-            if let Err(error) = Box::pin(view.look(&self.way, &mut session, woken)).await {
-                return error;
+            match Box::pin(view.look(&self.way, &mut session, woken)).await {
+                Ok(found) if found || woken != Wake::Changed => in_vain = 0,
+                Ok(_) => in_vain += 1,
+                Err(error) => return error,
+            }
+            // Told of mail time and again and none there: it is no hot loop (F3).
+            if in_vain > IN_VAIN_MAX {
+                tokio::time::sleep(PAUSE.saturating_mul(in_vain.min(50))).await;
             }
         }
     }
@@ -234,10 +245,10 @@ impl<L: Logins> Watcher<L> {
             }
         };
         if session.can("IDLE") {
-            return session.idle(PROBE_EVERY, called).await;
+            return session.idle(self.options.pace.probe_every, called).await;
         }
         tokio::select! {
-            () = tokio::time::sleep(POLL_EVERY) => Ok(Wake::Timeout),
+            () = tokio::time::sleep(self.options.pace.poll_every) => Ok(Wake::Timeout),
             () = called => Ok(Wake::Interrupted),
         }
     }

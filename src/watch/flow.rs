@@ -8,11 +8,12 @@ use std::sync::Arc;
 use crate::clock;
 use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
 use crate::ingest::prepare::Reader;
-use crate::model::{Folder, NewIds, SubAccountId};
+use crate::model::{Folder, MessageId, MessageKey, NewIds, Reason, SubAccountId};
 use crate::store::{Advance, Filing, Page, Store, Watched};
 
 use super::folder::Mail;
 use super::mailbox::{Body, Error, Header, Mailbox};
+use super::unclaimed::Unclaimed;
 
 /// Bytes of bodies in memory at once, but for one mail alone.
 const BODIES_BYTES_MAX: usize = 4 * 1_048_576;
@@ -26,6 +27,7 @@ pub struct Way {
     pub watched: Watched,
     /// Larger mails are left out (A2).
     pub message_bytes_max: usize,
+    pub unclaimed: Unclaimed,
 }
 
 /// What a page came to.
@@ -59,13 +61,19 @@ pub async fn page<M: Mailbox>(
             now: clock::now(),
         };
         let (now, seed) = (clock::now(), clock::seed());
-        let decide = |facts| judge(&mails, facts, NewIds::new(now, seed));
+        let decide = |facts| {
+            let filings = judge(&mails, facts, NewIds::new(now, seed))?;
+            Some(filings.into_iter().map(|(mail, filing)| claimed(way, mail, filing)).collect())
+        };
         match way.store.file_page(&questions(way, &mails), &advance, decide).await? {
             Page::Stale => {}
             Page::Moved => return Err(Error::Lost("another watcher was here".to_owned())),
             Page::Gone => return Err(Error::Ended),
             Page::Filed(filings) => {
                 folder.uid_next = uid_next.unwrap_or(folder.uid_next);
+                for filing in &filings {
+                    way.unclaimed.forget(&keys(&filing.decision));
+                }
                 return Ok(progress(&filings));
             }
         }
@@ -154,24 +162,51 @@ fn needs(mails: &[Mail], mut facts: Facts) -> Vec<(usize, Part)> {
 
 /// Decides each mail in order, the decisions before it applied to the facts. `None` when more must be
 /// known of one: the facts have changed since it was fetched.
-fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Option<Vec<Filing>> {
+fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Option<Vec<(&Mail, Filing)>> {
     let mut filings = Vec::new();
     for mail in mails {
         match judge_one(mail, &facts, &mut ids) {
             Some(Tracked::Needs(_)) => return None,
             Some(Tracked::Decided(decision)) => {
                 facts.apply(&decision);
-                filings.push(Filing {
-                    decision: *decision,
-                    content: Arc::clone(&mail.content),
-                    envelope: None,
-                    again: None,
-                });
+                let content = Arc::clone(&mail.content);
+                let filing = Filing { decision: *decision, content, envelope: None, again: None };
+                filings.push((mail, filing));
             }
             Some(Tracked::SeenBefore) | None => {}
         }
     }
     Some(filings)
+}
+
+/// T2: what a private mail names is remembered; where a mail is filed that one before it had named, its
+/// thread is searched for in the same transaction (T10).
+fn claimed(way: &Way, mail: &Mail, mut filing: Filing) -> Filing {
+    let decision = &mut filing.decision;
+    if decision.verdict.reason == Reason::NotACrmThread {
+        let headers = &mail.submission.email.headers;
+        let named = headers.in_reply_to.iter().chain(&headers.references);
+        way.unclaimed.note(named.map(MessageId::key), clock::now());
+        return filing;
+    }
+    let thread = decision.changes.iter().find_map(|change| match change {
+        Change::AddMessage(message) => message.thread_id,
+        _ => None,
+    });
+    if let Some(thread) = thread.filter(|_| way.unclaimed.has(&keys(decision))) {
+        let connection = way.watched.connection;
+        decision.changes.push(Change::TrackThread { thread, connection, search: true });
+    }
+    filing
+}
+
+/// The ids that a mail brings to its thread: its own, and those it names.
+fn keys(decision: &Decision) -> Vec<MessageKey> {
+    let alias = |change: &Change| match change {
+        Change::AddAlias { key, .. } => Some(*key),
+        _ => None,
+    };
+    decision.changes.iter().filter_map(alias).collect()
 }
 
 /// V4: a mail on which our own code fails harms no other. What of it was not fetched stays where it is.

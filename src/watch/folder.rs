@@ -7,13 +7,12 @@ use crate::decide::{Fetched, Found, Submission};
 use crate::mail::Automatic;
 use crate::model::{Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
 
+use super::caution::Caution;
 use super::flow::{self, Progress, Way};
 use super::mailbox::{Error, Header, Mailbox};
 
-/// Headers that are judged at once.
-const PAGE: u32 = 500;
-/// UIDs that are asked for at once where mails are far apart.
-const SPARSE_PAGE_MAX: u32 = 1 << 20;
+/// UIDs that are looked through at once where mails are far apart.
+const SPARSE_PAGE_MAX: u32 = 1 << 18;
 /// T10: how far back what a thread needs is searched for.
 const SEARCH_SECONDS: i64 = 30 * 24 * 3600;
 /// Ids of a thread that are searched for.
@@ -86,22 +85,65 @@ pub async fn catch_up<M: Mailbox>(
     mailbox: &mut M,
     folder: &mut Folder,
     uid_next: u32,
+    caution: &mut Caution,
 ) -> Result<Progress, Error> {
     let mut all = Progress::default();
-    let mut step = PAGE;
+    let mut were_there = true;
     while folder.uid_next < uid_next {
-        let to = folder.uid_next.saturating_add(step).min(uid_next);
-        let headers = mailbox.headers(folder.uid_next, to - 1).await?;
-        step = match headers.is_empty() {
-            true => step.saturating_mul(4).min(SPARSE_PAGE_MAX),
-            false => PAGE,
+        if !were_there {
+            skip_nothing(way, mailbox, folder, uid_next).await?;
+        }
+        if folder.uid_next >= uid_next {
+            break;
+        }
+        let to = folder.uid_next.saturating_add(caution.page()).min(uid_next);
+        let headers = match caution.gives_up() {
+            true => left_out(folder.uid_next),
+            false => {
+                let headers = mailbox.headers(folder.uid_next, to - 1).await?;
+                without_gaps(mailbox, headers, folder.uid_next, to - 1).await?
+            }
         };
-        let headers = without_gaps(mailbox, headers, folder.uid_next, to - 1).await?;
+        were_there = !headers.is_empty();
         let progress = flow::page(way, mailbox, folder, headers, Some(to)).await?;
+        caution.handle_page();
         all.verdicts += progress.verdicts;
         all.found_sent |= progress.found_sent;
     }
     Ok(all)
+}
+
+/// Moves the cursor over UIDs that no mail has, in ever larger steps: UIDs may be far apart.
+async fn skip_nothing<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    folder: &mut Folder,
+    uid_next: u32,
+) -> Result<(), Error> {
+    let mut step = 1_000;
+    while folder.uid_next < uid_next {
+        let to = folder.uid_next.saturating_add(step).min(uid_next);
+        let first = mailbox.uids(folder.uid_next, to - 1).await?.first().copied();
+        if first != Some(folder.uid_next) {
+            flow::page(way, mailbox, folder, Vec::new(), Some(first.unwrap_or(to))).await?;
+        }
+        if first.is_some() {
+            break;
+        }
+        step = step.saturating_mul(4).min(SPARSE_PAGE_MAX);
+    }
+    Ok(())
+}
+
+/// What is said of a mail that keeps all others from being read: nothing.
+fn left_out(uid: u32) -> Vec<Header> {
+    metrics::counter!("mailweave_unfetchable_mails_total").increment(1);
+    tracing::error!(
+        code = "mail_unreadable",
+        uid,
+        "The server's answers on mail {uid} cannot be read; it is left out."
+    );
+    Vec::new()
 }
 
 /// Reads what came since the last look, when the server only told that something did.
@@ -109,6 +151,7 @@ pub async fn look<M: Mailbox>(
     way: &Way,
     mailbox: &mut M,
     folder: &mut Folder,
+    caution: &mut Caution,
 ) -> Result<Progress, Error> {
     let headers = mailbox.headers(folder.uid_next, u32::MAX).await?;
     let Some(last) = headers.last().map(|header| header.uid) else {
@@ -119,7 +162,7 @@ pub async fn look<M: Mailbox>(
     let to = last.saturating_add(1);
     let progress = flow::page(way, mailbox, folder, headers, Some(to)).await?;
     match folder.uid_next < to {
-        true => Box::pin(catch_up(way, mailbox, folder, to)).await,
+        true => Box::pin(catch_up(way, mailbox, folder, to, caution)).await,
         false => Ok(progress),
     }
 }
@@ -133,7 +176,7 @@ async fn without_gaps<M: Mailbox>(
     to: u32,
 ) -> Result<Vec<Header>, Error> {
     let wanted = to.saturating_sub(from) as usize + 1;
-    if headers.len() == wanted || headers.is_empty() && wanted > PAGE as usize {
+    if headers.len() == wanted {
         return Ok(headers);
     }
     let there = mailbox.uids(from, to).await?;
@@ -142,12 +185,7 @@ async fn without_gaps<M: Mailbox>(
     for uid in missing {
         let again = mailbox.headers(uid, uid).await?;
         if again.is_empty() {
-            metrics::counter!("mailweave_unfetchable_mails_total").increment(1);
-            tracing::error!(
-                code = "mail_unfetchable",
-                uid,
-                "The server lists mail {uid} and does not give it."
-            );
+            return Err(Error::Unreadable(format!("mail {uid} is listed and is not given")));
         }
         headers.extend(again);
     }
@@ -161,14 +199,21 @@ pub async fn beginning<M: Mailbox>(
     mailbox: &mut M,
     uid_next: u32,
 ) -> Result<u32, Error> {
-    let from = uid_next.saturating_sub(LOOK_BACK).max(1);
+    let from = look_back(uid_next);
     if from >= uid_next {
         return Ok(uid_next.max(1));
     }
     let since = way.watched.connected_at.plus_seconds(-CLOCK_SECONDS);
     let headers = mailbox.headers(from, uid_next - 1).await?;
-    let new = |header: &&Header| header.received_at.is_some_and(|at| at >= since);
+    let headers = without_gaps(mailbox, headers, from, uid_next - 1).await?;
+    // A date that cannot be read says nothing against it.
+    let new = |header: &&Header| header.received_at.is_none_or(|at| at >= since);
     Ok(headers.iter().find(new).map_or(uid_next, |header| header.uid))
+}
+
+/// Where the look back begins.
+pub fn look_back(uid_next: u32) -> u32 {
+    uid_next.saturating_sub(LOOK_BACK).max(1)
 }
 
 /// T10: searches a folder for the ids of a thread, and judges what it finds.

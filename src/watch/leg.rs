@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::{Duration, Instant};
 
+use super::caution::{Caution, Trouble};
 use super::flow::{Progress, Way};
 use super::folder;
 use super::imap::{self, Session, Wake, folders};
@@ -29,59 +30,73 @@ const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
 const RESET_AGAIN: Duration = Duration::from_secs(600);
 
-/// What a session sees.
+/// What a session sees. It outlives the session: what was learnt of a server's faults is not forgotten
+/// when it is connected to again.
 pub struct View {
     leg: Leg,
     /// The folder that is open.
     open: Folder,
     others: Vec<String>,
+    /// The folder of sent mail could not be opened: it is tried again with the next round.
+    is_sent_closed: bool,
     listed_at: Instant,
     touched_at: Instant,
     /// When a folder was last read anew, by its name.
     resets: BTreeMap<String, Instant>,
+    /// How carefully a folder is read, by its name, where that was necessary.
+    cautions: BTreeMap<String, Caution>,
 }
 
 impl View {
-    /// Finds the folders, and reads what came while nobody watched.
-    pub async fn open(way: &Way, session: &mut Session, leg: Leg) -> Result<Self, Error> {
+    /// Before the first session.
+    pub fn new(leg: Leg) -> Self {
         let now = Instant::now();
-        let mut view = Self {
+        Self {
             leg,
             open: closed(),
             others: Vec::new(),
+            is_sent_closed: false,
             listed_at: now,
             touched_at: now,
             resets: BTreeMap::new(),
-        };
-        match leg {
-            Leg::Inbox => view.enter(way, session, INBOX, FolderRole::Inbox).await.map(drop)?,
-            Leg::Sent => {
-                view.list(way, session).await?;
-                view.look_at_others(way, session).await?;
-                view.search(way, session).await?;
-            }
+            cautions: BTreeMap::new(),
         }
-        Ok(view)
     }
 
-    /// Reads what is new. Nobody trusts that the server told: a look costs one command.
+    /// Finds the folders, and reads what came while nobody watched.
+    pub async fn open(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        self.open = closed();
+        if self.leg == Leg::Inbox {
+            return self.enter(way, session, INBOX, FolderRole::Inbox).await.map(drop);
+        }
+        self.list(way, session).await?;
+        self.look_at_others(way, session).await?;
+        self.search(way, session).await
+    }
+
+    /// Reads what is new. Nobody trusts that the server told: a look costs one command. Answers whether
+    /// there was anything.
     pub async fn look(
         &mut self,
         way: &Way,
         session: &mut Session,
         woken: Wake,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
+        let mut progress = Progress::default();
         if !self.is_guest() {
-            folder::look(way, session, &mut self.open).await?;
+            let caution = self.cautions.entry(self.open.name.clone()).or_default();
+            let looked = folder::look(way, session, &mut self.open, caution).await;
+            progress = noted(looked, caution)?;
         }
         if self.leg == Leg::Sent && woken != Wake::Changed {
-            if self.listed_at.elapsed() >= LIST_EVERY {
+            if self.is_sent_closed || self.listed_at.elapsed() >= LIST_EVERY {
                 self.list(way, session).await?;
             }
             self.look_at_others(way, session).await?;
             self.search(way, session).await?;
         }
-        self.touch(way).await
+        self.touch(way).await?;
+        Ok(progress.verdicts > 0)
     }
 
     /// The Inbox is read by its own session; who has nowhere else to wait only waits there.
@@ -112,9 +127,12 @@ impl View {
         }
         self.others = roles.others;
         self.listed_at = Instant::now();
-        match roles.sent {
-            Some(sent) => self.enter(way, session, &sent, FolderRole::Sent).await.map(drop),
-            None => self.visit_inbox(way, session).await,
+        let Some(sent) = roles.sent else { return self.visit_inbox(way, session).await };
+        let entered = self.enter(way, session, &sent, FolderRole::Sent).await;
+        self.is_sent_closed = matches!(entered, Err(Error::Refused(_)));
+        match self.is_sent_closed {
+            true => self.visit_inbox(way, session).await,
+            false => entered.map(drop),
         }
     }
 
@@ -131,7 +149,9 @@ impl View {
             selected.uid_next = session.status(name).await?.uid_next;
         }
         self.open = self.place(way, session, (name, role), selected).await?;
-        folder::catch_up(way, session, &mut self.open, selected.uid_next).await
+        let caution = self.cautions.entry(name.to_owned()).or_default();
+        let read = folder::catch_up(way, session, &mut self.open, selected.uid_next, caution).await;
+        noted(read, caution)
     }
 
     /// Where a folder was read up to. When its UIDs have lost their meaning it is read from its beginning:
@@ -146,6 +166,8 @@ impl View {
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let known = way.store.folders(of, connection).await?;
         let known = known.into_iter().find(|folder| folder.name == name);
+        let uid_validity = selected.uid_validity;
+        let at = |uid_next| Folder { name: name.to_owned(), role, uid_validity, uid_next };
         let uid_next = match known {
             Some(folder)
                 if folder.uid_validity == selected.uid_validity
@@ -158,10 +180,19 @@ impl View {
                 folder.uid_next.min(selected.uid_next)
             }
             Some(_) => self.reset(name)?,
-            None => folder::beginning(way, session, selected.uid_next).await?,
+            None => match folder::beginning(way, session, selected.uid_next).await {
+                Ok(uid_next) => uid_next,
+                Err(error) => {
+                    if matches!(error, Error::Unreadable(_) | Error::Refused(_)) {
+                        // One of the mails is the reason: they are all looked at, with caution.
+                        let begun = at(folder::look_back(selected.uid_next));
+                        way.store.set_folder(of, connection, &begun).await?;
+                    }
+                    return Err(error);
+                }
+            },
         };
-        let uid_validity = selected.uid_validity;
-        let folder = Folder { name: name.to_owned(), role, uid_validity, uid_next };
+        let folder = at(uid_next);
         way.store.set_folder(of, connection, &folder).await?;
         Ok(folder)
     }
@@ -172,11 +203,11 @@ impl View {
             code = "folder_reset",
             "A folder's UIDs lost their meaning; it is read anew."
         );
-        let before = self.resets.insert(name.to_owned(), Instant::now());
-        match before.is_some_and(|at| at.elapsed() < RESET_AGAIN) {
-            true => Err(Error::Broken("the server numbers a folder anew each time".to_owned())),
-            false => Ok(1),
+        if self.resets.get(name).is_some_and(|at| at.elapsed() < RESET_AGAIN) {
+            return Err(Error::Broken("the server numbers a folder anew each time".to_owned()));
         }
+        self.resets.insert(name.to_owned(), Instant::now());
+        Ok(1)
     }
 
     /// STATUS tells whether anything came; only then a folder is opened.
@@ -196,8 +227,14 @@ impl View {
             let is_read = cursor.is_some_and(|folder| {
                 folder.uid_validity == status.uid_validity && folder.uid_next == status.uid_next
             });
-            if !is_read && self.enter(way, session, &name, FolderRole::Other).await?.found_sent {
-                found_sent = Some(name);
+            if is_read {
+                continue;
+            }
+            match self.enter(way, session, &name, FolderRole::Other).await {
+                Ok(progress) if progress.found_sent => found_sent = Some(name),
+                // Refused: the folder, or a mail in it; it is looked at again with the next round.
+                Ok(_) | Err(Error::Refused(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         if let Some(name) = found_sent {
@@ -238,7 +275,14 @@ impl View {
             places.push((home.clone(), role));
         }
         for thread in &searches {
-            self.search_for(way, session, *thread, &places).await?;
+            match self.search_for(way, session, *thread, &places).await {
+                // The server cannot search: asking again would only end each session.
+                Err(error @ (Error::Broken(_) | Error::Unreadable(_))) => {
+                    way.store.searched(of, connection, *thread).await?;
+                    return Err(error);
+                }
+                searched => searched?,
+            }
             way.store.searched(of, connection, *thread).await?;
         }
         self.go_home(way, session, (&home, role)).await
@@ -297,6 +341,16 @@ impl View {
         self.open = known.filter(|it| it.uid_validity == uid_validity).unwrap_or(unread);
         Ok(())
     }
+}
+
+/// What came of reading a folder, remembered for its next page.
+fn noted(read: Result<Progress, Error>, caution: &mut Caution) -> Result<Progress, Error> {
+    match &read {
+        Err(Error::Unreadable(_)) => caution.handle_trouble(Trouble::Unreadable),
+        Err(Error::Refused(_)) => caution.handle_trouble(Trouble::Refused),
+        _ => {}
+    }
+    read
 }
 
 /// Before any folder is open.

@@ -30,6 +30,12 @@ pub enum Error {
     /// It cannot be reached, or the connection is lost: try again later.
     #[error("{0}")]
     Lost(String),
+    /// It refuses what was asked; perhaps not later.
+    #[error("{0}")]
+    Refused(String),
+    /// What it answers about these mails cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// The sign-in is refused.
     #[error("{0}")]
     Denied(String),

@@ -3,6 +3,7 @@
 //! `flow` is the spine: a page of headers, what belongs of it, and the cursor, in one transaction.
 //! `plan` says when to try again; `driver` is the only loop that waits.
 
+pub mod caution;
 pub mod driver;
 pub mod flow;
 pub mod folder;
@@ -10,5 +11,6 @@ pub mod imap;
 mod leg;
 pub mod mailbox;
 pub mod plan;
+pub mod unclaimed;
 
 pub use mailbox::{Body, Error, Header, Mailbox};

@@ -2,10 +2,31 @@
 
 use std::time::Duration;
 
-/// The longest wait between two tries.
-const WAIT_MAX: Duration = Duration::from_secs(15 * 60);
-/// The wait after a first failure, on average.
-const WAIT_FIRST: Duration = Duration::from_secs(5);
+/// How soon, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The wait after a first failure, on average.
+    pub wait_first: Duration,
+    /// The longest wait between two tries, on average.
+    pub wait_max: Duration,
+    /// An idle connection is proved alive after so long, well within every server's limit and every
+    /// NAT's. With the time for an answer a dead one is found out within two minutes.
+    pub probe_every: Duration,
+    /// Where the server has no IDLE, it is asked so often.
+    pub poll_every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            wait_first: Duration::from_secs(5),
+            wait_max: Duration::from_secs(15 * 60),
+            probe_every: Duration::from_secs(90),
+            poll_every: Duration::from_secs(30),
+        }
+    }
+}
+
 /// A connection that lasted this long was a good one: what ended it is no reason to wait longer.
 const GOOD_AFTER: Duration = Duration::from_secs(300);
 /// Refused sign-ins in a row until the user is asked. One may be an outage behind the server's door
@@ -35,11 +56,17 @@ pub enum Next {
 /// The tries of one mailbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
+    pace: Pace,
     failures: u32,
     denials: u32,
 }
 
 impl Plan {
+    /// Before the first try.
+    pub const fn new(pace: Pace) -> Self {
+        Self { pace, failures: 0, denials: 0 }
+    }
+
     /// A session was signed in.
     pub const fn handle_signed_in(&mut self) {
         self.denials = 0;
@@ -56,30 +83,32 @@ impl Plan {
         if self.denials >= DENIALS_MAX {
             return Next::AskUser;
         }
-        let after = wait(self.failures, random);
+        let after = self.wait(random);
         self.failures = self.failures.saturating_add(1);
         // The first renewal is at once: an expired token is no failure.
         let is_first_denial = end == End::Denied && self.denials == 1;
         let after = if is_first_denial { Duration::ZERO } else { after };
         Next::Connect { after, renew: end == End::Denied }
     }
+
+    /// Doubling, from half to one and a half of its length.
+    fn wait(&self, random: u32) -> Duration {
+        let Pace { wait_first, wait_max, .. } = self.pace;
+        let whole = wait_first.saturating_mul(1 << self.failures.min(10)).min(wait_max);
+        let spread = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX);
+        whole / 2
+            + Duration::from_micros(spread.saturating_mul(u64::from(random)) / u64::from(u32::MAX))
+    }
 }
 
 /// A broken server is first tried again after minutes.
 const BROKEN_FAILURES: u32 = 5;
 
-/// Doubling, from half to one and a half of its length.
-fn wait(failures: u32, random: u32) -> Duration {
-    let whole = WAIT_FIRST.saturating_mul(1 << failures.min(10)).min(WAIT_MAX);
-    let half = whole / 2;
-    let spread = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
-    half + Duration::from_millis(spread.saturating_mul(u64::from(random)) / u64::from(u32::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const WAIT_FIRST: Duration = Duration::from_secs(5);
     const AT_ONCE: End = End::Lost(Duration::from_secs(1));
 
     fn waits(plan: &mut Plan, end: End, random: u32) -> Duration {

@@ -2,5 +2,7 @@
 //! server, the network or the user do.
 
 mod dovecot;
+mod hostile;
 mod laboratory;
+mod scripted;
 mod world;

@@ -1,6 +1,6 @@
 //! Fetching: header fields in pages, bodies in pieces. Only what was asked for is taken from the answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_imap::imap_proto::{AttributeValue, Response};
 use jiff::fmt::strtime;
@@ -18,6 +18,8 @@ const FIELDS: &str = "MESSAGE-ID IN-REPLY-TO REFERENCES THREAD-INDEX FROM DATE C
 const FIELDS_BYTES_MAX: usize = 16_384;
 /// Bytes of a page of headers.
 const PAGE_BYTES_MAX: u64 = 64 * 1_048_576;
+/// Bytes of a list of UIDs, for as many as are asked for at once.
+const UIDS_BYTES_MAX: u64 = 16 * 1_048_576;
 /// A piece of a body. Each announces its size, and the guard lets no larger one pass.
 const PIECE_BYTES: usize = 524_288;
 /// Of a mail that is too large, so much of its header is kept.
@@ -27,7 +29,7 @@ const HEADER_BYTES_MAX: usize = 262_144;
 #[derive(Default)]
 struct Fetched {
     received_at: Option<Time>,
-    sections: Vec<Option<Vec<u8>>>,
+    sections: Vec<Vec<u8>>,
 }
 
 impl Session {
@@ -46,14 +48,11 @@ impl Session {
         };
         self.run(&format!("UID FETCH {range} (UID {items})"), bytes_max, |response| {
             let Response::Fetch(_, attributes) = response else { return };
-            let uid = attributes.iter().find_map(|attribute| match attribute {
-                AttributeValue::Uid(uid) => Some(*uid),
-                _ => None,
-            });
+            let uid = attributes.iter().find_map(uid_of);
             // `n:*` answers with the last mail, whatever its UID (RFC 3501 6.4.8).
             let Some(uid) = uid.filter(|uid| (from..=to).contains(uid)) else { return };
             let fetched = read(attributes);
-            // An unsolicited FETCH tells of flags, and has no section.
+            // An unsolicited FETCH tells of flags, and has no section; NIL is no answer either.
             if !fetched.sections.is_empty() {
                 all.entry(uid).or_insert(fetched);
             }
@@ -62,12 +61,25 @@ impl Session {
         Ok(all)
     }
 
+    /// Which UIDs of a range are there. Not by SEARCH: its answers are wrong at several servers, or come
+    /// as ESEARCH, and one line of them may be as long as a folder is large.
+    async fn list_uids(&mut self, from: u32, to: u32) -> Result<BTreeSet<u32>, Error> {
+        let mut uids = BTreeSet::new();
+        let command = format!("UID FETCH {from}:{to} (UID)");
+        self.run(&command, UIDS_BYTES_MAX, |response| {
+            let Response::Fetch(_, attributes) = response else { return };
+            uids.extend(attributes.iter().filter_map(uid_of).filter(|it| (from..=to).contains(it)));
+        })
+        .await?;
+        Ok(uids)
+    }
+
     /// One section of one mail; `None` when it is not there.
     async fn section(&mut self, uid: u32, section: &str) -> Result<Option<Vec<u8>>, Error> {
         let budget = SMALL + 2 * PIECE_BYTES as u64;
         let items = format!("BODY.PEEK{section}");
         let fetched = self.fetch((uid, uid), &items, budget).await?;
-        Ok(fetched.into_values().next().and_then(|it| it.sections.into_iter().flatten().next()))
+        Ok(fetched.into_values().next().and_then(|it| it.sections.into_iter().next()))
     }
 
     /// The same, of a part that the mail need not have.
@@ -97,13 +109,20 @@ impl Session {
     }
 }
 
+const fn uid_of(attribute: &AttributeValue<'_>) -> Option<u32> {
+    match attribute {
+        AttributeValue::Uid(uid) => Some(*uid),
+        _ => None,
+    }
+}
+
 fn read(attributes: &[AttributeValue<'_>]) -> Fetched {
     let mut fetched = Fetched::default();
     for attribute in attributes {
         match attribute {
             AttributeValue::InternalDate(text) => fetched.received_at = internal_date(text),
-            AttributeValue::BodySection { data, .. } => {
-                fetched.sections.push(data.as_ref().map(|data| data.to_vec()));
+            AttributeValue::BodySection { data: Some(data), .. } => {
+                fetched.sections.push(data.to_vec());
             }
             _ => {}
         }
@@ -123,22 +142,30 @@ fn search_date(time: Time) -> Option<String> {
     Some(timestamp.strftime("%-d-%b-%Y").to_string())
 }
 
+/// An answer about mails that cannot be read is first of all a matter of these mails.
+fn of_mails(error: Error) -> mailbox::Error {
+    match error {
+        Error::Hostile(why) => mailbox::Error::Unreadable(why),
+        error => error.into(),
+    }
+}
+
 impl Mailbox for Session {
     async fn headers(&mut self, from: u32, to: u32) -> Result<Vec<Header>, mailbox::Error> {
         let items =
             format!("INTERNALDATE BODY.PEEK[HEADER.FIELDS ({FIELDS})]<0.{FIELDS_BYTES_MAX}>");
-        let fetched = self.fetch((from, to), &items, PAGE_BYTES_MAX).await?;
+        let fetched = self.fetch((from, to), &items, PAGE_BYTES_MAX).await.map_err(of_mails)?;
         let header = |(uid, fetched): (u32, Fetched)| Header {
             uid,
             received_at: fetched.received_at,
-            fields: fetched.sections.into_iter().flatten().next().unwrap_or_default(),
+            fields: fetched.sections.into_iter().next().unwrap_or_default(),
         };
         Ok(fetched.into_iter().map(header).collect())
     }
 
     async fn uids(&mut self, from: u32, to: u32) -> Result<Vec<u32>, mailbox::Error> {
-        let found = self.search_uids(&format!("UID {from}:{to}")).await?;
-        Ok(found.into_iter().filter(|uid| (from..=to).contains(uid)).collect())
+        let there = self.list_uids(from, to).await.map_err(of_mails)?;
+        Ok(there.into_iter().collect())
     }
 
     async fn search(
@@ -155,16 +182,17 @@ impl Mailbox for Session {
 
     async fn people(&mut self, uid: u32) -> Result<Vec<u8>, mailbox::Error> {
         let section = format!("[HEADER.FIELDS (TO CC)]<0.{FIELDS_BYTES_MAX}>");
-        Ok(self.section(uid, &section).await?.unwrap_or_default())
+        Ok(self.section(uid, &section).await.map_err(of_mails)?.unwrap_or_default())
     }
 
     /// RFC 3464 2: the third part gives the mail back, whole or its header. Only the id is fetched.
     async fn reported(&mut self, uid: u32) -> Result<Vec<MessageId>, mailbox::Error> {
-        let mut header = self.part(uid, "[3.HEADER.FIELDS (MESSAGE-ID)]<0.2048>").await?;
+        let part = "[3.HEADER.FIELDS (MESSAGE-ID)]<0.2048>";
+        let mut header = self.part(uid, part).await.map_err(of_mails)?;
         if header.trim_ascii().is_empty() {
-            let kind = self.part(uid, "[3.MIME]<0.2048>").await?;
+            let kind = self.part(uid, "[3.MIME]<0.2048>").await.map_err(of_mails)?;
             if String::from_utf8_lossy(&kind).to_ascii_lowercase().contains("rfc822-headers") {
-                header = self.part(uid, "[3]<0.16384>").await?;
+                header = self.part(uid, "[3]<0.16384>").await.map_err(of_mails)?;
             }
         }
         let headers = mail::parse::headers(&header, &mail::Limits::default());
@@ -172,11 +200,17 @@ impl Mailbox for Session {
     }
 
     async fn body(&mut self, uid: u32, bytes_max: usize) -> Result<Body, mailbox::Error> {
-        Ok(match self.pieces(uid, bytes_max).await? {
+        Ok(match self.pieces(uid, bytes_max).await.map_err(of_mails)? {
+            // Exchange sometimes gives nothing of a mail that is there (MailKit#1615).
+            None if self.uids(uid, uid).await?.contains(&uid) => {
+                let why = format!("mail {uid} is there and is not given");
+                return Err(mailbox::Error::Unreadable(why));
+            }
             None => Body::Gone,
             Some(content) if content.len() > bytes_max => {
                 let section = format!("[HEADER]<0.{HEADER_BYTES_MAX}>");
-                Body::TooLarge(self.section(uid, &section).await?.unwrap_or_default())
+                let header = self.section(uid, &section).await.map_err(of_mails)?;
+                Body::TooLarge(header.unwrap_or_default())
             }
             Some(content) => Body::Whole(content),
         })

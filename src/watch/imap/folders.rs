@@ -267,6 +267,11 @@ impl Listed {
         decoded(last).to_lowercase()
     }
 
+    /// By its attribute or its name, sent mail is kept in it.
+    pub(super) fn may_be_sent(&self) -> bool {
+        !self.is_unwatched && (self.is_sent || SENT.contains(&self.leaf().as_str()))
+    }
+
     fn is_inbox(&self) -> bool {
         self.name.eq_ignore_ascii_case("INBOX")
     }

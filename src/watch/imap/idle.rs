@@ -19,6 +19,8 @@ pub enum Wake {
     Interrupted,
 }
 
+/// A server that is alive answers to the end of the waiting in this time.
+const PROBE_TIME: Duration = Duration::from_secs(20);
 /// Bytes that a server may send while nobody asks for anything.
 const IDLE_BYTES_MAX: u64 = 1_048_576;
 
@@ -81,7 +83,9 @@ impl Session {
             match step {
                 Err(_) => return Ok(Wake::Timeout),
                 Ok(Err(error)) => return Err(error),
-                Ok(Ok(Step::Done)) => return Err(Error::Lost("the server ended IDLE".to_owned())),
+                Ok(Ok(Step::Done)) => return Err(self.lost("the server ended IDLE")),
+                // `AccessTokenExpired`, say: nobody waits for the connection to end, too.
+                Ok(Ok(_)) if self.bye.is_some() => return Err(self.lost("BYE")),
                 Ok(Ok(_)) if changed => return Ok(Wake::Changed),
                 Ok(Ok(_)) => {}
             }
@@ -90,7 +94,7 @@ impl Session {
 
     /// DONE, and the tagged answer. `true` when something changed meanwhile.
     async fn end_idle(&mut self, tag: &str) -> Result<bool, Error> {
-        let time = self.options().command_time;
+        let time = self.options().command_time.min(PROBE_TIME);
         let mut changed = false;
         let end = async {
             self.allow(IDLE_BYTES_MAX);

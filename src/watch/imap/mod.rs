@@ -94,9 +94,8 @@ impl From<Error> for super::Error {
             Error::Hostile(_) | Error::Tls(_) | Error::Unsupported(_) | Error::Private(_) => {
                 Self::Broken(error.to_string())
             }
-            Error::Unreachable(_) | Error::Lost(_) | Error::Refused { .. } => {
-                Self::Lost(error.to_string())
-            }
+            Error::Refused { .. } => Self::Refused(error.to_string()),
+            Error::Unreachable(_) | Error::Lost(_) => Self::Lost(error.to_string()),
         }
     }
 }

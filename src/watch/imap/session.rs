@@ -34,7 +34,7 @@ pub struct Session {
     /// taken for those of the next.
     is_lost: bool,
     /// What the server said in its BYE.
-    bye: Option<String>,
+    pub(super) bye: Option<String>,
 }
 
 /// What an opened folder says of itself.
@@ -106,10 +106,14 @@ impl Session {
     pub async fn folders(&mut self) -> Result<Vec<Listed>, Error> {
         let mut folders = Vec::new();
         self.run("LIST \"\" \"*\"", LIST_BYTES_MAX, |response| {
-            if let Response::MailboxData(MailboxDatum::List(list)) = response
-                && folders.len() < FOLDERS_MAX
-            {
-                folders.push(Listed::read(list));
+            let Response::MailboxData(MailboxDatum::List(list)) = response else { return };
+            // A name that cannot be asked for is none (F11).
+            if list.name.is_empty() || quoted(&list.name).is_err() {
+                return;
+            }
+            let folder = Listed::read(list);
+            if folders.len() < FOLDERS_MAX || folder.may_be_sent() {
+                folders.push(folder);
             }
         })
         .await?;
@@ -282,7 +286,7 @@ impl Session {
         self.client.get_mut().allow(bytes);
     }
 
-    fn lost(&self, why: &str) -> Error {
+    pub(super) fn lost(&self, why: &str) -> Error {
         Error::Lost(self.bye.clone().unwrap_or_else(|| why.to_owned()))
     }
 

@@ -9,7 +9,9 @@ use mailweave::model::{
     Account, Auth, ConnectionId, Door, Folder, FolderRole, MessageId, Pepper, Trust, TrustResults,
 };
 use mailweave::store::Watched;
+use mailweave::watch::caution::Caution;
 use mailweave::watch::flow::Way;
+use mailweave::watch::unclaimed::Unclaimed;
 use mailweave::watch::{Body, Error, Header, Mailbox, folder};
 use uuid::Uuid;
 
@@ -168,7 +170,8 @@ async fn way(fresh: &Fresh) -> Way {
         limits: mailweave::mail::Limits::default(),
         pepper: Pepper::new([3; 32]),
     };
-    Way { store, reader, watched, message_bytes_max: 10_000_000 }
+    let unclaimed = Unclaimed::default();
+    Way { store, reader, watched, message_bytes_max: 10_000_000, unclaimed }
 }
 
 impl World {
@@ -193,7 +196,7 @@ impl World {
 
     async fn catch_up(&self, mailbox: &mut Memory, folder: &mut Folder) {
         let end = mailbox.mails.keys().next_back().map_or(1, |last| last + 1);
-        folder::catch_up(&self.way, mailbox, folder, end).await.unwrap();
+        folder::catch_up(&self.way, mailbox, folder, end, &mut Caution::default()).await.unwrap();
         let stored = self.way.store.folders(ACCOUNT, CONNECTION).await.unwrap();
         assert!(stored.contains(folder) && folder.uid_next == end, "{stored:?} {folder:?}");
     }
@@ -285,7 +288,9 @@ async fn a_lost_connection_moves_no_cursor() {
         let cut = mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
         mailbox.cut_at = Some(cut);
         let mut inbox = world.folder(FolderRole::Inbox).await;
-        let lost = folder::catch_up(&world.way, &mut mailbox, &mut inbox, 3).await;
+        let lost =
+            folder::catch_up(&world.way, &mut mailbox, &mut inbox, 3, &mut Caution::default())
+                .await;
         assert!(matches!(lost, Err(Error::Lost(_))));
         assert_eq!(world.way.store.folders(ACCOUNT, CONNECTION).await.unwrap()[0].uid_next, 1);
         assert_eq!(world.reasons().await, ["filed"]);
@@ -301,7 +306,9 @@ async fn nothing_is_filed_through_a_connection_that_has_ended() {
         mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
         let mut inbox = world.folder(FolderRole::Inbox).await;
         world.fresh.sql("update connections set state = 'disconnected'").await;
-        let ended = folder::catch_up(&world.way, &mut mailbox, &mut inbox, 2).await;
+        let ended =
+            folder::catch_up(&world.way, &mut mailbox, &mut inbox, 2, &mut Caution::default())
+                .await;
         assert!(matches!(ended, Err(Error::Ended)));
         assert_eq!(world.fresh.count("messages").await, 1);
     }
@@ -315,7 +322,9 @@ async fn two_watchers_of_one_folder_do_not_both_move_its_cursor() {
         let mut one = world.folder(FolderRole::Inbox).await;
         let mut other = one.clone();
         world.catch_up(&mut mailbox, &mut one).await;
-        let late = folder::catch_up(&world.way, &mut mailbox, &mut other, 2).await;
+        let late =
+            folder::catch_up(&world.way, &mut mailbox, &mut other, 2, &mut Caution::default())
+                .await;
         assert!(matches!(late, Err(Error::Lost(_))), "{late:?}");
         assert_eq!(world.fresh.count("messages").await, 2);
     }

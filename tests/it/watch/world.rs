@@ -1,5 +1,6 @@
 //! A store, a mailbox in the laboratory, and a watcher between them.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use mailweave::model::{
 use mailweave::store::Store;
 use mailweave::watch::driver;
 use mailweave::watch::imap;
+use mailweave::watch::plan::Pace;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +46,8 @@ pub fn reply(id: &str, from: &str, to: &str, parent: &str) -> String {
 
 /// How the watcher signs in.
 pub struct Keys {
-    mailbox: Mailbox,
-    is_password: bool,
+    /// Whose tokens; a password is used without.
+    mailbox: Option<Mailbox>,
     /// The last token; a new one is asked for when it was refused.
     token: Mutex<Option<String>>,
     pub renewals: AtomicU32,
@@ -59,15 +61,15 @@ impl Logins for Keys {
         _: ConnectionId,
         renew: bool,
     ) -> Result<Login, LoginError> {
-        let username = self.mailbox.address.clone();
-        if self.is_password {
+        let Some(mailbox) = &self.mailbox else {
             let credentials = Credentials::Password(PASSWORD.into());
-            return Ok(Login { username, credentials });
-        }
+            return Ok(Login { username: "ann".to_owned(), credentials });
+        };
+        let username = mailbox.address.clone();
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if renew || token.is_none() {
             self.renewals.fetch_add(u32::from(renew), Ordering::SeqCst);
-            *token = Some(self.mailbox.access_token());
+            *token = Some(mailbox.access_token());
         }
         let credentials = Credentials::Token(token.clone().expect("a token").into());
         Ok(Login { username, credentials })
@@ -83,18 +85,41 @@ pub struct World {
     pub fresh: Fresh,
     pub store: Arc<Store>,
     pub reader: Reader,
-    pub mailbox: Mailbox,
+    /// None with a scripted server.
+    mailbox: Option<Mailbox>,
     pub keys: Arc<Keys>,
+    options: driver::Options,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl World {
-    /// One with a mailbox of its own.
+    /// One with a mailbox of its own in the laboratory.
     pub async fn new(fresh: Fresh) -> Self {
-        Self::of(fresh, lab().mailbox("ann"), &lab().imap(), false).await
+        Self::at(fresh, lab().mailbox("ann"), &lab().imap()).await
     }
 
-    pub async fn of(fresh: Fresh, mailbox: Mailbox, imap: &str, is_password: bool) -> Self {
+    /// One with this mailbox of the laboratory, behind this host.
+    pub async fn at(fresh: Fresh, mailbox: Mailbox, host: &str) -> Self {
+        let tls = mailweave::tls::client_config(Some(&lab().ca())).expect("TLS");
+        let options = options(imap::Options::new(tls), Duration::from_secs(2));
+        Self::of(fresh, Some(mailbox), host, options).await
+    }
+
+    /// One whose server is none of the laboratory's.
+    pub async fn of_scripted(fresh: Fresh, server: SocketAddr) -> Self {
+        let tls = mailweave::tls::client_config(None).expect("TLS");
+        let command_time = Duration::from_secs(4);
+        let imap = imap::Options { command_time, ..imap::Options::new(tls) };
+        let options = options(imap, Duration::from_millis(500));
+        Self::of(fresh, None, &format!("{server}?plain"), options).await
+    }
+
+    async fn of(
+        fresh: Fresh,
+        mailbox: Option<Mailbox>,
+        host: &str,
+        options: driver::Options,
+    ) -> Self {
         let store = Arc::new(open(&fresh.url).await);
         let reader = Reader {
             bcc_domains: Arc::from(["bcc.example".to_owned()]),
@@ -103,24 +128,28 @@ impl World {
         };
         let keys = Arc::new(Keys {
             mailbox: mailbox.clone(),
-            is_password,
             token: Mutex::default(),
             renewals: AtomicU32::new(0),
             refusals: AtomicU32::new(0),
         });
-        let world = Self { fresh, store, reader, mailbox, keys, running: None };
-        world.connect(imap).await;
+        let world = Self { fresh, store, reader, mailbox, keys, options, running: None };
+        world.connect(host).await;
         world.arrives(&mail("first@acme", ANN, CARL, "")).await;
         world
+    }
+
+    /// The mailbox in the laboratory.
+    pub fn mailbox(&self) -> &Mailbox {
+        self.mailbox.as_ref().expect("a mailbox in the laboratory")
     }
 
     async fn connect(&self, imap: &str) {
         let fresh = &self.fresh;
         let account = Account {
             imap: imap.parse().expect("a host"),
-            smtp: lab().smtp().parse().expect("a host"),
-            username: self.mailbox.address.clone(),
-            auth: if self.keys.is_password { Auth::Password } else { Auth::Xoauth2 },
+            smtp: "localhost:587".parse().expect("a host"),
+            username: "ann".to_owned(),
+            auth: Auth::Xoauth2,
             saves_sent: true,
         };
         let account = serde_json::to_string(&account).expect("JSON");
@@ -153,15 +182,11 @@ impl World {
 
     /// Starts the watcher.
     pub fn start(&mut self) {
-        let ca = lab().ca();
-        let tls = mailweave::tls::client_config(Some(&ca)).expect("TLS");
-        let options =
-            driver::Options { imap: imap::Options::new(tls), message_bytes_max: 10_000_000 };
         let stop = CancellationToken::new();
         let running = driver::run(
             Arc::clone(&self.store),
             self.reader.clone(),
-            options,
+            driver::Options { imap: self.options.imap.clone(), ..self.options },
             Arc::clone(&self.keys),
             stop.clone(),
         );
@@ -178,13 +203,21 @@ impl World {
 
     /// Waits until it is so.
     pub async fn until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
+        if !self.comes(is_so).await {
+            panic!("it never came that {what}; verdicts: {:?}", self.verdicts().await);
+        }
+    }
+
+    /// Waits until it is so, or for as long as one should.
+    pub async fn comes(&self, is_so: impl AsyncFn(&Self) -> bool) -> bool {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self).await {
             if Instant::now() > deadline {
-                panic!("it never came that {what}; verdicts: {:?}", self.verdicts().await);
+                return false;
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
+        true
     }
 
     /// Waits until so many messages are in conversations.
@@ -208,6 +241,17 @@ impl World {
         let rows = self.fresh.sql("select reason from verdicts order by id").await;
         rows.into_iter().flatten().collect()
     }
+}
+
+/// Waits as long as nobody would notice: tests do not wait for minutes.
+fn options(imap: imap::Options, probe_every: Duration) -> driver::Options {
+    let pace = Pace {
+        wait_first: Duration::from_millis(50),
+        wait_max: Duration::from_secs(2),
+        probe_every,
+        poll_every: Duration::from_millis(300),
+    };
+    driver::Options { imap, message_bytes_max: 10_000_000, pace }
 }
 
 /// A test on both databases, each with a mailbox of its own.

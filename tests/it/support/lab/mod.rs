@@ -104,6 +104,11 @@ impl Lab {
         self.at("smtp")
     }
 
+    /// Where Postfix takes what it is to deliver for others; what is refused there comes back as a report.
+    pub fn relay(&self) -> SocketAddr {
+        self.at("inside")
+    }
+
     pub fn authorize_url(&self) -> String {
         self.oauth_url("authorize")
     }

@@ -1,0 +1,153 @@
+//! Servers that break the protocol, stop in the middle, or mean harm (ATTACKS F): each dialog in
+//! `dialogs/` is one way. Nothing is lost, nothing comes twice, nothing hangs, and what is new later is
+//! seen all the same.
+//!
+//! A dialog: `on PART OF A COMMAND [N times | always]`, then what is answered: `S:` lines, `!raw` bytes,
+//! `!default` (what a server should say), `!data` (that without its end), `!first` (its first line),
+//! `!idle`, `!close`, `!hang`. `without ID` names mails that the server keeps from us for good.
+
+use std::fs;
+use std::path::Path;
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::scripted::{Fault, Folder, Server, State};
+use super::world::{ANN, CARL, World, mail, reply};
+use crate::store::both;
+
+/// More connections than this in a test are a hot loop.
+const CONNECTIONS_MAX: usize = 60;
+
+/// What a dialog says.
+#[derive(Default)]
+struct Dialog {
+    faults: Vec<Fault>,
+    poison: Option<u32>,
+    internal_date: Option<String>,
+    without: Vec<String>,
+}
+
+impl Dialog {
+    fn read(text: &str) -> Self {
+        let mut dialog = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            match word {
+                "on" => dialog.faults.push(fault(rest)),
+                "poison" => dialog.poison = rest.parse().ok(),
+                "date" => dialog.internal_date = Some(rest.to_owned()),
+                "without" => dialog.without.push(rest.to_owned()),
+                _ => {
+                    let answer = line.strip_prefix("S: ").unwrap_or(line).to_owned();
+                    dialog.faults.last_mut().expect("a command before").answer.push(answer);
+                }
+            }
+        }
+        dialog
+    }
+
+    fn server(&self) -> Server {
+        let inbox = Folder::of([
+            mail("private1@z", "zoe@z.example", ANN, ""),
+            reply("r1@c", CARL, ANN, "first@acme"),
+            mail("private2@z", "zoe@z.example", ANN, ""),
+        ]);
+        let sent = Folder::of([reply("o1@acme", ANN, CARL, "first@acme")]);
+        let projects = Folder::of([reply("r2@c", CARL, ANN, "first@acme")]);
+        let folders = [("INBOX", inbox), ("Sent Items", sent), ("Projects", projects)];
+        let date = "14-Nov-2026 22:13:20 +0000".to_owned();
+        Server::start(State {
+            folders: folders.map(|(name, folder)| (name.to_owned(), folder)).into(),
+            faults: self.faults.clone(),
+            poison: self.poison,
+            internal_date: self.internal_date.clone().unwrap_or(date),
+            connections: 0,
+        })
+    }
+}
+
+fn fault(rest: &str) -> Fault {
+    let (on, times) = match rest.strip_suffix(" always") {
+        Some(on) => (on, u32::MAX),
+        None => match rest.strip_suffix(" times").and_then(|rest| rest.rsplit_once(' ')) {
+            Some((on, times)) => (on, times.parse().expect("a number")),
+            None => (rest, 1),
+        },
+    };
+    Fault { on: on.to_owned(), times, answer: Vec::new() }
+}
+
+/// Plays a dialog; what went wrong, if anything.
+async fn run(name: String, text: String) -> Option<String> {
+    let dialog = Dialog::read(&text);
+    let server = dialog.server();
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.start();
+    let wanted: Vec<&str> = ["first@acme", "r1@c", "o1@acme", "r2@c"]
+        .into_iter()
+        .filter(|id| !dialog.without.iter().any(|it| it == id))
+        .collect();
+    if !world.comes(async |world| wanted_are_filed(world, &wanted).await).await {
+        return Some(format!("{name}: {:?} instead of {wanted:?}", world.verdicts().await));
+    }
+    // It goes on watching.
+    server.state().folders.get_mut("INBOX").unwrap().add(reply("late@c", CARL, ANN, "first@acme"));
+    let late = [wanted.as_slice(), &["late@c"]].concat();
+    if !world.comes(async |world| wanted_are_filed(world, &late).await).await {
+        return Some(format!("{name}: a later mail is not filed"));
+    }
+    world.stop().await;
+    let messages = world.messages().await;
+    let connections = server.state().connections;
+    let is_well = connections < CONNECTIONS_MAX && messages == late.len();
+    (!is_well).then(|| format!("{name}: {connections} connections, {messages} messages"))
+}
+
+async fn wanted_are_filed(world: &World, wanted: &[&str]) -> bool {
+    let ids = world.fresh.sql("select message_id from messages").await.concat();
+    wanted.iter().all(|id| ids.iter().any(|it| it == id))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_server_does_no_mail_is_lost_and_none_comes_twice() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/watch/dialogs");
+    let dialogs: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(dialogs.len() > 50);
+    let running = dialogs.into_iter().map(|path| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        run(name, fs::read_to_string(&path).unwrap())
+    });
+    let ended: Vec<_> = stream::iter(running).buffer_unordered(12).collect().await;
+    let wrong: Vec<String> = ended.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uids_that_lose_their_meaning_lose_nothing_and_replay_nothing() {
+    let server = Dialog::default().server();
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.start();
+    world.until_messages(4).await;
+    world.until_verdicts(6).await;
+    world.stop().await;
+    {
+        // The folder was rebuilt while we were away: other UIDs, and a new mail before the others.
+        let mut state = server.state();
+        let inbox = state.folders.get_mut("INBOX").unwrap();
+        let former: Vec<String> = inbox.mails.values().cloned().collect();
+        *inbox = Folder { uid_validity: 10, uid_next: 1, ..Folder::default() };
+        inbox.add(reply("meanwhile@c", CARL, ANN, "r1@c"));
+        former.into_iter().for_each(|mail| inbox.add(mail));
+    }
+    world.start();
+    world.until_messages(5).await;
+    let mail = reply("after@c", CARL, ANN, "meanwhile@c");
+    server.state().folders.get_mut("INBOX").unwrap().add(mail);
+    world.until_messages(6).await;
+    world.stop().await;
+    assert_eq!(world.messages().await, 6);
+    assert_eq!(world.verdicts().await.iter().filter(|it| *it == "not_a_crm_thread").count(), 2);
+}
