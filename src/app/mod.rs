@@ -2,6 +2,7 @@
 //! knows all the others.
 
 mod admin_token;
+mod demo;
 mod first_start;
 mod mailboxes;
 mod outgoing;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 pub use reload::SetFilter;
-pub use serve::serve;
+pub use serve::{demo, serve};
 
 use crate::config::Config;
 use crate::ingest::prepare::Reader;

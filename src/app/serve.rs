@@ -35,6 +35,22 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the gateway until it is told to stop.
 pub async fn serve(config: Config, set_filter: SetFilter) -> Result<(), Error> {
+    run(config, set_filter, Samples::None).await
+}
+
+/// The same with a conversation in it.
+pub async fn demo(config: Config, set_filter: SetFilter) -> Result<(), Error> {
+    run(config, set_filter, Samples::Sent).await
+}
+
+/// Is there mail from the start?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Samples {
+    None,
+    Sent,
+}
+
+async fn run(config: Config, set_filter: SetFilter, samples: Samples) -> Result<(), Error> {
     tls::install_provider();
     raise_descriptors();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
@@ -49,6 +65,9 @@ pub async fn serve(config: Config, set_filter: SetFilter) -> Result<(), Error> {
     let certificates = Arc::clone(&parts.certificates);
     let smtp_settings = start(&app, parts, &metrics, &ready, (&tasks, &stop))?;
     ready.store(true, Ordering::Release);
+    if let (Samples::Sent, Some(first), Some(smtp)) = (samples, &first_start, smtp.first()) {
+        super::demo::send(*smtp, &first.user_email, &first.bcc_address).await?;
+    }
     greet(first_start.as_ref(), http, &smtp)?;
     let config = app.config.clone();
     wait_for_end(Reload { config, certificates, smtp: smtp_settings, set_filter }).await?;

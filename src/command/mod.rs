@@ -1,7 +1,9 @@
 //! The command line: what can be asked, how it is answered, and with what exit code. What a command
 //! does stands in a file of its own.
 
+mod backup;
 mod completions;
+mod demo;
 mod doctor;
 mod explain;
 mod import;
@@ -52,6 +54,11 @@ enum Command {
         after_help = "Examples:\n  mailweave serve\n  MAILWEAVE_SMTP__LISTEN=0.0.0.0:25 mailweave serve"
     )]
     Serve,
+    /// Run the gateway with a data directory that is thrown away, and a conversation to look at
+    ///
+    /// The samples come by SMTP to the smart BCC address, as mail does. Ctrl-C ends it and removes all.
+    #[command(after_help = "Example:\n  mailweave demo")]
+    Demo,
     Import(import::Arguments),
     Explain(explain::Arguments),
     Doctor(doctor::Arguments),
@@ -62,6 +69,8 @@ enum Command {
     /// Bring the tables of the store up to date (`serve` does it, too)
     #[command(after_help = "Example:\n  mailweave migrate")]
     Migrate,
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Completions(completions::Arguments),
     /// Print the manual page
     #[command(after_help = "Example:\n  mailweave man > /usr/local/share/man/man1/mailweave.1")]
@@ -117,12 +126,15 @@ async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
     let load = || Config::load_here(arguments.config.as_deref());
     match arguments.command {
         Command::Serve => serve::run(load()?).await,
+        Command::Demo => demo::run(load()?).await,
         Command::Import(arguments) => import::run(load()?, arguments).await,
         Command::Explain(arguments) => explain::run(load()?, arguments).await,
         Command::SignInLink(arguments) => sign_in_link::run(load()?, arguments).await,
         Command::Doctor(arguments) => doctor::run(load(), &arguments).await,
         Command::Token(command) => token::run(load()?, command).await,
         Command::Migrate => migrate::run(load()?).await,
+        Command::Backup(arguments) => backup::back_up(load()?, arguments).await,
+        Command::Restore(arguments) => backup::restore(load()?, arguments).await,
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man => completions::man(),
     }

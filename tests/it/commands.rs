@@ -120,6 +120,9 @@ fn help_shows_an_example_for_every_command() {
         &["doctor", "--help"],
         &["token", "create", "--help"],
         &["migrate", "--help"],
+        &["demo", "--help"],
+        &["backup", "--help"],
+        &["restore", "--help"],
         &["completions", "--help"],
         &["man", "--help"],
     ] {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice)]
 #![allow(clippy::panic, clippy::print_stderr, clippy::disallowed_methods)]
 
+mod backup;
 mod browser;
 mod commands;
 mod crash;
