@@ -92,12 +92,7 @@ async fn keep_up(
 }
 
 /// Reads the next events of a sub-account; answers how many there were.
-async fn batch(
-    store: &Store,
-    of: SubAccountId,
-    done: i64,
-    size: u32,
-) -> Result<usize, Error> {
+async fn batch(store: &Store, of: SubAccountId, done: i64, size: u32) -> Result<usize, Error> {
     let events = store.events_after(of, done, size).await?;
     let Some(last) = events.last().map(|event| event.position) else { return Ok(0) };
     let told = events.iter().filter(|event| {

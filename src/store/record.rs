@@ -13,8 +13,8 @@ use super::{Error, Result, actions, again, events, folded, outbox};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    ConversationId, Doors, Event, EventType, Message, Outcome, Outgoing, State, StoredMessageId, SubAccountId,
-    Sync, ThreadId, Time,
+    ConversationId, Doors, Event, EventType, Message, Outcome, Outgoing, State, StoredMessageId,
+    SubAccountId, Sync, ThreadId, Time,
 };
 
 statements! {

@@ -33,7 +33,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("import", &["clock", "decide", "ingest", "mail", "model", "store"]),
     ("events", &["clock", "model", "perimeter", "secrets", "store"]),
-    ("web", &["clock", "connect", "decide", "events", "ingest", "mail", "model", "secrets", "send", "store", "tls"]),
+    (
+        "web",
+        &[
+            "clock", "connect", "decide", "events", "ingest", "mail", "model", "secrets", "send",
+            "store", "tls",
+        ],
+    ),
     ("watch", &["access", "clock", "decide", "ingest", "mail", "model", "reach", "store"]),
     ("config", &["decide", "send", "model", "perimeter", "smtp", "web"]),
 ];

@@ -12,3 +12,4 @@ mod resources;
 mod server;
 mod ui;
 mod webhooks;
+mod writing;

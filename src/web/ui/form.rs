@@ -28,6 +28,12 @@ impl Fields {
         is_good.then_some(Self(fields))
     }
 
+    /// Fields that were read from parts.
+    pub fn of(fields: Vec<(String, String)>) -> Option<Self> {
+        let is_good = fields.len() <= FIELDS_MAX && !fields.iter().any(|(_, it)| it.contains('\0'));
+        is_good.then_some(Self(fields))
+    }
+
     /// The text of a field, without space around it.
     pub fn text(&self, name: &str) -> &str {
         self.raw(name).trim()

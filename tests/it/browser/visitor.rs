@@ -79,7 +79,9 @@ impl Visitor {
             let place = format!("{} ({caller})", self.0.driver.current_url().await.unwrap());
             let mut said = self.0.complaints().await;
             // A form that is refused answers so, and the browser notes it.
-            said.retain(|words| !words.contains("status of 422") && !words.contains("status of 409"));
+            said.retain(|words| {
+                !words.contains("status of 422") && !words.contains("status of 409")
+            });
             assert!(said.is_empty(), "{place}: {said:#?}");
             let width = "return document.documentElement.scrollWidth - window.innerWidth";
             let over = self.0.driver.execute(width, vec![]).await.unwrap();

@@ -121,6 +121,17 @@ impl Chrome {
         done.json().clone()
     }
 
+    /// Waits patiently until a script says yes.
+    pub async fn until(&self, script: &str) {
+        for _ in 0..600 {
+            if self.run(script).await == true {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("never: {script}");
+    }
+
     /// What the page complained about since this was asked last.
     pub async fn complaints(&self) -> Vec<String> {
         let entries = self.driver.browser_log().await.expect("the log");

@@ -1,17 +1,21 @@
 //! `/conversations`: the list with its search and filters, the thread with its messages, and what hangs on
 //! them. A user reads the own mail, an admin that of the sub-account.
 
+mod compose;
 mod download;
+mod draft;
 mod frame;
 mod list;
 mod message;
 mod people;
+mod quote;
 mod reading;
 mod thread;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use crate::model::{Message, StoredMessageId};
@@ -27,6 +31,14 @@ pub fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/conversations", get(list::show))
         .route("/conversations/live", get(live::stream))
+        .route("/conversations/new", get(compose::show))
+        .route("/conversations/drafts", post(compose::keep))
+        .route(
+            "/conversations/send",
+            post(compose::submit).layer(DefaultBodyLimit::max(compose::FORM_BYTES_MAX)),
+        )
+        .route("/conversations/messages/{id}/take-back", post(compose::take_back))
+        .route("/conversations/messages/{id}/resolve", post(compose::resolve))
         .route("/conversations/{id}", get(thread::show))
         .route("/conversations/{id}/unread", post(thread::mark_unread))
         .route("/conversations/messages/{id}/body", get(frame::show))

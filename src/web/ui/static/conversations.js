@@ -84,7 +84,8 @@ for (const form of document.querySelectorAll("[data-composer]")) {
   const take = () => {
     const isEmpty = !rich.innerText.trim();
     if (isEmpty && rich.innerHTML !== "") rich.innerHTML = "";
-    text.value = rich.innerText.replace(/\u00a0/g, " ");
+    // An empty line between blocks is said twice.
+    text.value = rich.innerText.replace(/\u00a0/g, " ").replace(/\n{3,}/g, (feeds) => "\n".repeat((feeds.length + 1) / 2));
     html.value = isEmpty ? "" : rich.innerHTML;
   };
   rich.addEventListener("paste", (event) => {
@@ -179,7 +180,7 @@ if (live) {
   let wait = 300;
   const renew = async () => {
     due = 0;
-    if (document.hidden) { due = -1; return; }
+    if (document.hidden) return;
     // Whoever writes, or has opened something, is not disturbed.
     if (!mine) { await refresh(location.href, ["#list", ".chips"]); return; }
     const open = new Set([...document.querySelectorAll(".message > details[open]")].map((it) => it.parentNode.id));
@@ -210,11 +211,21 @@ if (live) {
     wait = ids[0] === "*" ? Math.min(wait * 2, 10000) : Math.max(300, wait / 2);
     if (!due) due = setTimeout(renew, wait * (0.5 + Math.random()));
   };
-  const source = new EventSource("/conversations/live");
-  source.addEventListener("changed", hear);
-  let wasLost = false;
-  source.addEventListener("error", () => { wasLost = true; });
-  source.addEventListener("open", () => { if (wasLost) renew(); wasLost = false; });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && due === -1) renew(); });
+  // A page that nobody looks at does not listen: browsers open six connections to a host, for all its tabs.
+  let source;
+  const listen = () => {
+    source = new EventSource("/conversations/live");
+    source.addEventListener("changed", hear);
+    let wasLost = false;
+    source.addEventListener("error", () => { wasLost = true; });
+    source.addEventListener("open", () => { if (wasLost) renew(); wasLost = false; });
+  };
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (document.hidden) return;
+    listen();
+    renew();
+  });
   window.addEventListener("pagehide", () => source.close());
 }

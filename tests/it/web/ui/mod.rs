@@ -69,6 +69,19 @@ impl<'a> Browser<'a> {
         self.post_from("same-origin", path, fields).await
     }
 
+    /// Sends a form that may have files, without any.
+    pub async fn post_parts(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let part = |(name, value): &(&str, &str)| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = format!("{}--b--\r\n", fields.iter().map(part).collect::<String>());
+        let headers = [
+            ("content-type", "multipart/form-data; boundary=b"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.send(Method::POST, path, &headers, body).await
+    }
+
     /// Sends a form and follows where it leads.
     pub async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
         let shown = self.post(path, fields).await;

@@ -9,8 +9,10 @@ use super::people::Shown;
 use super::reading::Reading;
 use crate::mail::pretence;
 use crate::model::{
-    self, Direction, Door, FileState, Kind, State, StoredMessageId, Time, User, UserId, VerdictId,
+    self, Direction, Door, FileState, Kind, SendStatus, State, StoredMessageId, Time, User, UserId,
+    VerdictId,
 };
+use crate::store::Shipment;
 use crate::web::ui::text;
 
 /// One message.
@@ -62,12 +64,17 @@ pub struct Status {
     pub tone: &'static str,
     /// What the server said.
     pub detail: Option<String>,
+    /// It is not on its way yet.
+    pub can_be_taken_back: bool,
+    /// Nobody but its author can say whether it was sent (S5).
+    pub is_unknown: bool,
 }
 
 /// What is known beside the message itself.
 pub struct Beside<'a> {
     pub users: &'a BTreeMap<UserId, User>,
     pub left_out: &'a BTreeMap<StoredMessageId, VerdictId>,
+    pub shipments: &'a BTreeMap<StoredMessageId, Shipment>,
     /// Others' mail is read along: whose it is, is said.
     pub says_owner: bool,
 }
@@ -102,7 +109,7 @@ impl Message {
                 .then(|| beside.left_out.get(&message.id).copied())
                 .flatten(),
             files: files.map(File::new).collect(),
-            status: None,
+            status: beside.shipments.get(&message.id).and_then(Status::of),
             reading,
         }
     }
@@ -157,6 +164,32 @@ fn door(door: Door) -> Way {
         Door::Send => ("door.send", "send"),
     };
     Way { words, icon }
+}
+
+impl Status {
+    /// `None` for what was taken back before it went: it says so itself, as a draft.
+    fn of(shipment: &Shipment) -> Option<Self> {
+        let (words, tone) = match shipment.status {
+            SendStatus::Queued => ("status.queued", "info"),
+            SendStatus::Retrying => ("status.retrying", "warn"),
+            SendStatus::Sent => ("status.sent", "good"),
+            SendStatus::Failed => ("status.failed", "bad"),
+            SendStatus::Unknown => ("status.unknown", "warn"),
+            SendStatus::Bounced => ("status.bounced", "bad"),
+            SendStatus::Cancelled => ("status.cancelled", ""),
+        };
+        let report = shipment.report.iter().map(|it| format!("{} ({})", it.address, it.status));
+        let said = shipment.detail.iter().cloned().chain(report).collect::<Vec<_>>().join(" · ");
+        let waits = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying);
+        Some(Self {
+            words,
+            tone,
+            detail: (!said.is_empty() && shipment.status != SendStatus::Sent)
+                .then(|| pretence::visible(&said)),
+            can_be_taken_back: waits,
+            is_unknown: shipment.status == SendStatus::Unknown,
+        })
+    }
 }
 
 impl File {

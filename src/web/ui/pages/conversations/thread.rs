@@ -12,12 +12,17 @@ use axum_extra::extract::cookie::CookieJar;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::compose::{self, UNDO_SECONDS};
+use super::draft::{Composer, Content};
 use super::message::{Beside, Message};
 use super::people::{self, Shown};
 use super::readable;
 use super::reading::reading;
+use crate::clock;
 use crate::mail::pretence;
-use crate::model::{self, ConversationId, State as MessageState, StoredMessageId, Sync, ThreadId};
+use crate::model::{
+    self, ConversationId, Direction, NewIds, State as MessageState, StoredMessageId, Sync, ThreadId,
+};
 use crate::store::{Position, StoredConversation, StoredThread, Window};
 use crate::web::State;
 use crate::web::api::verdicts;
@@ -37,6 +42,10 @@ const PEOPLE_MAX: usize = 30;
 pub struct Asked {
     /// Earlier messages than this one.
     before: Option<Uuid>,
+    /// A mail that was sent just now, and can be taken back.
+    sent: Option<Uuid>,
+    /// The answer goes to everybody.
+    all: Option<u8>,
 }
 
 #[derive(Template)]
@@ -53,6 +62,14 @@ struct Page {
     earlier: Option<String>,
     is_latest: bool,
     count: i64,
+    /// The answer, when there is something to answer.
+    composer: Option<Composer>,
+    /// There is a draft, or somebody asked for it.
+    is_writing: bool,
+    can_answer_all: bool,
+    /// A mail that can be taken back.
+    undo: Option<Uuid>,
+    undo_ms: i64,
 }
 
 /// Messages of one thread that stand together.
@@ -78,13 +95,17 @@ pub async fn show(
     let (of, id) = (signed_in.sub_account(), ConversationId(id));
     let conversation = state.store.conversation(of, id).await?.ok_or_else(Failure::not_found)?;
     let found = latest(&state, &signed_in, id, asked.before).await?;
+    let answer = answer(&state, &signed_in, id, &found.messages, asked.all == Some(1)).await?;
     if found.messages.is_empty() && signed_in.scope().is_some() {
         return Err(Failure::not_found());
     }
     let threads = state.store.threads(of, id).await?;
     let page_of =
         assemble(&state, &signed_in, (conversation, threads), found, asked.before.is_none());
-    let shown = page(&page_of.await?);
+    let mut page_of = page_of.await?;
+    page_of.undo = asked.sent;
+    page_of.answer_with(answer);
+    let shown = page(&page_of);
     if asked.before.is_none() {
         read_now(&state, &signed_in, id).await?;
     }
@@ -131,7 +152,14 @@ async fn assemble(
         people::users(&state.store, of, messages.iter().filter_map(|it| it.user_id)).await?;
     let skipped = messages.iter().filter(|it| it.state == MessageState::Skipped);
     let left_out = state.store.skipped_by(of, skipped.map(|it| it.id)).await?;
-    let beside = Beside { users: &users, left_out: &left_out, says_owner: users.len() > 1 };
+    let own = messages.iter().filter(|it| it.direction == Some(Direction::Outbound));
+    let shipments = state.store.shipments(of, own.map(|it| it.id)).await?;
+    let beside = Beside {
+        shipments: &shipments,
+        users: &users,
+        left_out: &left_out,
+        says_owner: users.len() > 1,
+    };
     let subjects: BTreeMap<ThreadId, &str> =
         threads.iter().map(|it| (it.id, it.subject.as_str())).collect();
     let mut parts: Vec<(Option<ThreadId>, Part)> = Vec::new();
@@ -159,8 +187,65 @@ async fn assemble(
         earlier: earlier.map(|it| format!("/conversations/{}?before={}", conversation.id, it.id)),
         is_latest,
         count: conversation.message_count,
+        composer: None,
+        is_writing: false,
+        can_answer_all: false,
+        undo: None,
+        undo_ms: UNDO_SECONDS * 1_000,
         shell: signed_in.shell(Tab::Conversations),
     })
+}
+
+/// The form for the answer.
+struct Answer {
+    composer: Composer,
+    is_writing: bool,
+    can_answer_all: bool,
+}
+
+impl Page {
+    fn answer_with(&mut self, answer: Option<Answer>) {
+        if let Some(answer) = answer.filter(|_| self.is_latest) {
+            self.is_writing = answer.is_writing;
+            self.can_answer_all = answer.can_answer_all;
+            self.composer = Some(answer.composer);
+        }
+    }
+}
+
+/// The answer to the latest message, or what was begun of it.
+async fn answer(
+    state: &State,
+    signed_in: &SignedIn,
+    id: ConversationId,
+    messages: &[model::Message],
+    is_to_all: bool,
+) -> Result<Option<Answer>, Failure> {
+    let (of, user) = (signed_in.sub_account(), &signed_in.user);
+    let fits = |it: &&model::Message| crate::decide::send::can_be_answered(it.state, it.kind);
+    let inbound = |it: &&model::Message| fits(it) && it.direction == Some(Direction::Inbound);
+    let latest = messages.iter().rfind(inbound).or_else(|| messages.iter().rfind(fits));
+    let Some(message) = latest else { return Ok(None) };
+    let mailbox = state.store.sending_mailbox(of, user.id).await?.map(|it| it.address);
+    let is_own = |it: &model::Person| {
+        it.email == user.email
+            || user.aliases.contains(&it.email)
+            || mailbox.as_ref() == Some(&it.email)
+            || state.bcc_domains.iter().any(|ours| ours == it.email.domain())
+    };
+    let can_answer_all = !compose::answer(message, is_own, true).cc.is_empty();
+    let draft = state.store.draft_in(of, user.id, id).await?;
+    let kept = draft.and_then(|draft| {
+        let content: Content = serde_json::from_str(&draft.content).ok()?;
+        content.sent_as.is_none().then_some((draft.id, content))
+    });
+    let is_writing = kept.is_some() || is_to_all;
+    let (draft, content) = kept.unwrap_or_else(|| {
+        let id = NewIds::new(clock::now(), clock::seed()).next_id();
+        (id, compose::answer(message, is_own, is_to_all))
+    });
+    let composer = content.composer(draft, Some(id.0), &user.time_zone);
+    Ok(Some(Answer { composer, is_writing, can_answer_all }))
 }
 
 /// The threads of the messages that are shown, the latest first.

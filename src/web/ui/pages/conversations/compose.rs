@@ -1,0 +1,461 @@
+//! Writing: the form, the drafts that are kept while one writes, and sending by the function that the API
+//! calls. What is sent waits ten seconds, in which it can be taken back.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Multipart, Request, State as Shared};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::draft::{Composer, Content, people};
+use super::quote;
+use super::readable;
+use crate::clock;
+use crate::mail::compose::NewFile;
+use crate::model::{ConversationId, NewIds, Person, SendKind, StoredMessageId, Time};
+use crate::send::flow;
+use crate::store::{Cancelled, NewDraft, Resolution};
+use crate::web::State;
+use crate::web::error::{Code, Problem};
+use crate::web::input::{Id, Query};
+use crate::web::ui::failure::Failure;
+use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
+
+/// So long a mail can be taken back, in seconds.
+pub const UNDO_SECONDS: i64 = 10;
+/// The largest form, in bytes: files of 3 MB, some of them.
+pub const FORM_BYTES_MAX: usize = 32 * 1_048_576;
+/// Files of one mail.
+const FILES_MAX: usize = 50;
+
+#[derive(Template)]
+#[template(path = "compose.html", config = "src/web/ui/askama.toml")]
+struct Compose {
+    shell: Shell,
+    composer: Composer,
+    drafts: Vec<Kept>,
+}
+
+/// A draft in the list.
+struct Kept {
+    href: String,
+    title: String,
+    at: Time,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    draft: Option<Uuid>,
+    to: String,
+}
+
+/// Shows the form for a new mail, or one that was begun.
+pub async fn show(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let draft = match asked.draft {
+        Some(id) => state.store.draft(of, user, id).await?,
+        None => None,
+    };
+    let zone = &signed_in.user.time_zone;
+    let composer = match draft {
+        Some(draft) => {
+            let content: Content = serde_json::from_str(&draft.content).unwrap_or_default();
+            content.composer(draft.id, draft.conversation.map(|id| id.0), zone)
+        }
+        None => Content { to: asked.to, ..Content::default() }.composer(new_id(), None, zone),
+    };
+    shown(&state, &signed_in, composer).await
+}
+
+async fn shown(
+    state: &State,
+    signed_in: &SignedIn,
+    composer: Composer,
+) -> Result<Response, Failure> {
+    let status =
+        if composer.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let drafts = state.store.drafts(signed_in.sub_account(), signed_in.user.id).await?;
+    let kept = drafts.into_iter().filter(|draft| draft.id != composer.draft).filter_map(|draft| {
+        let content: Content = serde_json::from_str(&draft.content).ok()?;
+        let title = match content.subject.trim() {
+            "" => text::words("compose.no_subject").to_owned(),
+            subject => subject.to_owned(),
+        };
+        let title =
+            if content.to.is_empty() { title } else { format!("{title} · {}", content.to) };
+        let href = format!("/conversations/new?draft={}", draft.id);
+        content.sent_as.is_none().then_some(Kept { href, title, at: draft.saved_at })
+    });
+    let drafts = kept.collect();
+    let compose = Compose { shell: signed_in.shell(Tab::Conversations), composer, drafts };
+    Ok((status, page(&compose)).into_response())
+}
+
+fn new_id() -> Uuid {
+    NewIds::new(clock::now(), clock::seed()).next_id()
+}
+
+/// Keeps what has been written so far; called by the page while one writes.
+pub async fn keep(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    fields: Fields,
+) -> Result<StatusCode, Failure> {
+    let content = Content::of_fields(&fields);
+    keep_as(&state, &signed_in, &fields, &content).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn keep_as(
+    state: &State,
+    signed_in: &SignedIn,
+    fields: &Fields,
+    content: &Content,
+) -> Result<(), Failure> {
+    let Ok(id) = fields.text("draft").parse() else { return Err(Failure::not_found()) };
+    let draft = NewDraft {
+        id,
+        conversation: fields.text("conversation").parse().ok().map(ConversationId),
+        content: serde_json::to_string(content).unwrap_or_default(),
+    };
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    Ok(state.store.keep_draft(of, user, draft, clock::now()).await?)
+}
+
+/// A form with files.
+pub struct Form {
+    fields: Fields,
+    files: Vec<NewFile>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let bad = || Failure::new(StatusCode::BAD_REQUEST, "error.form");
+        let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "error.too_large");
+        let mut parts = Multipart::from_request(request, state).await.map_err(|_| bad())?;
+        let mut fields = Vec::new();
+        let mut files = Vec::new();
+        while let Some(part) = parts.next_field().await.map_err(|_| bad())? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let file_name = part.file_name().map(str::to_owned);
+            let content_type = part.content_type().map(str::to_owned);
+            let content = part.bytes().await.map_err(|_| too_large())?;
+            match file_name.filter(|name| !name.is_empty()) {
+                Some(file_name) => files.push(new_file(file_name, content_type, &content)),
+                None => fields.push((name, String::from_utf8_lossy(&content).into_owned())),
+            }
+            if files.len() > FILES_MAX || fields.len() > FILES_MAX {
+                return Err(bad());
+            }
+        }
+        // A file field that was left empty has no name and no bytes.
+        fields.retain(|(name, _)| name != "files");
+        let fields = Fields::of(fields).ok_or_else(bad)?;
+        Ok(Self { fields, files })
+    }
+}
+
+fn new_file(file_name: String, content_type: Option<String>, content: &Bytes) -> NewFile {
+    NewFile {
+        file_name,
+        content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        content: content.to_vec(),
+        content_id: None,
+    }
+}
+
+/// What a form asks for: send, send later, keep, throw away.
+pub async fn submit(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    Form { fields, files }: Form,
+) -> Result<Response, Failure> {
+    let content = Content::of_fields(&fields);
+    let conversation = fields.text("conversation").parse::<Uuid>().ok();
+    let back = conversation
+        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    match fields.text("do") {
+        "discard" => {
+            if let Ok(id) = fields.text("draft").parse() {
+                let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+                state.store.remove_draft(of, user, id).await?;
+            }
+            Ok(done(jar, "flash.draft_discarded", &back))
+        }
+        "keep" => {
+            keep_as(&state, &signed_in, &fields, &content).await?;
+            Ok(done(jar, "flash.draft_kept", &back))
+        }
+        how => {
+            let sent = send(&state, &signed_in, (&fields, &content, how == "later"), files).await;
+            match sent {
+                Ok(sent) => Ok(after(&state, &signed_in, jar, sent).await?),
+                Err(Refused::Because(errors)) => {
+                    let draft = fields.text("draft").parse().unwrap_or_else(|_| new_id());
+                    let zone = &signed_in.user.time_zone;
+                    let mut composer = content.composer(draft, conversation, zone);
+                    composer.send_at = fields.text("send_at").to_owned();
+                    composer.errors = errors;
+                    shown(&state, &signed_in, composer).await
+                }
+                Err(Refused::Failed(failure)) => Err(failure),
+            }
+        }
+    }
+}
+
+/// Why a mail was not taken.
+enum Refused {
+    Because(Errors),
+    Failed(Failure),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What the API would say of it; about a file, beside the files.
+fn not_taken(error: flow::Error) -> Refused {
+    let problem = Problem::from(error);
+    match problem.code {
+        Code::Internal | Code::Unavailable => Refused::Failed(problem.into()),
+        Code::AttachmentTooLarge | Code::TypeNotAllowed => {
+            Refused::Because(Errors::of_field("files", problem.detail()))
+        }
+        Code::NoSender => wrong("", "error.no_sender"),
+        _ => Refused::Because(Errors::of_field("", problem.detail())),
+    }
+}
+
+struct Sent {
+    message: StoredMessageId,
+    is_later: bool,
+}
+
+async fn send(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    (fields, content, is_later): (&Fields, &Content, bool),
+    files: Vec<NewFile>,
+) -> Result<Sent, Refused> {
+    let request = request(state, signed_in, (fields, content, is_later), files).await?;
+    let queued = flow::enqueue(&state.office, request).await.map_err(not_taken)?;
+    state.bell.notify_one();
+    let message = queued.mails.first().map(|mail| mail.message).ok_or_else(Failure::internal)?;
+    let kept = Content { sent_as: Some(message.0), ..content.clone() };
+    // It was sent, whether or not the draft can say so.
+    let _ = keep_as(state, signed_in, fields, &kept).await;
+    Ok(Sent { message, is_later })
+}
+
+async fn request(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    (fields, content, is_later): (&Fields, &Content, bool),
+    files: Vec<NewFile>,
+) -> Result<flow::Request, Refused> {
+    let addresses = |name: &str, line: &str| {
+        let people = people(line).map_err(|bad| not_an_address(name, &bad))?;
+        // What is sent is in the CRM anyway.
+        let is_ours = |it: &Person| state.bcc_domains.iter().any(|ours| ours == it.email.domain());
+        match people.iter().find(|it| is_ours(it)) {
+            Some(ours) => Err(not_an_address(name, ours.email.written())),
+            None => Ok(people),
+        }
+    };
+    let to = addresses("to", &content.to)?;
+    let (cc, bcc) = (addresses("cc", &content.cc)?, addresses("bcc", &content.bcc)?);
+    if to.is_empty() {
+        return Err(wrong("to", "error.compose_to"));
+    }
+    if content.is_empty() && files.is_empty() {
+        return Err(wrong("", "error.compose_empty"));
+    }
+    let now = clock::now();
+    let send_at = match is_later {
+        true => Some(
+            local_time(fields.text("send_at"), &signed_in.user.time_zone)
+                .filter(|at| *at > now)
+                .ok_or_else(|| wrong("send_at", "error.compose_time"))?,
+        ),
+        false => Some(now.plus_seconds(UNDO_SECONDS)),
+    };
+    let reply_to = content.reply_to.map(StoredMessageId);
+    let quoted = match reply_to {
+        Some(id) => {
+            let message = readable(state, signed_in, id).await?;
+            Some(quote::of(state, signed_in, &message).await.map_err(Failure::from)?)
+        }
+        None => None,
+    };
+    Ok(flow::Request {
+        sub_account: signed_in.sub_account(),
+        kind: SendKind::Individual,
+        user: signed_in.user.id,
+        from: None,
+        to,
+        cc,
+        bcc,
+        subject: content.subject.clone(),
+        text: Some(quote::text(&content.text, quoted.as_ref())),
+        html: Some(quote::html(&content.html, &content.text, quoted.as_ref())),
+        files,
+        conversation: fields.text("conversation").parse().ok().map(ConversationId),
+        reply_to,
+        send_at,
+        // A form that is sent twice is one mail.
+        key: fields.filled("draft").map(|draft| format!("page-{draft}-{}", attempt(content))),
+    })
+}
+
+/// A draft that was taken back and changed is another mail than before.
+fn attempt(content: &Content) -> String {
+    use sha2::{Digest, Sha256};
+    let json = serde_json::to_vec(content).unwrap_or_default();
+    let hash: [u8; 32] = Sha256::digest(json).into();
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn wrong(field: &str, key: &str) -> Refused {
+    Refused::Because(Errors::of_field(field, text::words(key)))
+}
+
+fn not_an_address(field: &str, bad: &str) -> Refused {
+    Refused::Because(Errors::of_field(field, text::with("error.compose_address", bad)))
+}
+
+/// A time of a form, `2026-03-01T14:00`, in a zone.
+fn local_time(text: &str, zone: &str) -> Option<Time> {
+    let time: DateTime = text.parse().ok()?;
+    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let zoned = time.to_zoned(zone).ok()?;
+    Some(Time::from_micros(zoned.timestamp().as_microsecond()))
+}
+
+/// On to the conversation, where the mail can be seen and taken back.
+async fn after(
+    state: &State,
+    signed_in: &SignedIn,
+    jar: CookieJar,
+    sent: Sent,
+) -> Result<Response, Failure> {
+    let message = state.store.message(signed_in.sub_account(), sent.message).await?;
+    let conversation = message.and_then(|message| message.conversation_id);
+    let there = conversation
+        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    match sent.is_later {
+        true => Ok(done(jar, "flash.scheduled", &there)),
+        false => {
+            let id = sent.message;
+            Ok(Redirect::to(&format!("{there}?sent={id}#m-{id}")).into_response())
+        }
+    }
+}
+
+/// Takes a mail back that is not on its way yet; it is a draft again.
+pub async fn take_back(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    Id(id): Id,
+) -> Result<Response, Failure> {
+    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let there = message
+        .conversation_id
+        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    match state.store.cancel(of, message.id, clock::now()).await? {
+        Some(Cancelled::Yes) => {}
+        _ => return Ok(done(jar, "flash.not_taken_back", &there)),
+    }
+    for draft in state.store.drafts(of, user).await? {
+        let mut content: Content = serde_json::from_str(&draft.content).unwrap_or_default();
+        if content.sent_as == Some(id) {
+            content.sent_as = None;
+            let content = serde_json::to_string(&content).unwrap_or_default();
+            let kept = NewDraft { id: draft.id, conversation: draft.conversation, content };
+            state.store.keep_draft(of, user, kept, clock::now()).await?;
+            let again = format!("/conversations/new?draft={}", draft.id);
+            return Ok(done(jar, "flash.taken_back", &again));
+        }
+    }
+    Ok(done(jar, "flash.taken_back", &there))
+}
+
+/// Says what became of a mail of which it is not known (S5).
+pub async fn resolve(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    Id(id): Id,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
+    let resolution = match fields.text("as") {
+        "sent" => Resolution::Sent,
+        "resend" => Resolution::Resend,
+        _ => return Err(Failure::new(StatusCode::BAD_REQUEST, "error.form")),
+    };
+    let of = signed_in.sub_account();
+    let (now, mut ids) = (clock::now(), NewIds::new(clock::now(), clock::seed()));
+    let event = crate::model::EventId(ids.next_id());
+    state.store.resolve(of, message.id, resolution, event, now).await?;
+    let there = message
+        .conversation_id
+        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    Ok(done(jar, "flash.resolved", &there))
+}
+
+/// The form that answers a message: to its author, or to everybody.
+pub fn answer(
+    message: &crate::model::Message,
+    own: impl Fn(&Person) -> bool,
+    is_to_all: bool,
+) -> Content {
+    use super::draft::line_of;
+    let is_own = message.from.as_ref().is_none_or(&own);
+    let line = |people: Vec<&Person>| {
+        people.into_iter().filter(|it| !own(it)).map(line_of).collect::<Vec<_>>().join(", ")
+    };
+    let to = match is_own {
+        true => line(message.to.iter().collect()),
+        false => line(message.from.iter().collect()),
+    };
+    let others = message.cc.iter().chain(message.to.iter().filter(|_| !is_own));
+    let cc = if is_to_all { line(others.collect()) } else { String::new() };
+    let subject = message.subject.trim();
+    let is_answer = subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
+    let subject = if is_answer { subject.to_owned() } else { format!("Re: {subject}") };
+    Content { to, cc, subject, reply_to: Some(message.id.0), ..Content::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_zone() {
+        let at = local_time("2026-07-01T14:00", "Europe/Berlin").unwrap();
+        assert_eq!(at.to_rfc3339().get(..16), Some("2026-07-01T12:00"));
+        assert!(local_time("tomorrow", "UTC").is_none());
+        // There was no such hour; the next that there was is taken.
+        assert!(local_time("2026-03-29T02:30", "Europe/Berlin").is_some());
+    }
+}

@@ -1,0 +1,187 @@
+//! What is being written: its content as it is kept, and as the form shows it.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::mail::safe;
+use crate::model::{Address, Person};
+use crate::web::ui::{Errors, Fields};
+
+/// Addresses on one line at most.
+const ADDRESSES_MAX: usize = 100;
+/// As much as is kept of a text.
+const TEXT_BYTES_MAX: usize = 500_000;
+
+/// What somebody has written so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Content {
+    pub to: String,
+    pub cc: String,
+    pub bcc: String,
+    pub subject: String,
+    pub text: String,
+    /// Empty when it was written without formats.
+    pub html: String,
+    pub reply_to: Option<Uuid>,
+    /// It was sent as this message, and can still be taken back.
+    pub sent_as: Option<Uuid>,
+}
+
+/// The form in which one writes.
+#[derive(Default)]
+pub struct Composer {
+    pub draft: Uuid,
+    pub conversation: String,
+    pub reply_to: String,
+    pub to: String,
+    pub cc: String,
+    pub bcc: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    pub send_at: String,
+    /// The time zone of who writes.
+    pub zone: String,
+    pub errors: Errors,
+}
+
+impl Content {
+    /// Reads what a form sent. Its HTML is made safe: it may have been pasted from anywhere.
+    pub fn of_fields(fields: &Fields) -> Self {
+        let line = |name: &str| clipped(fields.text(name), 20_000).replace(['\r', '\n'], " ");
+        Self {
+            to: line("to"),
+            cc: line("cc"),
+            bcc: line("bcc"),
+            subject: clipped(&line("subject"), 900).to_owned(),
+            text: clipped(&fields.raw("text").replace("\r\n", "\n"), TEXT_BYTES_MAX).to_owned(),
+            html: safe::tidy(clipped(fields.raw("html"), TEXT_BYTES_MAX)),
+            reply_to: fields.text("reply_to").parse().ok(),
+            sent_as: None,
+        }
+    }
+
+    /// Has nothing been written?
+    pub fn is_empty(&self) -> bool {
+        self.subject.trim().is_empty() && self.text.trim().is_empty()
+    }
+
+    /// The form with it.
+    pub fn composer(&self, draft: Uuid, conversation: Option<Uuid>, zone: &str) -> Composer {
+        Composer {
+            draft,
+            conversation: conversation.map(|id| id.to_string()).unwrap_or_default(),
+            reply_to: self.reply_to.map(|id| id.to_string()).unwrap_or_default(),
+            to: self.to.clone(),
+            cc: self.cc.clone(),
+            bcc: self.bcc.clone(),
+            subject: self.subject.clone(),
+            text: self.text.clone(),
+            html: self.html.clone(),
+            zone: zone.to_owned(),
+            ..Composer::default()
+        }
+    }
+}
+
+impl Composer {
+    /// Is there more than whom it goes to?
+    pub fn has_copies(&self) -> bool {
+        !self.cc.is_empty() || !self.bcc.is_empty()
+    }
+}
+
+/// Reads addresses with commas or semicolons between: `Ann <ann@x.example>, bob@y.example`. What is none
+/// is given back.
+pub fn people(line: &str) -> Result<Vec<Person>, String> {
+    let mut people: Vec<Person> = Vec::new();
+    for part in entries(line) {
+        let person = person(part).ok_or_else(|| part.to_owned())?;
+        if !people.iter().any(|known| known.email == person.email) {
+            people.push(person);
+        }
+        if people.len() > ADDRESSES_MAX {
+            return Err(part.to_owned());
+        }
+    }
+    Ok(people)
+}
+
+/// A person as one types it.
+pub fn line_of(person: &Person) -> String {
+    match person.name.as_deref().filter(|name| !name.trim().is_empty()) {
+        Some(name) => {
+            let plain: String =
+                name.chars().filter(|c| !matches!(c, '"' | '<' | '>' | '\\')).collect();
+            format!("\"{plain}\" <{}>", person.email.written())
+        }
+        None => person.email.written().to_owned(),
+    }
+}
+
+/// Cut at commas and semicolons outside quotes.
+fn entries(line: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let parts = line.split(move |c: char| {
+        is_quoted ^= c == '"';
+        matches!(c, ',' | ';') && !is_quoted
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn person(text: &str) -> Option<Person> {
+    let Some((name, rest)) = text.split_once('<') else {
+        return Some(Person { email: Address::parse(text)?, name: None });
+    };
+    let email = Address::parse(rest.strip_suffix('>')?)?;
+    let name = name.trim().trim_matches('"').trim();
+    let is_good = !name.is_empty() && !name.chars().any(char::is_control);
+    Some(Person { email, name: is_good.then(|| name.to_owned()) })
+}
+
+fn clipped(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_addresses_as_people_type_them() {
+        let read = |line: &str| {
+            people(line).map(|people| people.iter().map(line_of).collect::<Vec<_>>().join(" | "))
+        };
+        for (line, expected) in [
+            ("ann@x.example", Ok("ann@x.example")),
+            (
+                "Ann Lee <ann@x.example>; bob@y.example,",
+                Ok("\"Ann Lee\" <ann@x.example> | bob@y.example"),
+            ),
+            ("\"Lee, Ann\" <ann@x.example>", Ok("\"Lee, Ann\" <ann@x.example>")),
+            ("ann@x.example, ANN@x.example", Ok("ann@x.example")),
+            ("", Ok("")),
+            ("ann", Err("ann")),
+            ("ann@x.example, <b", Err("<b")),
+        ] {
+            assert_eq!(read(line).as_deref(), expected.map_err(str::to_owned).as_deref(), "{line}");
+        }
+        assert!(people(&"a@x.example,".repeat(1_000)).is_ok());
+        let many: String = (0..200).map(|n| format!("a{n}@x.example,")).collect();
+        assert!(people(&many).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_is_safe_and_comes_back() {
+        let body = b"to=a%40x.example&subject=Hi%0d%0aBcc%3a+x&text=a&html=%3Cb+onclick%3dx%3Ea%3C%2fb%3E%3Cscript%3Ex%3C%2fscript%3E";
+        let content = Content::of_fields(&Fields::parse(body).unwrap());
+        assert_eq!((content.html.as_str(), content.subject.contains('\n')), ("<b>a</b>", false));
+        let json = serde_json::to_string(&content).unwrap();
+        assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
+    }
+}

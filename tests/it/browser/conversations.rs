@@ -1,0 +1,76 @@
+//! Conversations as a person uses them: new mail appears by itself, is found while one types, is read, and a
+//! draft is kept while one writes. No page complains.
+
+use serde_json::json;
+
+use crate::support::browser::Chrome;
+use crate::support::gateway::Gateway;
+use crate::support::sender::Sender;
+
+fn bcc_address(gateway: &Gateway) -> &str {
+    let rest = gateway.greeting().split("Smart BCC address").nth(1).unwrap();
+    rest.split_whitespace().next().unwrap()
+}
+
+fn arrive(gateway: &Gateway, to: &str, subject: &str, text: &str) {
+    let id = subject.replace(' ', ".");
+    let mail = format!(
+        "From: You <you@example.com>\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{id}@x.example>\r\n\r\n{text}\r\n"
+    );
+    let mut sender = Sender::connect(gateway.smtp()).unwrap();
+    let reply = sender.send("you@example.com", bcc_address(gateway), mail.as_bytes()).unwrap();
+    assert_eq!(reply.code, 250, "{}", reply.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_appears_by_itself_is_found_while_one_types_and_is_read() {
+    let gateway = Gateway::setup().with("SMTP__VERIFY", "off").start();
+    let chrome = Chrome::signed_in(&gateway).await;
+    chrome.open(&gateway, "/conversations").await;
+    chrome.wait_for(".empty").await;
+    chrome.complaints().await;
+    arrive(&gateway, "Bob Stone <bob@client.example>", "The offer", "Forty seats, as discussed.");
+    chrome.wait_for(".mail").await;
+    arrive(&gateway, "Cleo Park <cleo@other.example>", "Lunch", "At noon?");
+    chrome.wait_for(".mails li:nth-child(2)").await;
+
+    let search = chrome.wait_for("input[type=search]").await;
+    search.send_keys("discussed").await.unwrap();
+    chrome.until("return document.querySelectorAll('.mail').length == 1").await;
+    chrome.click(".mail").await;
+    let text = "return document.querySelector('.text')?.textContent.includes('Forty seats')";
+    chrome.until(text).await;
+
+    // In the open thread, too.
+    arrive(&gateway, "Bob Stone <bob@client.example>", "One more thing", "The price holds.");
+    chrome.until("return document.querySelectorAll('.message').length == 2").await;
+    assert_eq!(chrome.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_writes_is_kept_and_nothing_is_lost_when_it_cannot_be_sent() {
+    let gateway = Gateway::setup().with("SMTP__VERIFY", "off").start();
+    let chrome = Chrome::signed_in(&gateway).await;
+    chrome.open(&gateway, "/conversations/new").await;
+    chrome.complaints().await;
+    chrome.wait_for("#to").await.send_keys("Bob <bob@client.example>").await.unwrap();
+    chrome.wait_for("#subject").await.send_keys("A question").await.unwrap();
+    let rich = chrome.wait_for(".rich").await;
+    rich.click().await.unwrap();
+    chrome.click("[data-do=bold]").await;
+    rich.send_keys("Where is it?").await.unwrap();
+    chrome.until("return document.querySelector('[data-kept]').textContent != ''").await;
+    assert_eq!(chrome.complaints().await, Vec::<String>::new());
+
+    chrome.open(&gateway, "/conversations/new").await;
+    chrome.click(".drafts summary").await;
+    chrome.click(".drafts a").await;
+    chrome.until("return location.search.startsWith('?draft=')").await;
+    chrome.wait_for(".rich b").await;
+    let subject = chrome.run("return document.querySelector('#subject').value").await;
+    assert_eq!(subject, json!("A question"));
+    // Nobody has connected a mailbox: it says so, and what was written is still there.
+    chrome.click(".compose-actions [value=send]").await;
+    chrome.wait_for("[role=alert]").await;
+    assert_eq!(chrome.wait_for(".rich").await.text().await.unwrap(), "Where is it?");
+}

@@ -1,0 +1,99 @@
+//! Writing in the pages: drafts, sending by the function that the API calls, and taking back.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::api::Api;
+use super::ui::Browser;
+
+const DRAFT: &str = "018f0000-0000-7000-8000-000000000001";
+
+#[tokio::test]
+async fn a_draft_is_its_authors_and_comes_back_safe() {
+    for api in &Api::both().await {
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let mut bea = Browser::of(api, "bea@acme.example", "admin").await;
+        let html = "<b onclick=alert(1)>Hello</b><script>alert(2)</script>";
+        let fields = [
+            ("draft", DRAFT),
+            ("to", "bob@client.example"),
+            ("subject", "A <b>question"),
+            ("text", "Hello"),
+            ("html", html),
+        ];
+        assert_eq!(ann.post("/conversations/drafts", &fields).await.status, StatusCode::NO_CONTENT);
+        let shown = ann.get(&format!("/conversations/new?draft={DRAFT}")).await;
+        shown
+            .has("bob@client.example")
+            .has("A &#60;b&#62;question")
+            .has("&#60;b&#62;Hello&#60;/b&#62;");
+        assert!(
+            !shown.html.contains("onclick") && !shown.html.contains("alert(2)"),
+            "{}",
+            shown.html
+        );
+        let others = bea.get(&format!("/conversations/new?draft={DRAFT}")).await;
+        assert!(!others.html.contains("bob@client.example"));
+        // Nobody writes over another's.
+        let over = [
+            ("draft", DRAFT),
+            ("to", "eve@evil.example"),
+            ("subject", "x"),
+            ("text", "x"),
+            ("html", ""),
+        ];
+        bea.post("/conversations/drafts", &over).await;
+        ann.get(&format!("/conversations/new?draft={DRAFT}")).await.has("bob@client.example");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_queued_can_be_taken_back_for_ten_seconds_and_is_a_draft_again() {
+    for api in &Api::both().await {
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let fields = [
+            ("draft", DRAFT),
+            ("to", "Bob <bob@client.example>"),
+            ("subject", "Offer"),
+            ("text", "Hello"),
+            ("html", ""),
+            ("do", "send"),
+        ];
+        let refused = ann.post_parts("/conversations/send", &fields).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        refused.has("There is no way to send yet").has("bob@client.example");
+        let provider = json!({"sub_account_provider": {"host": "127.0.0.1", "port": 1, "username": "u",
+            "password": "p", "default_from": "ann@acme.example", "allowed_domains": ["acme.example"]}});
+        assert_eq!(api.patch("/settings", provider).await.status, StatusCode::OK);
+        for (name, value, says) in
+            [("to", "bob", "bob is no address"), ("to", "", "Give at least one address")]
+        {
+            let wrong: Vec<_> = fields
+                .iter()
+                .map(|(it, old)| (*it, if *it == name { value } else { *old }))
+                .collect();
+            ann.post_parts("/conversations/send", &wrong).await.has(says);
+        }
+        let sent = ann.post_parts("/conversations/send", &fields).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+        let to = sent.location().to_owned();
+        let id = to.split("#m-").nth(1).unwrap().to_owned();
+        let to = to.split('#').next().unwrap().to_owned();
+        // Twice is once.
+        assert_eq!(
+            ann.post_parts("/conversations/send", &fields).await.location().split('#').next(),
+            Some(to.as_str())
+        );
+        let message = api.get(&format!("/messages/{id}")).await;
+        assert_eq!(
+            (&message.json["status"], &message.json["subject"]),
+            (&json!("queued"), &json!("Offer"))
+        );
+        ann.get(&to).await.has("Waiting to be sent").has("You can still take it back");
+        let mut bea = Browser::of(api, "bea@acme.example", "user").await;
+        let path = format!("/conversations/messages/{id}/take-back");
+        assert_eq!(bea.post(&path, &[]).await.status, StatusCode::NOT_FOUND);
+        ann.submit(&path, &[]).await.has("Here it is").has("bob@client.example");
+        assert_eq!(api.get(&format!("/messages/{id}")).await.json["status"], "cancelled");
+    }
+}
