@@ -44,6 +44,7 @@ impl App {
         let options = watch::driver::Options {
             imap: connector.imap().clone(),
             message_bytes_max: self.config.smtp.max_message_bytes,
+            pace: watch::plan::Pace::default(),
         };
         let (store, reader) = (Arc::clone(&self.store), self.reader.clone());
         watch::driver::run(store, reader, options, Arc::new(connector), stop)

@@ -120,8 +120,12 @@ impl<'a> Tags<'a> {
     /// Where the tag ends: at a `>` outside quotes; where quotes do not close, at any.
     fn tag_end(&mut self, tag: &str) -> usize {
         let bytes = tag.as_bytes();
+        let any = memchr(b'>', bytes).unwrap_or(tag.len());
+        if self.no_quote_ends {
+            return any;
+        }
         let mut from = 0;
-        while !self.no_quote_ends {
+        loop {
             let rest = bytes.get(from..).unwrap_or_default();
             let Some(at) = memchr3(b'>', b'"', b'\'', rest) else { break };
             let (Some(found), Some(inside)) = (rest.get(at), rest.get(at + 1..)) else { break };
@@ -134,7 +138,7 @@ impl<'a> Tags<'a> {
             }
         }
         self.no_quote_ends = true;
-        memchr(b'>', bytes).unwrap_or(tag.len())
+        any
     }
 
     /// Skips an element whose content is no text; all that is left, if it never closes.

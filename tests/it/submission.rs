@@ -64,8 +64,8 @@ const EHLO: &str = "250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN XOAUTH2\r\n";
 
 #[tokio::test]
 async fn what_is_said_behind_starttls_in_clear_is_never_taken_for_an_answer() {
-    let injected = "220 go\r\n250-forged\r\n250 AUTH PLAIN\r\n235 welcome\r\n";
-    let (port, served) = scripted(&["220 mx\r\n", EHLO, injected]).await;
+    const INJECTED: &str = "220 go\r\n250-forged\r\n250 AUTH PLAIN\r\n235 welcome\r\n";
+    let (port, served) = scripted(&["220 mx\r\n", EHLO, INJECTED]).await;
     let refused = open(port, "starttls", password()).await.err().unwrap();
     assert!(matches!(refused, Error::Tls(_)), "{refused:?}");
     let said = served.await.unwrap();

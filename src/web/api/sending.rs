@@ -403,7 +403,7 @@ pub async fn resolve(
     match resolved.ok_or_else(Problem::not_found)? {
         Resolved::Yes => {
             state.bell.notify_one();
-            super::messages::one(&state, of, id).await.map(input::Json)
+            super::messages::one(&state, of, id.0).await.map(input::Json)
         }
         Resolved::IsKnown(status) => {
             let detail = format!("It is {}; only what is unknown can be resolved.", status.name());

@@ -54,7 +54,7 @@ async fn of_private_mail_a_few_header_fields_are_read_and_nothing_is_stored() {
         for n in 0..PRIVATE {
             let id = format!("private{n}@z");
             let private = mail(&id, "Zoe <zoe@canary.example>", "To <to@canary.example>", "");
-            client.append("INBOX", &(private + &"canary ".repeat(15_000)));
+            client.append("INBOX", &(private + "canary ".repeat(15_000).as_str()));
         }
         world.until_verdicts(1 + PRIVATE).await;
         world.stop().await;

@@ -143,7 +143,7 @@ impl Connection {
                     let _ = self.socket.read_to_end(&mut Vec::new());
                     return Then::Close;
                 }
-                "!default" => self.write(&(proper.concat() + &end_of(tag, command))),
+                "!default" => self.write(&(proper.concat() + end_of(tag, command).as_str())),
                 "!data" => self.write(&proper.concat()),
                 "!first" => self.write(proper.first().map_or("", String::as_str)),
                 "!idle" => return self.idle(tag),

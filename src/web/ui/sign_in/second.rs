@@ -29,7 +29,7 @@ pub struct AppSecret([u8; SECRET_LENGTH]);
 
 impl AppSecret {
     /// A new one.
-    pub fn new() -> Self {
+    pub fn random() -> Self {
         Self(clock::random_bytes())
     }
 

@@ -76,6 +76,7 @@ impl Desk {
         let options = driver::Options {
             imap: self.connector().imap().clone(),
             message_bytes_max: 10_000_000,
+            pace: mailweave::watch::plan::Pace::default(),
         };
         let logins = Arc::new(self.connector().clone());
         let (store, stop) = (Arc::clone(&self.api.store), CancellationToken::new());

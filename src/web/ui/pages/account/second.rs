@@ -39,7 +39,7 @@ pub async fn begin(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
 ) -> Result<Response, Failure> {
-    shown(&state, &signed_in, AppSecret::new(), None)
+    shown(&state, &signed_in, AppSecret::random(), None)
 }
 
 fn shown(
