@@ -92,11 +92,10 @@ async fn nothing_is_signed_in_to_in_clear() {
 #[tokio::test]
 async fn gmail_s_challenge_is_met_with_an_empty_line_and_kept() {
     // {"status":"400"}
-    let challenge = "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n";
-    let refusal = "535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 See the page\r\n";
-    let greeting = ["220 mx\r\n", EHLO, challenge, refusal];
-    let lines: &'static [&'static str] = Box::leak(Box::new(greeting));
-    let (port, served) = scripted(lines).await;
+    const CHALLENGE: &str = "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n";
+    const REFUSAL: &str =
+        "535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 See the page\r\n";
+    let (port, served) = scripted(&["220 mx\r\n", EHLO, CHALLENGE, REFUSAL]).await;
     let refused = open(port, "plain", token()).await.err().unwrap();
     let Error::Denied { reply, json } = refused else { panic!("{refused:?}") };
     assert_eq!((reply.code, json.as_deref()), (535, Some("{\"status\":\"400\"}")));

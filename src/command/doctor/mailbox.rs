@@ -16,6 +16,11 @@ pub(super) async fn check(config: &Config, text: &str) -> Vec<Check> {
         let advice = "name a mailbox by its address, such as ann@example.com";
         return vec![Check::fail(name, format!("{text:?} is no e-mail address"), advice)];
     };
+    if !config.data_dir.join("key").exists() {
+        let advice = "start the gateway once, or set data_dir to where its key is";
+        let found = format!("there is no gateway's key in {}", config.data_dir.display());
+        return vec![Check::fail(name, found, advice)];
+    }
     match connections(config, &address).await {
         Ok((connector, found)) => check_all(&connector, &address, found).await,
         Err(error) => {
