@@ -19,10 +19,11 @@ use uuid::Uuid;
 
 use super::contacts::Contact;
 use super::conversations::Conversation;
+use super::mailboxes::Mailbox;
 use super::messages::{self, Message};
 use super::verdicts::Verdict;
 use crate::events::{self, Objects, Refused, Start, Told, Types};
-use crate::model::{ContactId, ConversationId, EventType, SubAccountId, VerdictId};
+use crate::model::{ContactId, ConversationId, EventType, MailboxId, SubAccountId, VerdictId};
 use crate::web::auth::{Caller, Reader};
 use crate::web::error::{Code, Problem};
 use crate::web::input::Query;
@@ -52,6 +53,7 @@ pub enum Object {
     Conversation(Conversation),
     Message(Box<Message>),
     Verdict(Box<Verdict>),
+    Mailbox(Box<Mailbox>),
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -241,10 +243,12 @@ async fn object(
             let found = store.verdict(of, VerdictId(id)).await?;
             found.map(|verdict| Object::Verdict(Box::new(verdict.into())))
         }
-        // There are no mailboxes to be shown yet: nothing writes these.
         EventType::MailboxActive
         | EventType::MailboxNeedsReauth
-        | EventType::MailboxDisconnected => None,
+        | EventType::MailboxDisconnected => {
+            let found = store.mailbox(of, MailboxId(id)).await?;
+            found.map(|mailbox| Object::Mailbox(Box::new(Mailbox::new(state, mailbox))))
+        }
     })
 }
 

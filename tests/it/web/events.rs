@@ -19,7 +19,7 @@ use super::api::{Api, mail, now};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An open stream, read as a browser's EventSource reads it.
-struct Stream {
+pub struct Stream {
     body: BodyDataStream,
     text: String,
     last_event_id: String,
@@ -27,14 +27,14 @@ struct Stream {
 
 /// What an EventSource dispatches.
 #[derive(Debug)]
-struct Dispatched {
+pub struct Dispatched {
     id: i64,
-    name: String,
-    data: Value,
+    pub name: String,
+    pub data: Value,
 }
 
 impl Stream {
-    async fn open(api: &Api, query: &str, last_event_id: Option<&str>) -> Self {
+    pub async fn open(api: &Api, query: &str, last_event_id: Option<&str>) -> Self {
         let mut request = Request::builder()
             .method(Method::GET)
             .uri(format!("/api/v1/events{query}"))
@@ -76,7 +76,7 @@ impl Stream {
         data.map(|data| Dispatched { id, name, data })
     }
 
-    async fn next(&mut self, api: &Api) -> Dispatched {
+    pub async fn next(&mut self, api: &Api) -> Dispatched {
         loop {
             if let Some(event) = self.block().await {
                 assert_eq!(event.data["type"], event.name.as_str());

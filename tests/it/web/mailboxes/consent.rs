@@ -6,6 +6,7 @@ use url::Url;
 
 use super::desk::{Desk, configuration};
 use crate::support::lab::{SCOPE, lab};
+use crate::web::events::Stream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_is_connected_by_consent_and_shown_with_its_address() {
@@ -34,6 +35,9 @@ async fn a_mailbox_is_connected_by_consent_and_shown_with_its_address() {
         assert_eq!(told["detail"], json!(null));
         assert!(told["connected_at"].is_string());
         assert_eq!(desk.events().await, ["mailbox.active"]);
+        let mut events = Stream::open(&desk.api, "?types=mailbox.active", Some("0")).await;
+        let event = events.next(&desk.api).await;
+        assert_eq!(event.data["data"], told);
         let connection = desk.connection(&begun.text("id")).await;
         assert_eq!(connection.sent_folder.as_deref(), Some("Sent Items"));
     }
