@@ -41,14 +41,3 @@ impl LoginError {
         matches!(self, Self::Unavailable(_))
     }
 }
-
-/// For a gateway that connects no mailboxes: nobody signs in.
-pub struct NoMailboxes;
-
-impl Logins for NoMailboxes {
-    async fn login(&self, _: SubAccountId, _: ConnectionId, _: bool) -> Result<Login, LoginError> {
-        Err(LoginError::Unavailable("this gateway connects no mailboxes".to_owned()))
-    }
-
-    async fn refused(&self, _: SubAccountId, _: ConnectionId, _: &str) {}
-}

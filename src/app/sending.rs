@@ -30,6 +30,15 @@ impl App {
         }
     }
 
+    /// An embedded store is served by one process: what the last one had in hand, nobody has. On
+    /// PostgreSQL others may be at work, and leases end by themselves.
+    pub(super) async fn take_over(&self) -> Result<(), Error> {
+        if self.config.store_url.expose_secret().starts_with("sqlite:") {
+            self.store.expire_leases(crate::clock::now()).await?;
+        }
+        Ok(())
+    }
+
     /// Sends what is in the outbox until it is told to stop.
     pub(super) fn send<L: Logins>(
         &self,
@@ -54,7 +63,6 @@ impl App {
             pace: config.sending.pace,
             connections: config.sending.connections,
             patience: config.sending.patience,
-            is_alone: config.store_url.expose_secret().starts_with("sqlite:"),
         };
         let (store, secrets) = (Arc::clone(&self.store), self.secrets.clone());
         Ok(driver::run(store, secrets, options, logins, bell, stop))

@@ -57,6 +57,7 @@ async fn run(config: Config, set_filter: SetFilter, samples: Samples) -> Result<
     let app = App::open(config, Holder::Gateway).await?;
     let parts = Parts::open(&app)?;
     let first_start = app.first_start().await?;
+    app.take_over().await?;
 
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();

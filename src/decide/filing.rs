@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 use super::case::{Case, Ruling};
+use super::facts::IdFact;
 use super::plan::{Copy, Joined, Place, Plan};
 use super::submission::Fetched;
 use super::{Change, Decision, files, sender, thread};
@@ -103,6 +104,9 @@ impl<'c, 'a> Draft<'c, 'a> {
     }
 
     fn ignore(&mut self, reason: Reason, matched: Matched) {
+        if reason == Reason::DeliveryReport {
+            self.report();
+        }
         self.verdict.reason = reason;
         self.verdict.matched = matched;
     }
@@ -177,14 +181,18 @@ impl<'c, 'a> Draft<'c, 'a> {
         }
     }
 
-    /// B8: a delivery report marks the mail it reports on, when it did not arrive for good.
+    /// B8: a delivery report marks the mail it reports on, when it did not arrive for good. At the smart
+    /// BCC address, where anybody may write, only what the CRM sent.
     fn report(&mut self) {
         let submission = self.case.submission;
-        let Some(found) = &submission.found else { return };
-        let ids = found.reports_on.iter().chain(&submission.email.headers.in_reply_to);
+        let email = &submission.email;
+        let found = submission.found.iter().flat_map(|found| &found.reports_on);
+        let ids = found.chain(email.reports_on()).chain(&email.headers.in_reply_to);
         let facts = ids.filter_map(|id| self.case.account.ids.get(&id.key())).flatten();
-        let message = facts.into_iter().find(|fact| fact.own).map(|fact| fact.message);
-        let report = &submission.email.report;
+        let is_meant =
+            |fact: &&IdFact| submission.found.is_some() || fact.doors.contains(Door::Send);
+        let message = facts.filter(|fact| fact.own).find(is_meant).map(|fact| fact.message);
+        let report = &email.report;
         if let Some(message) = message.filter(|_| report.iter().any(|it| it.hard)) {
             let (report, at) = (report.clone(), self.now());
             self.changes.push(Change::Bounced { message, report, at });

@@ -105,6 +105,7 @@ impl Submission {
         if let Some(found) = &self.found {
             question.ask_ids(&found.reports_on);
         }
+        question.ask_ids(self.email.reports_on());
         // Rarely asked at the smart BCC address: whoever is believed needs no mailbox to say so (B2).
         if self.found.is_some() || !self.trust.trust.is_believed() {
             question.private_keys.insert(self.private_key);

@@ -210,6 +210,13 @@ impl Email {
         text::new_text(&self.text)
     }
 
+    /// Of a delivery report, the mail that it gives back (RFC 3464 2), by its id.
+    pub fn reports_on(&self) -> Option<&MessageId> {
+        let is_report = self.automatic == Some(Automatic::DeliveryReport);
+        let mail = self.attached_mail.as_ref().filter(|_| is_report)?;
+        mail.headers.message_id.as_ref()
+    }
+
     /// Everybody it was visibly sent to.
     pub fn recipients(&self) -> impl Iterator<Item = &Address> {
         self.headers.to.iter().chain(&self.headers.cc).map(|person| &person.email)

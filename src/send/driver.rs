@@ -52,8 +52,6 @@ pub struct Options {
     /// Mails on their way at once.
     pub connections: usize,
     pub patience: Patience,
-    /// No other process serves this store: what it has in hand at the start, nobody has.
-    pub is_alone: bool,
 }
 
 /// What every mail on its way shares.
@@ -87,7 +85,6 @@ pub async fn run<L: Logins>(
         bell,
     });
     let (tasks, mails) = (TaskTracker::new(), TaskTracker::new());
-    shared.begin().await;
     let upkeep = Arc::clone(&shared);
     let ended = CancellationToken::new();
     let (sweeping, renewing) = (stop.clone(), ended.clone());
@@ -114,15 +111,6 @@ pub async fn run<L: Logins>(
 }
 
 impl<L: Logins> Shared<L> {
-    async fn begin(&self) {
-        if !self.options.is_alone {
-            return;
-        }
-        if let Err(error) = self.store.expire_leases(clock::now()).await {
-            tracing::warn!(code = "outbox_unreadable", %error, "What the last run had in hand waits for its lease to end.");
-        }
-    }
-
     /// Takes what is due; `true` when there may be more.
     async fn look(self: &Arc<Self>, mails: &TaskTracker) -> bool {
         let room = self.options.connections.saturating_sub(mails.len());

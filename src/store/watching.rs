@@ -24,7 +24,10 @@ statements! {
         on conflict (sub_account, connection_id, name) do update set role = excluded.role, \
             uid_validity = excluded.uid_validity, uid_next = excluded.uid_next";
     SENT_FOLDER = "update connections set sent_folder = $3 where sub_account = $1 and id = $2";
-    ALL_SEARCHES = "select distinct sub_account, connection_id from searches";
+    /// Where a thread is to be searched for, or a sent copy is to be filed.
+    ALL_SEARCHES = "select sub_account, connection_id from searches \
+        union select sub_account, connection_id from outbox \
+        where copy_wanted and connection_id is not null";
     SEARCHES = "select thread_id from searches where sub_account = $1 and connection_id = $2 \
         order by created_at limit 100";
     IDS_OF_THREAD = "select message_id, reference_ids from messages \
@@ -148,7 +151,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// The connections in which something is to be searched for (T10).
+    /// The connections in which something is to be searched for (T10, S5), or a copy filed (S6).
     pub async fn connections_to_search(&self) -> Result<Vec<(SubAccountId, ConnectionId)>> {
         let mut tx = self.reader().await?;
         let rows: Vec<(Uuid, Uuid)> = tx.all(ALL_SEARCHES, Vec::new()).await?;

@@ -229,6 +229,10 @@ pub async fn search<M: Mailbox>(
         for field in ["REFERENCES", "IN-REPLY-TO", "MESSAGE-ID"] {
             uids.extend(mailbox.search(since, field, id).await?);
         }
+        if folder.role == FolderRole::Sent {
+            // S7: the copy of what the CRM sent, whatever id the server gave it.
+            uids.extend(mailbox.search(since, "X-MAILWEAVE-MESSAGE-ID", id).await?);
+        }
     }
     uids.sort_unstable();
     uids.dedup();

@@ -9,7 +9,7 @@ use super::caution::{Caution, Trouble};
 use super::flow::{Progress, Way};
 use super::folder;
 use super::imap::{self, Session, Wake, folders};
-use super::mailbox::Error;
+use super::mailbox::{Error, Mailbox};
 use crate::clock;
 use crate::model::{Folder, FolderRole, ThreadId};
 
@@ -21,6 +21,8 @@ pub enum Leg {
 }
 
 const INBOX: &str = "INBOX";
+/// A copy may be as old as the mail in the outbox.
+const COPY_SECONDS: i64 = 30 * 24 * 3_600;
 /// So often is it remembered that all is read, when nothing comes.
 const TOUCH_EVERY: Duration = Duration::from_secs(600);
 /// So often are the folders listed anew: one may have been made.
@@ -71,7 +73,8 @@ impl View {
         }
         self.list(way, session).await?;
         self.look_at_others(way, session).await?;
-        self.search(way, session).await
+        self.search(way, session).await?;
+        self.file_copies(way, session).await
     }
 
     /// Reads what is new. Nobody trusts that the server told: a look costs one command. Answers whether
@@ -94,6 +97,7 @@ impl View {
             }
             self.look_at_others(way, session).await?;
             self.search(way, session).await?;
+            self.file_copies(way, session).await?;
         }
         self.touch(way).await?;
         Ok(progress.verdicts > 0)
@@ -309,6 +313,31 @@ impl View {
             if ids == known {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// S6: what was sent through a provider that files no copies. One copy, never two: what is there is
+    /// not filed again, also when it was filed and nobody could say so any more.
+    async fn file_copies(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        if self.open.role != FolderRole::Sent {
+            return Ok(());
+        }
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
+        while let Some(copy) = way.store.wanted_copy(of, connection).await? {
+            let since = clock::now().plus_seconds(-COPY_SECONDS);
+            let there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
+            if there.is_empty() {
+                match session.append(&self.open.name, &copy.content).await {
+                    Ok(()) => {}
+                    // It does not take it, and would not the next time.
+                    Err(imap::Error::Refused { text, .. }) => {
+                        tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            way.store.copied(of, copy.message, clock::now()).await?;
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! Way 3, whole: the real gateway sends through a relay that is scripted, or through Postfix (S, E).
 
+mod bounces;
 mod composing;
 mod faults;
+mod kills;
 mod requests;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,8 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway with a user whose sub-account has a relay.
 pub struct Sending {
-    /// Runs as long as this is there.
-    _gateway: Gateway,
+    pub gateway: Gateway,
     pub account: Account,
 }
 
@@ -32,16 +34,20 @@ impl Sending {
     pub fn of(setup: Setup, relay: &Relay) -> Self {
         let gateway = setup.with("OUTGOING__RETRY_AFTER_SECONDS", "1").start();
         let account = gateway.account("anna@acme.test");
-        let sending = Self { _gateway: gateway, account };
+        let sending = Self { gateway, account };
         sending.use_relay(relay);
         sending
     }
 
     pub fn use_relay(&self, relay: &Relay) {
+        Self::use_relay_at(&self.account, relay.address);
+    }
+
+    pub fn use_relay_at(account: &Account, address: SocketAddr) {
         let provider = json!({"sub_account_provider": {
-            "host": "127.0.0.1", "port": relay.address.port(), "username": "acme",
+            "host": "127.0.0.1", "port": address.port(), "username": "acme",
             "password": "pw", "default_from": "crm@acme.test", "allowed_domains": ["acme.test"]}});
-        self.account.api.call("PATCH", "/api/v1/settings", Some(&provider)).expect(200);
+        account.api.call("PATCH", "/api/v1/settings", Some(&provider)).expect(200);
     }
 
     /// A mail with what the test is not about filled in.

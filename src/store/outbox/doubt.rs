@@ -25,6 +25,8 @@ statements! {
     /// One before the hand-over: nothing has happened.
     RELEASE = "update outbox set leased_until = null where leased_until < $1 and due_at is not null";
     EXPIRE_LEASES = "update outbox set leased_until = $1 where leased_until > $1";
+    /// Calls that were cut off with the process that ran them.
+    NOTHING_RUNS = "delete from idempotency where status = 0";
     RENEW = "update outbox set leased_until = $2 where lease = $1 and leased_until is not null";
     /// Searched for at once; and once more when it must have been filed, if it ever is.
     SEARCH = "insert into searches (sub_account, connection_id, thread_id, created_at) \
@@ -88,9 +90,11 @@ pub struct Wanted {
 }
 
 impl Store {
-    /// Nobody has anything in hand any more: for a store that only this process serves, at its start.
+    /// Nobody has anything in hand any more, and no call is running: for a store that only this process
+    /// serves, before it does.
     pub async fn expire_leases(&self, now: Time) -> Result<()> {
         let mut tx = self.writer().await?;
+        tx.execute(NOTHING_RUNS, Vec::new()).await?;
         tx.execute(EXPIRE_LEASES, values![now.plus_seconds(-1)]).await?;
         tx.commit().await
     }

@@ -74,9 +74,19 @@ impl Caller {
 
     /// A writing call with an `Idempotency-Key`.
     pub fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.try_post_with_key(path, key, body)
+            .unwrap_or_else(|error| panic!("POST {path} at {}: {error}", self.address))
+    }
+
+    /// The same, for a gateway that may not be there.
+    pub fn try_post_with_key(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> std::io::Result<Answer> {
         let header = format!("Idempotency-Key: {key}\r\n");
         self.request("POST", path, ("application/json", &header), &body.to_string())
-            .unwrap_or_else(|error| panic!("POST {path} at {}: {error}", self.address))
     }
 
     /// Sends a form, as a browser does.

@@ -92,6 +92,22 @@ impl Postfix {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
+    /// Has it passed on everything it took?
+    pub fn is_idle(&self) -> bool {
+        let queue = self.directory.path().join("queue");
+        let mut folders =
+            ["incoming", "active", "deferred", "maildrop"].map(|it| queue.join(it)).to_vec();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => folders.push(path),
+                    _ => return false,
+                }
+            }
+        }
+        true
+    }
+
     /// Waits until the log says so; the log.
     pub fn wait_for_log(&self, words: &str, patience: Duration) -> String {
         let deadline = Instant::now() + patience;
