@@ -7,6 +7,9 @@ use crate::model::MessageId;
 
 /// The ids of a field, oldest first: no id twice, and of more than `count_max` the newest.
 pub fn ids(value: &str, count_max: usize) -> Vec<MessageId> {
+    if value.is_empty() {
+        return Vec::new();
+    }
     let bracketed = bracketed(value);
     if bracketed.is_empty() { newest(bare(value), count_max) } else { newest(bracketed, count_max) }
 }
@@ -30,6 +33,9 @@ fn bare(value: &str) -> Vec<&str> {
 
 /// The last `count_max` different ids in their order; of two that are equal, the later counts.
 fn newest(written: Vec<&str>, count_max: usize) -> Vec<MessageId> {
+    if let [id] = written.as_slice() {
+        return MessageId::parse(id).into_iter().take(count_max).collect();
+    }
     let mut seen = BTreeSet::new();
     let mut ids = Vec::new();
     for id in written.into_iter().rev().filter_map(MessageId::parse) {

@@ -26,6 +26,9 @@ impl Address {
             return None;
         }
         let (local, domain) = text.rsplit_once('@')?;
+        if is_normal(local, domain) {
+            return Some(Self { normal: text.into(), written: None });
+        }
         let normal = format!("{}@{}", normal_local(local)?, normal_domain(domain)?);
         // Lower case can be longer, and what is stored must be readable again.
         if normal.len() > LENGTH_MAX {
@@ -61,6 +64,19 @@ impl Address {
         let bare: String = local.chars().filter(char::is_ascii_alphanumeric).collect();
         matches!(bare.as_str(), "mailerdaemon" | "postmaster" | "noreply" | "donotreply")
     }
+}
+
+/// Is it in its normal form as it stands? Most are, and need no work; of others nothing is said.
+fn is_normal(local: &str, domain: &str) -> bool {
+    let is_plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_plain);
+    let is_local = |byte: u8| is_plain(byte) || matches!(byte, b'.' | b'+');
+    !local.is_empty()
+        && local.bytes().all(is_local)
+        && domain.len() <= 255
+        && domain.split('.').all(is_label)
 }
 
 fn normal_local(local: &str) -> Option<String> {

@@ -1,14 +1,17 @@
 //! Message-IDs (RFC 5322 3.6.4) and the keys under which the store finds them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::SubAccountId;
 
 /// A Message-ID without its angle brackets, as written otherwise: they are compared byte by byte.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MessageId(Box<str>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    text: Box<str>,
+    /// Follows from the text, and is asked for many times.
+    key: MessageKey,
+}
 
 /// RFC 5322 2.1.1: no line is longer, so no honest id is.
 const LENGTH_MAX: usize = 998;
@@ -21,6 +24,9 @@ impl MessageId {
         let text = text.trim();
         let text = text.strip_prefix('<').unwrap_or(text);
         let text = text.strip_suffix('>').unwrap_or(text);
+        if !text.is_empty() && text.len() <= LENGTH_MAX && text.bytes().all(is_plain) {
+            return Some(Self::new(text.into()));
+        }
         let id: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         if id.is_empty() || id.chars().any(|c| c.is_control() || c == '<' || c == '>') {
             return None;
@@ -28,38 +34,63 @@ impl MessageId {
         if id.len() > LENGTH_MAX {
             return Some(Self::synthetic(id.as_bytes()));
         }
-        Some(Self(id.into()))
+        Some(Self::new(id.into()))
+    }
+
+    fn new(text: Box<str>) -> Self {
+        let key = MessageKey::of(Sha256::digest(text.as_bytes()).into());
+        Self { text, key }
     }
 
     /// A stable id for a mail that has none: made from its bytes, so that a redelivery has the same.
     pub fn synthetic(content: &[u8]) -> Self {
         let hash = Sha256::digest(content);
         let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("{hex}@mailweave.invalid").into())
+        Self::new(format!("{hex}@mailweave.invalid").into())
     }
 
     /// Made here, because the mail had none.
     pub fn is_synthetic(&self) -> bool {
-        self.0.ends_with("@mailweave.invalid")
+        self.text.ends_with("@mailweave.invalid")
     }
 
     /// The id without brackets.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The key under which the store keeps it.
-    pub fn key(&self) -> MessageKey {
-        let hash: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
-        let mut key = [0; 16];
-        key.copy_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
-        MessageKey(key)
+    pub const fn key(&self) -> MessageKey {
+        self.key
+    }
+}
+
+/// A character that an id keeps as it is.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'<' && byte != b'>'
+}
+
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl std::fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MessageId").field(&self.text).finish()
     }
 }
 
 impl std::fmt::Display for MessageId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -78,10 +109,7 @@ impl Pepper {
     pub fn key(&self, of: SubAccountId, id: &MessageId) -> MessageKey {
         // The input after the secret has a fixed length, so that nothing can be appended to it.
         let hash = Sha256::new().chain_update(self.0).chain_update(of.0).chain_update(id.key().0);
-        let hash: [u8; 32] = Sha256::digest(hash.finalize()).into();
-        let mut key = [0; 16];
-        key.copy_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
-        MessageKey(key)
+        MessageKey::of(Sha256::digest(hash.finalize()).into())
     }
 }
 
@@ -94,6 +122,12 @@ impl std::fmt::Debug for Pepper {
 /// The first 128 bits of the SHA-256 of a Message-ID: of fixed length whatever a sender made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageKey(pub [u8; 16]);
+
+impl MessageKey {
+    fn of(hash: [u8; 32]) -> Self {
+        Self(*hash.first_chunk().unwrap_or(&[0; 16]))
+    }
+}
 
 #[cfg(test)]
 mod tests {
