@@ -14,14 +14,14 @@ use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict};
 statements! {
     /// Looks at so many verdicts and no further, so that the answer comes soon however many there are.
     SEARCH = concat!("select ", super::verdicts::verdict_columns!(), " from (
-            select verdicts.*, messages.subject, messages.sender, messages.recipients_to,
+            select latest.*, messages.subject, messages.sender, messages.recipients_to,
                 messages.recipients_cc
             from (select * from verdicts where sub_account = $1 and id < $2
                 and (cast($4 as text) is null or outcome = $4)
                 and (cast($5 as uuid) is null or user_id = $5)
-                order by id desc limit $7) as verdicts
-            left join messages on messages.sub_account = verdicts.sub_account
-                and messages.id = verdicts.stored_message_id) as looked_at
+                order by id desc limit $7) as latest
+            left join messages on messages.sub_account = latest.sub_account
+                and messages.id = latest.stored_message_id) as looked_at
         where lower(subject) like $6 escape '!' or subject like $8 escape '!'
             or lower(sender) like $6 escape '!' or lower(recipients_to) like $6 escape '!'
             or lower(recipients_cc) like $6 escape '!' or lower(matched) like $6 escape '!'
