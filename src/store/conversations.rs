@@ -41,10 +41,12 @@ statements! {
         "where c.sub_account = $1 and c.id = $2"
     );
     CONVERSATION_ID_OF = "select id from conversations where sub_account = $1 and contact_id = $2";
-    THREADS = "select id, subject, sync, sync_reason from threads
-        where sub_account = $1 and id in (select thread_id from messages
-            where sub_account = $1 and conversation_id = $2 and conversation_id is not null)
-        order by id limit 1000";
+    THREADS_OF_CONVERSATION = "select distinct thread_id from messages
+        where sub_account = $1 and conversation_id = $2 and conversation_id is not null
+        and thread_id is not null order by thread_id limit 1000";
+    THREADS = "select threads.id, threads.subject, threads.sync, threads.sync_reason
+        from {rows uuid uuid} as asked cross join threads
+        where threads.sub_account = asked.column1 and threads.id = asked.column2";
 }
 
 /// A conversation with whom it is.
@@ -157,8 +159,11 @@ impl Store {
     /// The threads of a conversation, the first 1,000 of them.
     pub async fn threads(&self, of: SubAccountId, id: ConversationId) -> Result<Vec<StoredThread>> {
         let mut tx = self.reader().await?;
-        let rows: Vec<(Uuid, String, String, Option<String>)> =
-            tx.all(THREADS, values![of, id]).await?;
+        let ids: Vec<(Uuid,)> = tx.all(THREADS_OF_CONVERSATION, values![of, id]).await?;
+        let asked = ids.into_iter().flat_map(|(thread,)| values![of, thread]).collect();
+        let mut rows: Vec<(Uuid, String, String, Option<String>)> =
+            tx.all_of_rows(THREADS, asked).await?;
+        rows.sort_unstable_by_key(|(thread, ..)| *thread);
         rows.into_iter()
             .map(|(id, subject, sync, reason)| {
                 let sync = Sync::parse(&sync)
