@@ -2,5 +2,6 @@
 
 mod conversations;
 mod mail;
+mod mailbox;
 mod pages;
 mod visitor;

@@ -65,6 +65,8 @@ impl Look {
             let prefs = json!({"profile.managed_default_content_settings.javascript": 2});
             wanted.add_experimental_option("prefs", prefs).expect("an option");
         }
+        // The laboratory's pages have a certificate of its own.
+        wanted.accept_insecure_certs(true).expect("an option");
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a log level");
         wanted
     }

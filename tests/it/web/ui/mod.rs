@@ -1,5 +1,6 @@
 //! The pages, asked as a browser asks: cookies, forms, redirects. The browser tests look at them.
 
+mod mailbox;
 mod pages;
 mod settings;
 mod signing_in;

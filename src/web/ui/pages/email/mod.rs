@@ -1,25 +1,33 @@
 //! `/settings/email`: the mailbox that is synced both ways, and the address for Bcc.
 
+mod mailbox;
+
 use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::cookie::CookieJar;
 
+use crate::model::MailboxState;
 use crate::web::State;
 use crate::web::api::users;
 use crate::web::input::Id;
 use crate::web::ui::failure::Failure;
-use crate::web::ui::{Shell, SignedIn, Tab, done, filters, page, text};
+use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
+use mailbox::{Choice, Mailbox};
 
 /// The routes of the page.
 pub fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/settings/email", get(show))
+        .route("/settings/email/connect", post(mailbox::connect))
+        .route("/settings/email/reauthorize", post(mailbox::reauthorize))
+        .route("/settings/email/resume", post(mailbox::resume))
+        .route("/settings/email/disconnect", post(mailbox::disconnect))
         .route("/settings/email/bcc-address", post(renew_address))
         .route("/settings/email/smart-bcc.vcf", get(card))
 }
@@ -28,12 +36,39 @@ pub fn router() -> Router<Arc<State>> {
 #[template(path = "email.html", config = "src/web/ui/askama.toml")]
 struct Email {
     shell: Shell,
+    errors: Errors,
+    /// As the form to connect was filled in.
+    fields: Fields,
+    mailbox: Option<Mailbox>,
+    /// One was connected before.
+    was_one: bool,
+    choices: Vec<Choice>,
     bcc_address: Option<String>,
 }
 
-async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
-    let bcc_address = address(&signed_in);
-    Ok(page(&Email { shell: signed_in.shell(Tab::Email), bcc_address }))
+async fn show(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> Result<Response, Failure> {
+    shown(&state, &signed_in, Errors::default(), Fields::default()).await
+}
+
+/// The page, with what is wrong about the form that was sent.
+async fn shown(
+    state: &State,
+    signed_in: &SignedIn,
+    errors: Errors,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let (mailbox, was_one) = mailbox::current(state, signed_in).await?;
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let email = Email {
+        shell: signed_in.shell(Tab::Email),
+        choices: mailbox::choices(state, fields.text("provider")),
+        bcc_address: address(signed_in),
+        errors,
+        fields,
+        mailbox,
+        was_one,
+    };
+    Ok((status, page(&email)).into_response())
 }
 
 fn address(signed_in: &SignedIn) -> Option<String> {

@@ -1,0 +1,66 @@
+//! A mailbox is connected in a real browser, through the consent pages of the laboratory that plays
+//! Microsoft, and disconnected again.
+
+use std::net::TcpListener;
+
+use super::visitor::Visitor;
+use crate::support::browser::Look;
+use crate::support::gateway::Gateway;
+use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, lab};
+
+/// A port that nobody has: the provider sends the browser back to an address that is known before.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn gateway() -> Gateway {
+    let (lab, address) = (lab(), format!("127.0.0.1:{}", free_port()));
+    Gateway::setup()
+        .with("HTTP__LISTEN", &address)
+        .with("HTTP__PUBLIC_URL", format!("http://{address}"))
+        .with("TLS__EXTRA_ROOTS", lab.ca().display().to_string())
+        .with("PROVIDERS__OUTLOOK__CLIENT_ID", CLIENT_ID)
+        .with("PROVIDERS__OUTLOOK__CLIENT_SECRET", CLIENT_SECRET)
+        .with("PROVIDERS__OUTLOOK__AUTHORIZE_URL", lab.authorize_url())
+        .with("PROVIDERS__OUTLOOK__TOKEN_URL", lab.token_url())
+        .with("PROVIDERS__OUTLOOK__IMAP", lab.imap())
+        .with("PROVIDERS__OUTLOOK__SMTP", lab.smtp())
+        .start()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outlook_is_connected_by_its_consent_page_and_disconnected() {
+    let gateway = gateway();
+    let mailbox = lab().mailbox("browser");
+    let visitor = Visitor::with(Look::DESK).await;
+    let code = gateway.greeting().split("code=").nth(1).unwrap();
+    let code = code.split_whitespace().next().unwrap().to_owned();
+    let url = |path: &str| format!("http://{}{path}", gateway.http());
+    visitor.go(&url(&format!("/sign-in?code={code}"))).await;
+    visitor.press("Sign in").await;
+    visitor.sees("Welcome, You").await;
+    visitor.go(&url("/settings/email")).await;
+    visitor.sees("Outlook (Microsoft 365)").await;
+    visitor.is_clean().await;
+    visitor.press("Connect").await;
+    // On to the provider, by the page between.
+    visitor.sees("Permissions requested").await;
+    visitor.fill("[name=address]", &mailbox.address).await;
+    visitor.press("Accept").await;
+    visitor.sees("is connected").await;
+    visitor.is_clean().await;
+    visitor.press("Back to the settings").await;
+    visitor.sees(&mailbox.address).await;
+    visitor.sees("Inbox and Sent are watched").await;
+    visitor.is_clean().await;
+    visitor.picture("settings-email-connected").await;
+    visitor.press("Update email").await;
+    visitor.sees("The present mailbox works on until").await;
+    visitor.press("Disconnect").await;
+    visitor.sees("Threads of this mailbox stop").await;
+    visitor.is_clean().await;
+    visitor.press("Disconnect this mailbox").await;
+    visitor.sees("What was synced stays readable").await;
+    visitor.sees("A mailbox was connected before").await;
+    visitor.is_clean().await;
+}
