@@ -2,6 +2,7 @@
 //! connected again (M3 to M6).
 
 use axum::http::StatusCode;
+use mailweave::model::EventType;
 use serde_json::json;
 
 use super::desk::{Desk, mail, reply};
@@ -42,6 +43,21 @@ async fn a_revoked_consent_stops_watching_and_a_new_one_fetches_what_was_missed(
         desk.until_filed(&["first@acme", "own@acme", "r1@client", "r2@client"]).await;
         assert_eq!(desk.mailbox(&id).await["state"], "active");
         desk.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_events_of_a_mailbox_tell_it_as_the_api_does() {
+    for desk in Desk::both().await {
+        let id = desk.connect(&lab().mailbox("told")).await;
+        let (objects, of) = (desk.api.objects(), desk.api.sub_account());
+        let object = objects.object(of, EventType::MailboxActive, id.parse().unwrap()).await;
+        let told: serde_json::Value = serde_json::from_str(&object.unwrap().unwrap()).unwrap();
+        assert_eq!(told, desk.mailbox(&id).await);
+        let event =
+            json!({"type": "mailbox.active", "timestamp": "2026-01-01T00:00:00Z", "data": told});
+        let schema = json!({"$ref": "#/components/schemas/Event"});
+        desk.api.check_json(&schema, &event, "mailbox.active");
     }
 }
 
