@@ -16,7 +16,7 @@ use super::gateway::Gateway;
 pub struct Chrome {
     pub driver: WebDriver,
     process: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// What a browser is like.
@@ -61,10 +61,6 @@ impl Look {
             let emulated = json!({"deviceMetrics": metrics});
             wanted.add_experimental_option("mobileEmulation", emulated).expect("an option");
         }
-        if !self.has_scripts {
-            let prefs = json!({"profile.managed_default_content_settings.javascript": 2});
-            wanted.add_experimental_option("prefs", prefs).expect("an option");
-        }
         // The laboratory's pages have a certificate of its own.
         wanted.accept_insecure_certs(true).expect("an option");
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a log level");
@@ -82,8 +78,27 @@ impl Chrome {
         let (process, port) = start_driver();
         let profile = tempfile::tempdir().expect("a profile");
         let url = format!("http://127.0.0.1:{port}");
-        let driver = WebDriver::new(url, look.capabilities(profile.path())).await;
-        Self { driver: driver.expect("Chromium starts"), process, _profile: profile }
+        let driver = WebDriver::new(&url, look.capabilities(profile.path())).await;
+        let chrome = Self { driver: driver.expect("Chromium starts"), process, profile };
+        if !look.has_scripts {
+            chrome.refuse_scripts(&url).await;
+        }
+        chrome
+    }
+
+    /// No script of a page is loaded. The driver itself needs scripts to run, so they are not turned off:
+    /// pages have none but those they load.
+    async fn refuse_scripts(&self, server: &str) {
+        let url = format!("{server}/session/{}/goog/cdp/execute", self.driver.session_id());
+        let client = reqwest::Client::new();
+        for (command, params) in [
+            ("Network.enable", json!({})),
+            ("Network.setBlockedURLs", json!({"urls": ["*.js", "*.js?*"]})),
+        ] {
+            let order = json!({"cmd": command, "params": params});
+            let done = client.post(&url).json(&order).send().await.expect("the driver answers");
+            assert!(done.status().is_success(), "{command}: {}", done.status());
+        }
     }
 
     /// One in which the first user of a new gateway is signed in.
@@ -145,9 +160,19 @@ impl Chrome {
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        // The driver ends its browser with itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // The driver, when it is killed, leaves its browser behind.
+        let profile = self.profile.path().display().to_string();
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let id = process.file_name().to_str().and_then(|name| name.parse().ok());
+            if String::from_utf8_lossy(&command).contains(&profile)
+                && let Some(id) = id.and_then(rustix::process::Pid::from_raw)
+            {
+                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            }
+        }
     }
 }
 

@@ -4,11 +4,11 @@ use axum::http::{Method, StatusCode};
 use mailweave::model::Trust;
 use serde_json::{Value, json};
 
-use super::api::{ADMIN, Api, mail};
+use super::api::{ADMIN, Api, OUTLOOK, mail};
 
 #[tokio::test]
 async fn every_documented_call_answers_as_described() {
-    for api in Api::both().await {
+    for api in Api::both_with(OUTLOOK).await {
         let ann = api.add_user("ann@acme.example").await;
         let held = api.mail_in(&ann, &mail("held@x", "Held", "\nHi\n"), Trust::Unverified).await;
         let with_file = mail("filed@x", "Offer", FILE);
@@ -35,6 +35,14 @@ async fn every_documented_call_answers_as_described() {
         let no_body = Value::Null;
         let hook = api.post("/webhooks", json!({"url": "https://1.1.1.1/"})).await.text("id");
         let unknown = format!("/webhooks/{hook}/deliveries/{}/resend", uuid::Uuid::nil());
+        let bulk = api.send_bulk(&ann).await;
+        let sent = api.get(&format!("/bulk/{bulk}")).await;
+        assert_eq!(sent.status, StatusCode::OK);
+        let writing = json!({"kind": "individual", "user_id": ann, "to": ["bob@client.example"],
+            "subject": "Hello", "text": "Hi"});
+        let queued = api.post("/messages", writing).await.text("id");
+        let connecting = json!({"user_id": ann, "provider": "outlook"});
+        let mailbox = api.post("/mailboxes", connecting.clone()).await.text("id");
         for (method, path, body, status) in [
             ("POST", "/contacts".to_owned(), json!({"email": "new@client.example"}), 201),
             ("POST", format!("/users/{ann}/bcc-address"), no_body.clone(), 201),
@@ -44,6 +52,14 @@ async fn every_documented_call_answers_as_described() {
             ("PATCH", format!("/users/{ann}"), json!({"name": "Anna"}), 200),
             ("PATCH", format!("/contacts/{contact}"), json!({"name": null}), 200),
             ("PATCH", "/settings".to_owned(), json!({"follow_contacts": true}), 200),
+            ("POST", format!("/messages/{queued}/resolve"), json!({"as": "sent"}), 409),
+            ("DELETE", format!("/messages/{queued}"), no_body.clone(), 204),
+            ("GET", "/mailboxes".to_owned(), no_body.clone(), 200),
+            ("GET", format!("/mailboxes/{mailbox}"), no_body.clone(), 200),
+            ("PUT", format!("/mailboxes/{mailbox}"), json!({"provider": "outlook"}), 200),
+            ("POST", format!("/mailboxes/{mailbox}/reauthorize"), no_body.clone(), 200),
+            ("POST", format!("/mailboxes/{mailbox}/resume"), no_body.clone(), 200),
+            ("DELETE", format!("/mailboxes/{mailbox}"), no_body.clone(), 204),
             ("GET", "/events".to_owned(), no_body.clone(), 200),
             ("GET", "/webhooks".to_owned(), no_body.clone(), 200),
             ("GET", format!("/webhooks/{hook}/deliveries"), no_body.clone(), 200),
