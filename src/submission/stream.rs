@@ -17,8 +17,9 @@ use crate::reach::{self, Wire};
 const LINE_BYTES_MAX: usize = 2_048;
 /// The most lines of an answer before TLS.
 const LINES_MAX: usize = 100;
-/// Bytes that a server may say before we say something again.
-const SAID_BYTES_MAX: usize = 131_072;
+/// Bytes that a server may say before we say something again. lettre reads an answer anew from its beginning
+/// with each line of it: a long one of short lines would take minutes.
+const SAID_BYTES_MAX: usize = 16_384;
 /// lettre begins with a greeting; after STARTTLS there is none (RFC 3207 4.2).
 const GREETING: &[u8] = b"220 ready\r\n";
 
