@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 pub use outgoing::client_config;
 
@@ -132,6 +133,13 @@ impl Certificates {
     /// The certificate in use, in DER; the first of its chain.
     pub fn leaf(&self) -> Option<CertificateDer<'static>> {
         self.current.load().cert.first().cloned()
+    }
+
+    /// Until when it is valid, in seconds since 1970; `None` when it cannot be understood.
+    pub fn valid_until(&self) -> Option<i64> {
+        let leaf = self.leaf()?;
+        let (_, certificate) = X509Certificate::from_der(&leaf).ok()?;
+        Some(certificate.validity().not_after.timestamp())
     }
 
     fn has_changed(&self) -> bool {

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::first_start::FirstStart;
 use super::reload::{Reload, SetFilter};
 use super::{App, Error, admin_token, outgoing};
+use crate::clock;
 use crate::config::{Config, Resolver, Verify};
 use crate::events::{self, Hub};
 use crate::ingest::batch::Batch;
@@ -162,6 +163,7 @@ fn start(
     (tasks, stop): (&TaskTracker, &CancellationToken),
 ) -> Result<Arc<driver::Settings>, Error> {
     let config = &app.config;
+    let running = running(&parts);
     let gateway = Arc::new(Gateway {
         store: Arc::clone(&app.store),
         batch: Batch::start(Arc::clone(&app.store)),
@@ -188,6 +190,7 @@ fn start(
         ready: Arc::clone(ready),
         reader: app.reader.clone(),
         events: follow_events(app, tasks, stop),
+        running,
         webhook_client: outgoing::webhook_client(config)?,
         raw_reads: web::RawReads::default(),
         office,
@@ -217,6 +220,16 @@ fn start(
     tasks.spawn(parts.certificates.watch(stop.clone()));
     tasks.spawn(keep_up(metrics.clone(), stop.clone()));
     Ok(settings)
+}
+
+/// What the gateway's own page shows of it.
+fn running(parts: &Parts) -> web::Running {
+    let smtp = parts.smtp_addresses.iter().map(|address| ("smtp", *address));
+    web::Running {
+        started_at: clock::now(),
+        listeners: std::iter::once(("http", parts.http_address)).chain(smtp).collect(),
+        certificates: Some(Arc::clone(&parts.certificates)),
+    }
 }
 
 /// Tells those who listen what is written.

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use super::{Ending, Error, note, open_store, print, print_json};
 use crate::clock;
 use crate::config::Config;
-use crate::model::{NewIds, SubAccountId, TokenId};
+use crate::model::{NewIds, SubAccountId, TokenId, TokenScope};
 use crate::store::{NewToken, Store};
 use crate::web::auth::{new_token, token_hash};
 
@@ -27,6 +27,9 @@ pub struct Create {
     /// What it is for
     #[arg(long, default_value = "made on the command line")]
     name: String,
+    /// It may only read
+    #[arg(long)]
+    read_only: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +50,8 @@ pub(super) async fn run(config: Config, command: Command) -> Result<Ending, Erro
     let (token, id) = (new_token(), TokenId(NewIds::new(now, clock::seed()).next_id()));
     let text = token.expose_secret();
     let kept = NewToken { id, hash: token_hash(text), name: create.name.clone() };
-    if !store.add_token(create.sub_account, kept, now).await? {
+    let scope = if create.read_only { TokenScope::Read } else { TokenScope::Write };
+    if !store.add_token(create.sub_account, kept, scope, now).await? {
         return Err(unknown_sub_account(&store, create.sub_account).await?);
     }
     if create.json {

@@ -219,7 +219,7 @@ const fn queue((sub_account, webhook): (Uuid, Uuid)) -> Queue {
 }
 
 /// Ids carry their time in their first 48 bits (RFC 9562 5.7).
-fn first_id_at(time: Time) -> Uuid {
+pub(super) fn first_id_at(time: Time) -> Uuid {
     let milliseconds = u128::try_from(time.as_millis()).unwrap_or(0);
     Uuid::from_u128(milliseconds << 80)
 }

@@ -67,6 +67,7 @@ mod mailboxes;
 mod messages;
 mod open;
 mod outbox;
+mod overview;
 mod recent;
 mod record;
 mod route;
@@ -116,11 +117,12 @@ pub use open::{Holder, Options, Tables};
 pub use outbox::{
     Answered, Cancelled, Claimed, Progress, Resolution, Resolved, Settle, Shipment, Wanted,
 };
+pub use overview::{AccountOverview, HOURS, Rates};
 pub use recent::{RecentFile, RecentMail, RecentMessage};
 pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};
 pub use sign_in::{Link, Purpose};
-pub use tokens::NewToken;
+pub use tokens::{NewToken, Token, TokenOwner};
 use tx::{Lease, Tx};
 pub use verdicts::VerdictFilter;
 pub use watching::{Advance, Watched};
@@ -236,6 +238,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         inboxes::STATEMENTS,
         mailboxes::STATEMENTS,
         messages::STATEMENTS,
+        overview::STATEMENTS,
         open::STATEMENTS,
         recent::STATEMENTS,
         record::STATEMENTS,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State as Shared};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use super::State;
 use super::error::{Code, Problem};
 use crate::model::{SubAccountId, TokenId, UserId};
+use crate::store::TokenOwner;
 
 /// Whose token it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match identify(&state, request.headers()).await {
+    match identify(&state, request.method(), request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -77,7 +78,11 @@ pub async fn authenticate(
     }
 }
 
-async fn identify(state: &State, headers: &HeaderMap) -> Result<Caller, Problem> {
+async fn identify(
+    state: &Arc<State>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
     let token = bearer(headers).ok_or_else(unauthorized)?;
     let hash = token_hash(token);
     // Hashes are compared, so that neither length nor content of the token shows in the time.
@@ -86,8 +91,30 @@ async fn identify(state: &State, headers: &HeaderMap) -> Result<Caller, Problem>
         return Ok(Caller::Admin);
     }
     let found = state.store.token_owner(&hash).await?;
-    let (sub_account, token) = found.ok_or_else(unauthorized)?;
+    let owner = found.ok_or_else(unauthorized)?;
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if !is_read && !owner.scope.is_write() {
+        return Err(forbidden("This token may only read. Use one that may write."));
+    }
+    note_use(state, owner);
+    let TokenOwner { sub_account, token, .. } = owner;
     Ok(Caller::Token { sub_account, token })
+}
+
+/// When a token was last used is known this exactly, in seconds, and no call waits for it.
+const USED_SECONDS: i64 = 600;
+
+fn note_use(state: &Arc<State>, owner: TokenOwner) {
+    let now = crate::clock::now();
+    if owner.used_at.is_some_and(|used_at| used_at.plus_seconds(USED_SECONDS) > now) {
+        return;
+    }
+    let state = Arc::clone(state);
+    tokio::spawn(async move {
+        if let Err(error) = state.store.touch_token(owner.sub_account, owner.token, now).await {
+            tracing::debug!(%error, "When a token was used could not be noted.");
+        }
+    });
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

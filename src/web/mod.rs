@@ -49,6 +49,8 @@ pub struct State {
     pub reader: crate::ingest::prepare::Reader,
     /// Those who read events.
     pub events: Arc<crate::events::Hub>,
+    /// What runs, for the page of who runs it.
+    pub running: Running,
     /// Knows where a webhook may be.
     pub webhook_client: crate::events::Client,
     /// One raw mail is read at a time, so that memory stays bounded.
@@ -72,6 +74,15 @@ impl State {
     pub fn is_https(&self) -> bool {
         self.public_url.starts_with("https://")
     }
+}
+
+/// What runs, as the gateway's own page shows it.
+#[derive(Default)]
+pub struct Running {
+    pub started_at: Time,
+    /// Each listener's name and address.
+    pub listeners: Vec<(&'static str, std::net::SocketAddr)>,
+    pub certificates: Option<Arc<crate::tls::Certificates>>,
 }
 
 /// A turn at reading a raw mail.

@@ -38,6 +38,13 @@ pub fn frame() -> OpenApi {
         .build()
 }
 
+/// The whole description, as it is served.
+pub fn description() -> OpenApi {
+    let (_, mut description) = super::api::router().split_for_parts();
+    complete(&mut description);
+    description
+}
+
 /// `GET /api/v1/openapi.json`, for everybody.
 pub fn router(mut description: OpenApi) -> Router<Arc<State>> {
     complete(&mut description);

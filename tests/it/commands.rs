@@ -174,7 +174,7 @@ async fn a_token_is_made_for_a_sub_account_that_exists() {
     let store = Store::open(Options::new(place.url(), Holder::Command)).await.unwrap();
     let hash = mailweave::web::auth::token_hash(token);
     let owner = store.token_owner(&hash).await.unwrap();
-    assert_eq!(owner.map(|(account, _)| account), Some(place.sub_account));
+    assert_eq!(owner.map(|owner| owner.sub_account), Some(place.sub_account));
 
     let nobody = "01930f2e-8b1a-7c3d-9e4f-5a6b7c8d9e0f";
     let output = place.run(&["token", "create", "--sub-account", nobody]);

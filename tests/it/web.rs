@@ -4,6 +4,7 @@
 mod actions;
 mod api;
 mod conversations;
+mod developers;
 mod events;
 mod hostile;
 mod mail;

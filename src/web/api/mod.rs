@@ -12,7 +12,7 @@ pub mod settings;
 mod sub_accounts;
 pub mod users;
 pub mod verdicts;
-mod webhooks;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const FILES: &[&str] = &[
+    include_str!("text/en/admin.txt"),
+    include_str!("text/en/developers.txt"),
+    include_str!("text/en/reference.txt"),
     include_str!("text/en/shell.txt"),
     include_str!("text/en/sign_in.txt"),
     include_str!("text/en/account.txt"),

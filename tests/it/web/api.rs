@@ -117,6 +117,7 @@ impl Api {
         tokio::spawn(Arc::clone(&events).run(CancellationToken::new()));
         let state = Arc::new(web::State {
             events: Arc::clone(&events),
+            running: web::Running::default(),
             webhook_client: webhook_client(&["127.0.0.0/8"]),
             store: Arc::clone(&store),
             connector: connector.clone(),

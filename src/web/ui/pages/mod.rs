@@ -2,12 +2,16 @@
 
 mod account;
 mod activity;
+mod admin;
 mod callback;
 mod contacts;
 mod conversations;
+mod developers;
 mod email;
 mod people;
+mod reference;
 mod sub_account;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -21,6 +25,10 @@ pub use conversations::Readings;
 pub fn router() -> Router<Arc<State>> {
     Router::new()
         .merge(account::router())
+        .merge(admin::router())
+        .merge(developers::router())
+        .merge(reference::router())
+        .merge(webhook::router())
         .merge(activity::router())
         .merge(contacts::router())
         .merge(conversations::router())

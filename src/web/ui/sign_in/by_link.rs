@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock;
-use crate::model::{NewIds, SubAccountId, TokenId};
+use crate::model::{NewIds, SubAccountId, TokenId, TokenScope};
 use crate::store::{NewToken, Purpose};
 use crate::web::State;
 use crate::web::auth::{new_token, token_hash};
@@ -64,7 +64,7 @@ async fn first_token(state: &State, of: SubAccountId) -> Result<SecretString, Fa
     let (now, mut ids) = (clock::now(), NewIds::new(clock::now(), clock::seed()));
     let hash = token_hash(token.expose_secret());
     let new = NewToken { id: TokenId(ids.next_id()), hash, name: "first sign-in".to_owned() };
-    match state.store.add_token(of, new, now).await? {
+    match state.store.add_token(of, new, TokenScope::Write, now).await? {
         true => Ok(token),
         false => Err(Failure::not_found()),
     }

@@ -1,0 +1,159 @@
+//! How everything is going, for who runs the gateway: across sub-accounts, in numbers alone.
+
+use uuid::Uuid;
+
+use super::deliveries::first_id_at;
+use super::value::values;
+use super::{Error, Result, Store};
+use crate::model::{MailboxState, Outcome, SubAccountId, Time};
+
+statements! {
+    OVERVIEW = "select sub_accounts.sub_account, sub_accounts.name, \
+            (select count(*) from users where users.sub_account = sub_accounts.sub_account), \
+            (select count(*) from connections \
+                where connections.sub_account = sub_accounts.sub_account \
+                and connections.state = 'active'), \
+            (select count(*) from webhook_deliveries as waiting \
+                where waiting.sub_account = sub_accounts.sub_account \
+                and waiting.next_attempt_at is not null) \
+        from sub_accounts where sub_accounts.sub_account <> $1 \
+        order by sub_accounts.created_at desc limit $2";
+    CONNECTION_STATES = "select state, count(*) from connections group by state";
+    OUTBOX_WAITING = "select (select count(*) from outbox where due_at is not null), \
+        (select count(*) from outbox where status = 'unknown')";
+    /// Hours by their ids, which carry the time: read from the index alone.
+    VERDICTS_BETWEEN = "select asked.column1, asked.column2, asked.column5, \
+            (select count(*) from verdicts where verdicts.sub_account = asked.column1 \
+                and verdicts.outcome = asked.column2 \
+                and verdicts.id >= asked.column3 and verdicts.id < asked.column4) \
+        from {rows uuid text uuid uuid bigint} as asked where asked.column1 is not null";
+}
+
+/// Hours of the rates.
+pub const HOURS: usize = 24;
+const HOUR_SECONDS: i64 = 3_600;
+/// Sub-accounts shown.
+const ACCOUNTS_MAX: u32 = 50;
+
+/// A sub-account in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountOverview {
+    pub id: SubAccountId,
+    pub name: String,
+    pub users: i64,
+    /// Mailboxes that are watched.
+    pub mailboxes: i64,
+    /// Deliveries to webhooks that wait.
+    pub waiting: i64,
+    pub rates: Rates,
+}
+
+/// Mails an hour, the oldest hour first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    pub filed: [i64; HOURS],
+    pub held: [i64; HOURS],
+    /// Duplicates, ignored, skipped and refused.
+    pub other: [i64; HOURS],
+}
+
+impl Rates {
+    /// All mails of each hour.
+    pub fn total(&self) -> [i64; HOURS] {
+        let mut total = [0; HOURS];
+        for hours in [&self.filed, &self.held, &self.other] {
+            total.iter_mut().zip(hours).for_each(|(sum, count)| *sum += count);
+        }
+        total
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.filed, &other.filed),
+            (&mut self.held, &other.held),
+            (&mut self.other, &other.other),
+        ];
+        for (own, theirs) in pairs {
+            own.iter_mut().zip(theirs).for_each(|(sum, count)| *sum += count);
+        }
+    }
+
+    fn of(&mut self, outcome: &str) -> &mut [i64; HOURS] {
+        match Outcome::parse(outcome) {
+            Some(Outcome::Filed) => &mut self.filed,
+            Some(Outcome::Held) => &mut self.held,
+            _ => &mut self.other,
+        }
+    }
+}
+
+impl Store {
+    /// The newest sub-accounts in numbers.
+    pub async fn overview(&self, now: Time) -> Result<Vec<AccountOverview>> {
+        let mut tx = self.reader().await?;
+        let values = values![SubAccountId::OPERATOR, ACCOUNTS_MAX];
+        let rows: Vec<(Uuid, String, i64, i64, i64)> = tx.all(OVERVIEW, values).await?;
+        let mut accounts = Vec::new();
+        for (id, name, users, mailboxes, waiting) in rows {
+            let id = SubAccountId(id);
+            let counted = tx.all_of_rows(VERDICTS_BETWEEN, hours(id, now)).await?;
+            let rates = rates(counted)?;
+            accounts.push(AccountOverview { id, name, users, mailboxes, waiting, rates });
+        }
+        Ok(accounts)
+    }
+
+    /// How many connections of mailboxes are in each state.
+    pub async fn mailbox_states(&self) -> Result<Vec<(MailboxState, i64)>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(String, i64)> = tx.all(CONNECTION_STATES, Vec::new()).await?;
+        rows.into_iter()
+            .map(|(state, count)| {
+                let unknown = || Error::damaged(format!("a connection is {state:?}"));
+                Ok((MailboxState::parse(&state).ok_or_else(unknown)?, count))
+            })
+            .collect()
+    }
+
+    /// Mails that wait to be sent, and those of which it is not known whether they were.
+    pub async fn outbox_waiting(&self) -> Result<(i64, i64)> {
+        let mut tx = self.reader().await?;
+        let row: Option<(i64, i64)> = tx.optional(OUTBOX_WAITING, Vec::new()).await?;
+        Ok(row.unwrap_or_default())
+    }
+
+    /// Which database it is.
+    pub const fn database(&self) -> &'static str {
+        match self.database {
+            super::Database::Sqlite(_) => "SQLite",
+            super::Database::Postgres(_) => "PostgreSQL",
+        }
+    }
+}
+
+/// What is asked of a sub-account: every outcome in every hour.
+fn hours(of: SubAccountId, now: Time) -> Vec<super::value::Value> {
+    let hours = i64::try_from(HOURS).unwrap_or(0);
+    let first = (now.as_seconds().div_euclid(HOUR_SECONDS) + 1 - hours) * HOUR_SECONDS;
+    let mut rows = Vec::new();
+    for hour in 0..hours {
+        let start = Time::from_seconds(first + hour * HOUR_SECONDS);
+        let (from, to) = (first_id_at(start), first_id_at(start.plus_seconds(HOUR_SECONDS)));
+        for outcome in Outcome::ALL {
+            rows.extend(values![of, outcome.name(), from, to, hour]);
+        }
+    }
+    rows
+}
+
+fn rates(counted: Vec<(Uuid, String, i64, i64)>) -> Result<Rates> {
+    let mut rates = Rates::default();
+    for (_, outcome, hour, count) in counted {
+        let hour = usize::try_from(hour).map_err(Error::damaged)?;
+        if let Some(sum) = rates.of(&outcome).get_mut(hour) {
+            *sum += count;
+        }
+    }
+    Ok(rates)
+}

@@ -1,0 +1,105 @@
+//! The pages for developers, and for who runs the gateway.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use mailweave::model::Trust;
+use serde_json::{Value, json};
+
+use super::api::{Api, mail};
+use super::events::add_contact;
+use super::ui::Browser;
+
+const HERE: &str = "/settings/developers";
+/// How long a busy machine may take for what needs no time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What stands between two texts.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start} in {text}"));
+    rest.split_once(end).unwrap().0
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_used_within_its_scope_and_revoked() {
+    for api in Api::both().await {
+        let mut admin = Browser::of(&api, "ann@acme.example", "admin").await;
+        let fields = [("name", "Reports"), ("scope", "read")];
+        let made = admin.post("/settings/developers/tokens", &fields).await;
+        assert_eq!(made.status, StatusCode::OK);
+        let token = between(&made.html, "id=\"secret\">", "<").to_owned();
+        assert!(token.starts_with("mw_"), "{token}");
+        let page = admin.get(HERE).await;
+        page.has("Reports").has("Only read").has("never");
+        assert!(!page.html.contains(&token), "shown once");
+        let call = async |method: &str, path: &str, body: Value| {
+            api.call(method.parse().unwrap(), path, &token, &body).await.status.as_u16()
+        };
+        assert_eq!(call("GET", "/contacts", Value::Null).await, 200);
+        assert_eq!(call("POST", "/contacts", json!({"email": "b@x.example"})).await, 403);
+        assert_eq!(call("DELETE", "/webhooks/x", Value::Null).await, 403);
+        let used = async {
+            while admin.get(HERE).await.html.contains("<span class=\"quiet\">never") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, used).await.unwrap();
+        let page = admin.get(HERE).await;
+        let row = page.html.split("<tr>").find(|row| row.contains("Reports")).unwrap();
+        let revoke = between(row, "action=\"", "\"").to_owned();
+        admin.submit(&revoke, &[]).await.has("The token is revoked.");
+        assert_eq!(call("GET", "/contacts", Value::Null).await, 401);
+        assert_eq!(admin.post(&revoke, &[]).await.status, StatusCode::NOT_FOUND);
+        let nameless = admin.post("/settings/developers/tokens", &[("name", " ")]).await;
+        assert_eq!(nameless.status, StatusCode::UNPROCESSABLE_ENTITY);
+        nameless.has("name-error");
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_added_watched_and_deleted() {
+    for api in Api::both().await {
+        let mut admin = Browser::of(&api, "ann@acme.example", "admin").await;
+        let bad = [("url", "http://10.0.0.1/"), ("events", "message.filed")];
+        let refused = admin.post("/settings/developers/webhooks", &bad).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        refused.has("public address").has("value=\"http://10.0.0.1/\"");
+        assert!(refused.html.contains("value=\"message.filed\" checked"), "{}", refused.html);
+        let good = [("url", "http://127.0.0.1:9/"), ("events", "contact.created")];
+        let made = admin.post("/settings/developers/webhooks", &good).await;
+        assert!(between(&made.html, "id=\"secret\">", "<").starts_with("whsec_"));
+        add_contact(&api.store, api.sub_account(), "b@x.example").await;
+        super::webhooks::deliver(&api).await;
+        let page = admin.get(HERE).await;
+        page.has("http://127.0.0.1:9/").has("1 failures in a row");
+        let webhook = between(&page.html, "class=\"url\" href=\"", "\"").to_owned();
+        let log = admin.get(&webhook).await;
+        log.has("contact.created").has("no connection").has("Waiting");
+        let resend = format!("{webhook}/deliveries{}", between(&log.html, "/deliveries", "\""));
+        admin.submit(&resend, &[]).await.has("The event is sent again.");
+        admin.submit(&format!("{webhook}/delete"), &[]).await.has("No webhooks yet");
+        assert_eq!(admin.get(&webhook).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn pages_are_for_those_whose_business_it_is() {
+    for api in Api::both().await {
+        let mut user = Browser::of(&api, "u@acme.example", "user").await;
+        let mut admin = Browser::of(&api, "a@acme.example", "admin").await;
+        let mut operator = Browser::of(&api, "o@acme.example", "operator").await;
+        for path in [HERE, "/settings/developers/api"] {
+            assert_eq!(user.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
+            assert_eq!(admin.get(path).await.status, StatusCode::OK, "{path}");
+        }
+        let fields = [("name", "x"), ("scope", "write")];
+        let refused = user.post("/settings/developers/tokens", &fields).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert_eq!(admin.get("/admin").await.status, StatusCode::FORBIDDEN);
+        let writer = api.add_user("w@acme.example").await;
+        api.mail_in(&writer, &mail("1@x", "Hi", "\nHello"), Trust::Unverified).await;
+        let page = operator.get("/admin").await;
+        page.has("Acme").has("1 in all").has("class=\"graph\"").has(api.store.database());
+        admin.get("/settings/developers/api").await.has("/api/v1/webhooks/{id}/deliveries");
+    }
+}
