@@ -9,12 +9,13 @@
 //! and third way is `connect`.
 //!
 //! ```text
-//! main -> command -> app -> web   smtp   import   watch::driver
-//!                            |      |      |        |        drivers: what the world or the clock calls
-//!                            |      +- ingest ------+        the spines: `ingest::flow`, `watch::flow`
-//!                         connect      |                     consent, proof, tokens, the end
-//!                            |         |
-//!               oauth   submission   store                   the only SQL; one transaction type
+//! main -> command -> app -> web   smtp   import   watch::driver   send::driver   events
+//!                            |      |      |        |               |        drivers: what the world
+//!                            |      |      |        |               |        or the clock calls
+//!                            |      +- ingest ------+---------- send::flow   the spines, and `watch::flow`
+//!                         connect      |                            |        consent, proof, tokens, the end
+//!                            |         |                            |
+//!               oauth   submission   store -------------------------+        the only SQL; one transaction type
 //!                                      |
 //!                          decide -> mail -> model           pure
 //! ```
@@ -39,12 +40,23 @@
 //! watch, send --access::Logins--> connect::tokens: a token that is good, renewed once for all who ask
 //! ```
 //!
+//! # How a mail is sent
+//!
+//! ```text
+//! POST /messages --Sending--> send::flow: who sends (decide::send), the mail (mail::compose)
+//!   message, place in the outbox, event --store--> one transaction, then 202
+//! send::driver: what is due --claim--> one connection, one mail --Answer--> send::retry --Next--> store
+//!   an answer that was lost --> unknown, until the watch sees the copy in Sent, or the user says
+//! events: rows in the order of commits --> streams at once, webhooks from queues
+//! ```
+//!
 //! # Invariants
 //!
 //! - Nothing in `model`, `mail`, `decide`, nor the SMTP machine, waits, logs, opens a file or socket,
 //!   reads a clock or a random number.
 //! - SQL appears only in `store`.
-//! - A 250 is written after the commit, never before.
+//! - A 250 is written after the commit, never before. A mail is never sent again on a guess.
+//! - A cursor moves only in the transaction that records what it passed.
 //! - Every mail that came near us has one stored verdict with a reason.
 //! - An event is written in the transaction that made it true.
 //! - A refresh token is stored before it is used, and is asked about by one gateway at a time.

@@ -31,8 +31,11 @@ impl Connector {
 
     /// Tracks the threads of an earlier connection again (M5). Answers how many.
     pub async fn resume(&self, of: SubAccountId, id: MailboxId) -> Result<usize, Error> {
-        let resumed = self.0.store.resume_mailbox(of, id, clock::now()).await?;
-        resumed.ok_or(Error::NotConnected)
+        match self.0.store.resume_mailbox(of, id, clock::now()).await? {
+            Some(threads) => Ok(threads),
+            None if self.0.store.mailbox(of, id).await?.is_none() => Err(Error::Nobody),
+            None => Err(Error::NotConnected),
+        }
     }
 
     /// Takes the consent of a connection that ended back, beside everything else.

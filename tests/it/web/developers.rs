@@ -65,13 +65,13 @@ async fn a_webhook_is_added_watched_and_deleted() {
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         refused.has("public address").has("value=\"http://10.0.0.1/\"");
         assert!(refused.html.contains("value=\"message.filed\" checked"), "{}", refused.html);
-        let good = [("url", "http://127.0.0.1:9/"), ("events", "contact.created")];
+        let good = [("url", "http://127.0.0.1:1025/"), ("events", "contact.created")];
         let made = admin.post("/settings/developers/webhooks", &good).await;
         assert!(between(&made.html, "id=\"secret\">", "<").starts_with("whsec_"));
         add_contact(&api.store, api.sub_account(), "b@x.example").await;
         super::webhooks::deliver(&api).await;
         let page = admin.get(HERE).await;
-        page.has("http://127.0.0.1:9/").has("1 failures in a row");
+        page.has("http://127.0.0.1:1025/").has("1 failures in a row");
         let webhook = between(&page.html, "class=\"url\" href=\"", "\"").to_owned();
         let log = admin.get(&webhook).await;
         log.has("contact.created").has("no connection").has("Waiting");
