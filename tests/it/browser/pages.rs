@@ -201,7 +201,7 @@ async fn pages_can_be_read_and_set_without_scripts() {
     visitor.sees("The old one has stopped").await;
 }
 
-/// The main pages on screens of every width, light and dark; with MAILWEAVE_SCREENSHOTS they are kept.
+/// The main pages on screens of every width, light and dark; with SCREENSHOTS they are kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_fit_every_screen() {
     let looks = [

@@ -96,9 +96,9 @@ impl Visitor {
         }
     }
 
-    /// Keeps a picture of the page where MAILWEAVE_SCREENSHOTS names a folder.
+    /// Keeps a picture of the page where SCREENSHOTS names a folder.
     pub async fn picture(&self, name: &str) {
-        let Ok(folder) = std::env::var("MAILWEAVE_SCREENSHOTS") else { return };
+        let Ok(folder) = std::env::var("SCREENSHOTS") else { return };
         std::fs::create_dir_all(&folder).unwrap();
         let path = Path::new(&folder).join(format!("{name}.png"));
         self.0.driver.screenshot(&path).await.unwrap();
