@@ -19,7 +19,8 @@ fuzz_target!(|source: &str| {
         for tag in html.split('<').skip(1) {
             let inside = tag.split('>').next().unwrap_or_default();
             let name = inside.trim_start_matches('/').split(' ').next().unwrap_or_default();
-            let is_bad = ["script", "style", "iframe", "object", "svg", "math", "form", "meta", "link"];
+            let is_bad =
+                ["script", "style", "iframe", "object", "svg", "math", "form", "meta", "link"];
             assert!(!is_bad.contains(&name), "{inside:?} of {source:?}");
             // Values are quoted, and no quote stands in them: what follows an even number is a name.
             let names = inside.split('"').step_by(2);
