@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::mail::{self, Limits};
@@ -28,8 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Works until it is told to stop.
 pub async fn run(store: Arc<Store>, stop: CancellationToken) {
     let mut news = store.news();
+    let mut tide = Tide::default();
     loop {
-        match keep_up(&store, &stop, || is_told(&mut news)).await {
+        match keep_up(&store, &stop, || tide.pace(commits(&mut news), Instant::now())).await {
             Ok(()) => {}
             Err(Error::Conflict(_)) => continue,
             Err(error) => {
@@ -51,25 +53,28 @@ pub async fn run(store: Arc<Store>, stop: CancellationToken) {
     }
 }
 
-/// Was anything written since it was asked before?
-fn is_told(news: &mut Receiver<News>) -> bool {
-    let mut told = false;
-    while matches!(news.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {
-        told = true;
+/// How often something was committed since it was asked before.
+fn commits(news: &mut Receiver<News>) -> u64 {
+    let mut count = 0;
+    loop {
+        match news.try_recv() {
+            Ok(_) => count += 1,
+            Err(TryRecvError::Lagged(missed)) => count += missed,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return count,
+        }
     }
-    told
 }
 
 /// Reads all that there is, at once.
 pub async fn catch_up(store: &Store, stop: &CancellationToken) -> Result<(), Error> {
-    keep_up(store, stop, || false).await
+    keep_up(store, stop, || Pace::Fast).await
 }
 
-/// Reads all that there is; slowly, as long as mail comes.
+/// Reads all that there is, at the pace that is asked for before each batch.
 async fn keep_up(
     store: &Store,
     stop: &CancellationToken,
-    mut does_mail_come: impl FnMut() -> bool,
+    mut pace: impl FnMut() -> Pace,
 ) -> Result<(), Error> {
     while !stop.is_cancelled() {
         let behind = store.behind_in_search().await?;
@@ -77,18 +82,56 @@ async fn keep_up(
             return Ok(());
         }
         for (of, reach) in behind {
-            let began = tokio::time::Instant::now();
-            let mail_comes = does_mail_come();
-            let size = if mail_comes { BATCH_BESIDE_MAIL } else { BATCH };
+            let began = Instant::now();
+            let (size, rest) = match pace() {
+                Pace::Fast => (BATCH, 0),
+                Pace::Slow => (BATCH_BESIDE_MAIL, REST_FACTOR),
+                Pace::Wait => {
+                    tokio::time::sleep(REST).await;
+                    break;
+                }
+            };
             if batch(store, of, reach.done, size).await? == 0 {
                 return Ok(());
             }
-            if mail_comes {
-                tokio::time::sleep(began.elapsed() * REST_FACTOR).await;
-            }
+            tokio::time::sleep(began.elapsed() * rest).await;
         }
     }
     Ok(())
+}
+
+/// How the next batch is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    Fast,
+    Slow,
+    Wait,
+}
+
+/// How fast mail comes. In a flood, a mail that is read for its words is another one that waits to be
+/// filed; so for a minute the flood has the machine to itself.
+#[derive(Debug, Default)]
+struct Tide {
+    looked_at: Option<Instant>,
+    rising_since: Option<Instant>,
+}
+
+/// More commits a second are a flood: as many as a slow disk takes.
+const FLOOD: f64 = 30.0;
+/// A flood that lasts longer is the weather here.
+const FLOOD_MAX: Duration = Duration::from_secs(60);
+
+impl Tide {
+    /// The pace at this time, with so many commits since the last time.
+    fn pace(&mut self, commits: u64, now: Instant) -> Pace {
+        let seconds = self.looked_at.replace(now).map_or(1.0, |at| (now - at).as_secs_f64());
+        if commits as f64 <= FLOOD * seconds {
+            self.rising_since = None;
+            return if commits == 0 { Pace::Fast } else { Pace::Slow };
+        }
+        let since = *self.rising_since.get_or_insert(now);
+        if now - since < FLOOD_MAX { Pace::Wait } else { Pace::Slow }
+    }
 }
 
 /// Reads the next events of a sub-account; answers how many there were.
@@ -138,9 +181,9 @@ fn read(of: SubAccountId, message: Message, raw: Option<&[u8]>) -> Indexed {
     }
     let mut preview = String::new();
     if let Some(raw) = raw {
-        let email = mail::parse::read(raw, &Limits::default());
+        let text = mail::parse::text(raw, &Limits::default());
         // What was forwarded is the mail, and new in the whole.
-        let text = if message.forwarded { email.text } else { email.new_text() };
+        let text = if message.forwarded { text } else { mail::text::new_text(&text) };
         words.add(&text);
         preview = beginning(&text);
     }
@@ -173,4 +216,30 @@ fn add_person(words: &mut Words, person: &Person) {
     words.add(person.name.as_deref().unwrap_or_default());
     words.add(person.email.written());
     words.add(person.email.normal());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_goes_first_for_a_minute() {
+        let mut tide = Tide::default();
+        let began = Instant::now();
+        for (tenths, commits, expected) in [
+            (0, 0, Pace::Fast),
+            (10, 20, Pace::Slow),
+            (12, 40, Pace::Wait),
+            (20, 400, Pace::Wait),
+            (22, 1, Pace::Slow),
+            (24, 0, Pace::Fast),
+            (26, 40, Pace::Wait),
+            (625, 30_000, Pace::Wait),
+            (627, 40, Pace::Slow),
+            (700, 0, Pace::Fast),
+        ] {
+            let now = began + Duration::from_millis(100 * tenths);
+            assert_eq!(tide.pace(commits, now), expected, "at {tenths} tenths of a second");
+        }
+    }
 }

@@ -26,6 +26,11 @@ pub fn read(raw: &[u8], limits: &Limits) -> Email {
     })
 }
 
+/// Reads only the text of a mail, for its words; of its files nothing is read.
+pub fn text(raw: &[u8], limits: &Limits) -> String {
+    guarded(|| Mail::split(raw, limits).body(limits).text).unwrap_or_default()
+}
+
 /// Reads only the header of a mail.
 pub fn headers(raw: &[u8], limits: &Limits) -> Headers {
     let read = || headers::read(&Head::of_mail(&mut Lines::new(raw), limits), limits).0;
