@@ -28,11 +28,12 @@ impl Words {
 
     /// Adds those of a text.
     pub fn add(&mut self, text: &str) {
-        for word in words(clipped(text)) {
-            if self.0.len() >= WORDS_MAX {
-                return;
-            }
-            self.0.insert(word);
+        for piece in pieces(clipped(text)) {
+            each_word(piece, |word| {
+                if self.0.len() < WORDS_MAX && !self.0.contains(word) {
+                    self.0.insert(word.to_owned());
+                }
+            });
         }
     }
 
@@ -55,13 +56,12 @@ impl Query {
     pub fn parse(text: &str) -> Option<Self> {
         let text = clipped(text);
         let mut found: Vec<String> = Vec::new();
-        for word in words(text) {
-            if !found.contains(&word) {
-                found.push(word);
-            }
-            if found.len() == ASKED_MAX {
-                break;
-            }
+        for piece in pieces(text) {
+            each_word(piece, |word| {
+                if found.len() < ASKED_MAX && !found.iter().any(|known| known == word) {
+                    found.push(word.to_owned());
+                }
+            });
         }
         let is_open = text.ends_with(char::is_alphanumeric)
             && found.last().is_some_and(|word| word.chars().count() >= PREFIX_CHARS_MIN);
@@ -111,20 +111,30 @@ fn clipped(text: &str) -> &str {
     text.get(..end).unwrap_or_default().trim_end_matches(char::is_alphanumeric)
 }
 
-/// The words of a text. Languages that put no space between words have every two neighbours for a word.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    let pieces = text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty());
-    pieces
-        .flat_map(|piece| {
-            let normal: String = piece.chars().flat_map(char::to_lowercase).map(plain).collect();
-            match normal.chars().any(is_ideograph) {
-                true => pairs(&normal),
-                false => vec![
-                    normal.chars().filter(|c| c.is_alphanumeric()).take(WORD_CHARS_MAX).collect(),
-                ],
-            }
-        })
-        .filter(|word: &String| !word.is_empty())
+/// What stands between spaces, dots and the like.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty())
+}
+
+/// The words of a piece: it is one, but in languages that put no space between words, where every two
+/// neighbours are one. Most pieces are ASCII, and every piece of every mail comes here.
+fn each_word(piece: &str, mut take: impl FnMut(&str)) {
+    if piece.is_ascii() {
+        let word = piece.get(..WORD_CHARS_MAX).unwrap_or(piece);
+        return match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => take(&word.to_ascii_lowercase()),
+            false => take(word),
+        };
+    }
+    let normal: String = piece.chars().flat_map(char::to_lowercase).map(plain).collect();
+    if normal.chars().any(is_ideograph) {
+        return pairs(&normal).iter().for_each(|pair| take(pair));
+    }
+    let letters = normal.chars().filter(|c| c.is_alphanumeric());
+    let word: String = letters.take(WORD_CHARS_MAX).collect();
+    if !word.is_empty() {
+        take(&word);
+    }
 }
 
 fn pairs(text: &str) -> Vec<String> {
@@ -173,7 +183,9 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Vec<String> {
-        words(text).collect()
+        let mut found = Vec::new();
+        pieces(text).for_each(|piece| each_word(piece, |word| found.push(word.to_owned())));
+        found
     }
 
     #[test]
