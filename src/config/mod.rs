@@ -6,7 +6,7 @@ mod keys;
 mod providers;
 mod raw;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -272,11 +272,15 @@ impl Checker {
     }
 
     fn http(&self, raw: &RawConfig) -> Result<Http, Error> {
-        let url = raw.http.public_url.trim_end_matches('/');
+        let listen = self.socket("http.listen", &raw.http.listen)?;
+        let url = match raw.http.public_url.as_str() {
+            "" => local_url(listen, raw.http.tls),
+            url => url.trim_end_matches('/').to_owned(),
+        };
         let host = url.strip_prefix("https://").or(url.strip_prefix("http://"));
         if host.is_none_or(|host| host.is_empty() || host.contains(['/', ' ', '?', '#'])) {
             let expected = "a URL without a path, such as https://mail.example.com";
-            return Err(self.wrong("http.public_url", expected, url));
+            return Err(self.wrong("http.public_url", expected, &url));
         }
         if raw.http.limits.connections == 0 || raw.http.limits.connections_per_ip == 0 {
             return Err(self.wrong("http.limits", "at least 1 connection", "0"));
@@ -287,8 +291,8 @@ impl Checker {
             return Err(self.wrong("http.admin_token", expected, "a shorter one"));
         }
         Ok(Http {
-            listen: self.socket("http.listen", &raw.http.listen)?,
-            public_url: url.to_owned(),
+            listen,
+            public_url: url,
             tls: raw.http.tls,
             limits: raw.http.limits,
             admin_token: (!token.is_empty()).then(|| raw.http.admin_token.clone()),
@@ -370,6 +374,17 @@ impl Checker {
     }
 }
 
+/// Where a browser on this machine finds the gateway.
+fn local_url(listen: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let ip = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("{scheme}://{}", SocketAddr::new(ip, listen.port()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,6 +421,19 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("y"));
         assert!(config.smtp.proxy_protocol);
         assert_eq!(config.allowed_networks.len(), 2);
+    }
+
+    #[test]
+    fn links_lead_where_it_listens_unless_told_otherwise() {
+        for (file, expected) in [
+            ("", "http://127.0.0.1:8025"),
+            ("[http]\nlisten = \"0.0.0.0:80\"\n", "http://127.0.0.1:80"),
+            ("[http]\nlisten = \"[::]:443\"\ntls = true\n", "https://[::1]:443"),
+            ("[http]\nlisten = \"10.0.0.7:8025\"\n", "http://10.0.0.7:8025"),
+            ("[http]\npublic_url = \"https://crm.example/\"\n", "https://crm.example"),
+        ] {
+            assert_eq!(parse(file, &[]).unwrap().http.public_url, expected, "{file}");
+        }
     }
 
     #[test]

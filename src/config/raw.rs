@@ -82,7 +82,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8025".to_owned(),
-            public_url: "http://127.0.0.1:8025".to_owned(),
+            public_url: String::new(),
             tls: false,
             admin_token: SecretString::default(),
             limits: Connections::default(),
