@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::model::outgoing::{Relay, RelaySecurity};
 use crate::model::settings::{BulkSender, OversizeAttachment, UntrustedSender};
-use crate::model::{SubAccountId, public_domains};
+use crate::model::{Address, SubAccountId, public_domains};
 use crate::send::relay;
 use crate::store::AccountSettings;
 use crate::web::State;
@@ -250,7 +250,10 @@ fn never_log(texts: &[String]) -> Result<Vec<String>, Problem> {
     at_most("never_log", texts, NEVER_LOG_MAX)?;
     let entry = |text: &String| match text.trim().strip_prefix('@') {
         Some(domain) => Ok(format!("@{}", input::domain("never_log", domain)?)),
-        None => Ok(input::address("never_log", text)?.normal().to_owned()),
+        None => match Address::parse(text.trim()) {
+            Some(address) => Ok(address.normal().to_owned()),
+            None => Err(Problem::field("never_log", "must be e-mail addresses and @domains")),
+        },
     };
     let entries: Result<BTreeSet<String>, Problem> = texts.iter().map(entry).collect();
     Ok(entries?.into_iter().collect())
