@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::tx::Tx;
-use super::value::{Value, values};
+use super::value::values;
 use super::{Error, Result, events};
 use crate::decide::facts::{
     AccountFacts, ContactFact, Facts, IdFact, PrivateFact, Question, ThreadFact,
@@ -17,11 +17,9 @@ use crate::model::{
 };
 
 statements! {
-    SETTINGS = "select sub_accounts.sub_account, sub_accounts.settings \
-        from {rows uuid} as asked cross join sub_accounts \
-        where sub_accounts.sub_account = asked.column1";
-    /// Everything that is known of addresses: contacts and their conversation, users and the connection
-    /// of their mailbox, never-log by address and by domain, smart BCC addresses.
+    /// The settings of the sub-accounts, and everything that is known of addresses: contacts and their
+    /// conversation, users and the connection of their mailbox, never-log by address and by domain, smart
+    /// BCC addresses. It is asked for every batch, and to ask costs more than to answer: so it is one.
     PEOPLE = "with asked(sub_account, address, domain) as {rows uuid text text} \
         select cast(1 as bigint) as kind, asked.sub_account, asked.address, \
             contacts.id as id, conversations.id as conversation_id \
@@ -44,7 +42,10 @@ statements! {
         union all select 4, asked.sub_account, asked.address, null, null \
         from asked cross join bcc_addresses \
         where bcc_addresses.sub_account = asked.sub_account \
-            and bcc_addresses.address = asked.address";
+            and bcc_addresses.address = asked.address \
+        union all select 0, sub_accounts.sub_account, sub_accounts.settings, null, null \
+        from (select distinct asked.sub_account from asked) as accounts cross join sub_accounts \
+        where sub_accounts.sub_account = accounts.sub_account";
     /// Of an id that very many mails carry, the first hundred are enough; held mail is not known (B9).
     IDS = "with found as (select aliases.sub_account, aliases.key, aliases.own, aliases.message_id, \
             row_number() over (partition by aliases.sub_account, aliases.key \
@@ -120,7 +121,6 @@ struct IdRow {
 impl<'q> Asked<'q> {
     async fn facts(&self, tx: &mut Tx<'_>) -> Result<Facts> {
         let mut facts = Facts::default();
-        self.accounts(tx, &mut facts).await?;
         self.people(tx, &mut facts).await?;
         self.ids(tx, &mut facts).await?;
         self.thread_indexes(tx, &mut facts).await?;
@@ -143,23 +143,25 @@ impl<'q> Asked<'q> {
         asked
     }
 
-    async fn accounts(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
-        let rows: Vec<Value> = self.accounts.iter().map(|of| Value::from(*of)).collect();
-        for (of, settings) in tx.all_of_rows::<(Uuid, String)>(SETTINGS, rows).await? {
-            let settings = serde_json::from_str(&settings).map_err(Error::damaged)?;
-            let account = AccountFacts { settings: Arc::new(settings), ..AccountFacts::default() };
-            facts.accounts.insert(SubAccountId(of), account);
-        }
-        Ok(())
-    }
-
+    /// Of an account too that is asked for nobody, its settings are read.
     async fn people(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
         let mut rows = Vec::with_capacity(self.addresses.len() * 3);
         for (of, address) in &self.addresses {
             let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
             rows.extend(values![*of, *address, format!("@{domain}")]);
         }
-        for row in tx.all_of_rows::<PeopleRow>(PEOPLE, rows).await? {
+        let asked: BTreeSet<_> = self.addresses.iter().map(|(of, _)| *of).collect();
+        for of in self.accounts.difference(&asked) {
+            rows.extend(values![*of, "", ""]);
+        }
+        let found = tx.all_of_rows::<PeopleRow>(PEOPLE, rows).await?;
+        let (accounts, people): (Vec<_>, Vec<_>) = found.into_iter().partition(|row| row.0 == 0);
+        for (_, of, settings, ..) in accounts {
+            let settings = serde_json::from_str(&settings).map_err(Error::damaged)?;
+            let account = AccountFacts { settings: Arc::new(settings), ..AccountFacts::default() };
+            facts.accounts.insert(SubAccountId(of), account);
+        }
+        for row in people {
             let Some(account) = facts.accounts.get_mut(&SubAccountId(row.1)) else { continue };
             add_person(account, row);
         }
