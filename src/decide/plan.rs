@@ -1,6 +1,6 @@
 //! How a mail is to be filed: as which mail, which way it went, and where.
 
-use crate::mail::Forwarded;
+use crate::mail::{File, Forwarded};
 use crate::model::{ConversationId, Direction, MessageId, Person, ThreadId, Time, UserId};
 
 use super::submission::Submission;
@@ -53,6 +53,9 @@ pub struct Copy<'a> {
     pub thread_index: Option<[u8; 16]>,
     /// It is the forwarded mail; `carrier` is then the forward's own id.
     pub carrier: Option<&'a MessageId>,
+    pub files: &'a [File],
+    /// The position of the first of them: those of an attached mail stand behind the carrier's own.
+    pub first_file: usize,
 }
 
 impl<'a> Copy<'a> {
@@ -70,13 +73,21 @@ impl<'a> Copy<'a> {
             references: &headers.references,
             thread_index: headers.thread_index,
             carrier: None,
+            files: &submission.email.files,
+            first_file: 0,
         }
     }
 
     /// The mail that it forwards. A header block has no Message-ID: the forward's In-Reply-To names it.
     pub fn of_forwarded(submission: &'a Submission, mail: &'a Forwarded) -> Self {
-        let headers = &submission.email.headers;
+        let email = &submission.email;
+        let headers = &email.headers;
         let named = headers.in_reply_to.first();
+        let attached = email.attached_mail.as_ref().filter(|_| mail.is_attached);
+        let (files, first_file) = match attached {
+            Some(attached) => (&attached.files, email.files.len()),
+            None => (&email.files, 0),
+        };
         Self {
             from: Some(&mail.from),
             to: &mail.to,
@@ -88,6 +99,8 @@ impl<'a> Copy<'a> {
             references: &mail.references,
             thread_index: headers.thread_index,
             carrier: Some(&submission.message_id),
+            files,
+            first_file,
         }
     }
 

@@ -13,17 +13,27 @@ const NAME_CHARS_MAX: usize = 255;
 /// An extension longer than this is none.
 const EXTENSION_CHARS_MAX: usize = 10;
 
-/// The file at a position of [`Email::files`](super::Email::files), and its bytes.
+/// The file at a position of [`Email::files`](super::Email::files), and its bytes. Behind those of the
+/// mail stand those of the mail attached to it.
 pub fn content(raw: &[u8], limits: &Limits, position: usize) -> Option<(File, Vec<u8>)> {
     parse::guarded(|| {
         let mail = parse::Mail::split(raw, limits);
-        let body = mail.body(limits);
-        let shown = shown_pictures(body.html.as_deref());
-        let blob = blobs(&mail.structure.parts).take(limits.files_max).nth(position)?;
-        let file = blob.describe(&shown);
-        Some((file, blob.content.into_owned()))
+        let own = blobs(&mail.structure.parts).take(limits.files_max).count();
+        let Some(position) = position.checked_sub(own) else {
+            return nth(&mail, limits, position);
+        };
+        let attached = attached_mail(&mail.structure.parts)?;
+        nth(&parse::Mail::split(&attached, limits), limits, position)
     })
     .flatten()
+}
+
+fn nth(mail: &parse::Mail<'_>, limits: &Limits, position: usize) -> Option<(File, Vec<u8>)> {
+    let body = mail.body(limits);
+    let shown = shown_pictures(body.html.as_deref());
+    let blob = blobs(&mail.structure.parts).take(limits.files_max).nth(position)?;
+    let file = blob.describe(&shown);
+    Some((file, blob.content.into_owned()))
 }
 
 /// A picture that stands in the body of its mail.

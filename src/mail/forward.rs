@@ -54,6 +54,7 @@ fn of_attached(attached: &Email) -> Forward {
         in_reply_to: headers.in_reply_to.clone(),
         references: headers.references.clone(),
         text: attached.text.clone(),
+        is_attached: true,
     }))
 }
 
@@ -249,6 +250,7 @@ impl Inline<'_> {
             in_reply_to: Vec::new(),
             references: headers.references.iter().filter(is_own).cloned().collect(),
             text: known.text,
+            is_attached: false,
         }))
     }
 }

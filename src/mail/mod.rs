@@ -160,6 +160,8 @@ pub struct Forwarded {
     pub references: Vec<MessageId>,
     /// The text of the forwarded mail, without the words of who forwarded it.
     pub text: String,
+    /// It is the attached mail, and has that one's files; those of the forward itself are not its own.
+    pub is_attached: bool,
 }
 
 /// Limits on what is read of one mail.

@@ -10,6 +10,8 @@ impl Draft<'_, '_> {
         let submission = self.case.submission;
         let email = &submission.email;
         let imported = (submission.door == Door::Import).then_some(copy.date).flatten();
+        // A date that is yet to come would stand on top of every list until then.
+        let written = dated.or(imported).filter(|at| *at <= self.verdict.at);
         Message {
             id: self.stored_id(),
             state: State::Held,
@@ -29,18 +31,17 @@ impl Draft<'_, '_> {
             cc: copy.cc.to_vec(),
             subject: copy.subject.to_owned(),
             date: copy.date,
-            at: dated.or(imported).unwrap_or(self.verdict.at),
+            at: written.unwrap_or(self.verdict.at),
             doors: Doors::only(submission.door),
             user_id: submission.owner(),
             text_hash: email.text_hash,
             id_conflict: false,
             forwarded: copy.carrier.is_some(),
-            attachments: self.attachments(),
+            attachments: self.attachments(copy),
         }
     }
 
-    fn attachments(&mut self) -> Vec<Attachment> {
-        let email = &self.case.submission.email;
+    fn attachments(&mut self, copy: &Copy<'_>) -> Vec<Attachment> {
         let settings = &self.case.account.settings;
         let ids = &mut *self.ids;
         let attachment = |(position, file): (usize, &crate::mail::File)| {
@@ -57,6 +58,6 @@ impl Draft<'_, '_> {
                 reason,
             }
         };
-        email.files.iter().enumerate().map(attachment).collect()
+        (copy.first_file..).zip(copy.files).map(attachment).collect()
     }
 }

@@ -7,9 +7,8 @@ use mailweave::decide::{self, Again, Change, Decision, Facts, Submission};
 use mailweave::mail::{Automatic, Defect, Email, File, Forward, Forwarded};
 use mailweave::model::settings::UntrustedSender;
 use mailweave::model::{
-    Address, ContactId, ConversationId, Door, Message, MessageId, MessageKey, NewIds, Outcome,
-    Person, Reason, Settings, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId,
-    VerdictId,
+    Address, ContactId, ConversationId, Door, Message, MessageId, NewIds, Outcome, Pepper, Person,
+    Reason, Settings, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
 };
 use uuid::Uuid;
 
@@ -63,7 +62,7 @@ pub fn mail(id_text: &str) -> Mail {
         forward: Forward::None,
         bcc_domains: Arc::from(["bcc.example".to_owned()]),
         received_at: Time::from_seconds(1_700_000_060),
-        private_key: MessageKey([0; 16]),
+        pepper: Pepper::new([0; 32]),
         again: None,
         found: None,
         sending: None,
@@ -125,9 +124,10 @@ impl Mail {
         self
     }
 
+    /// It forwards that mail, to the smart BCC address alone.
     pub fn forwards(mut self, forward: Forward) -> Self {
         self.submission.forward = forward;
-        self
+        self.to("ann-x@bcc.example")
     }
 
     /// Released, with a contact chosen or not.
@@ -170,6 +170,7 @@ pub fn forwarded(from: &str, to: &str) -> Forward {
         in_reply_to: Vec::new(),
         references: Vec::new(),
         text: "I order".to_owned(),
+        is_attached: false,
     }))
 }
 

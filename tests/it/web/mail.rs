@@ -56,6 +56,39 @@ async fn a_message_shows_what_its_mail_says() {
 }
 
 #[tokio::test]
+async fn a_mail_forwarded_as_an_attachment_has_its_own_files() {
+    let outer = "From: ann@acme.example\nTo: x@bcc.example\nSubject: Fwd: Plan\nMessage-ID: <f@x>\n\
+        MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nFor the CRM.\n--b\n\
+        Content-Type: image/png; name=logo.png\nContent-Disposition: attachment\n\nx\n--b\n\
+        Content-Type: message/rfc822\nContent-Disposition: attachment; filename=\"Plan.eml\"\n\n\
+        From: Bob <bob@client.example>\nTo: ann@acme.example\nSubject: Plan\nMessage-ID: <p@c>\n\
+        Content-Type: multipart/mixed; boundary=inner\n\n--inner\n\nHere it is.\n--inner\n\
+        Content-Type: text/plain; name=plan.txt\nContent-Disposition: attachment\n\n";
+    for api in Api::both().await {
+        let ann = api.add_user("ann@acme.example").await;
+        // Two files that are small enough, in a mail that as one file would not be.
+        let notes = "notes \n".repeat(300_000);
+        let second =
+            "--inner\nContent-Type: text/plain; name=more.txt\nContent-Disposition: attachment\n\n";
+        let raw = format!("{outer}{notes}{second}{notes}--inner--\n--b--\n");
+        let verdict = api.mail_in(&ann, &raw, Trust::Dmarc).await;
+        let verdict = api.get(&format!("/verdicts/{verdict}")).await;
+        assert_eq!(verdict.json["reason"], "filed", "{}", verdict.json);
+        let message = api.get(&format!("/messages/{}", verdict.text("stored_message_id"))).await;
+        assert_eq!(message.json["subject"], "Plan");
+        let files = message.json["attachments"].as_array().unwrap();
+        let names: Vec<&Value> = files.iter().map(|file| &file["file_name"]).collect();
+        assert_eq!(names, ["plan.txt", "more.txt"]);
+        for file in files {
+            assert_eq!(file["state"], "stored", "{file}");
+            let content = api.get(&format!("/attachments/{}", file["id"].as_str().unwrap())).await;
+            assert!(content.bytes.starts_with(b"notes"));
+            assert_eq!(content.bytes.len() as u64, file["size"].as_u64().unwrap());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_is_listed_with_its_messages_oldest_first() {
     for api in Api::both().await {
         let ann = api.add_user("ann@acme.example").await;
