@@ -13,18 +13,21 @@ use super::progress::Progress;
 use super::{Ending, Error, open_secrets, open_store, print, print_json};
 use crate::clock;
 use crate::config::Config;
+use crate::decide::Submission;
 use crate::import::{self, Mails, Piece};
 use crate::ingest::batch::{Batch, Outcome, Refused};
 use crate::ingest::flow::Pending;
 use crate::ingest::prepare::Reader;
 use crate::mail;
-use crate::model::{Address, Door, SubAccountId, Trust, TrustResults, UserId};
-use crate::store::Store;
+use crate::model::{self, Address, Door, SubAccountId, Trust, TrustResults, UserId};
+use crate::store::{Store, VerdictFilter, Window};
 
 /// Mails that are filed together.
 const BATCH_MAX: usize = 64;
 /// Bytes of mail that are read ahead.
 const BATCH_BYTES_MAX: usize = 16 * 1_048_576;
+/// Different mails of one Message-ID that are compared.
+const SAME_ID_MAX: i64 = 20;
 /// Problems that are told one by one.
 const PROBLEMS_MAX: usize = 50;
 
@@ -58,6 +61,8 @@ struct Summary {
     mails: u64,
     /// How many of each outcome and reason.
     outcomes: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Held by an earlier run, and still waiting.
+    waiting: u64,
     failed: u64,
     /// The first of what failed.
     problems: Vec<String>,
@@ -95,6 +100,9 @@ impl Summary {
                 text.push_str(&format!("{count:>9}  {outcome:<10} {reason}\n"));
             }
         }
+        if self.waiting > 0 {
+            text.push_str(&format!("{:>9}  held       by an earlier run\n", self.waiting));
+        }
         if self.failed > 0 {
             text.push_str(&format!("{:>9}  could not be read or filed:\n", self.failed));
         }
@@ -110,6 +118,7 @@ impl Summary {
 
 /// Whose mail it is, and the way it takes.
 struct Import {
+    store: Arc<Store>,
     reader: Reader,
     way: Batch,
     sub_account: SubAccountId,
@@ -126,7 +135,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, 
         pepper: open_secrets(&config)?.pepper(),
     };
     let way = Batch::start(Arc::clone(&store));
-    let mut import = Import { reader, way, sub_account, user, summary: Summary::default() };
+    let summary = Summary::default();
+    let mut import = Import { store, reader, way, sub_account, user, summary };
     import.run(&arguments.paths, config.smtp.max_message_bytes).await;
     let summary = import.summary;
     if arguments.json {
@@ -159,6 +169,10 @@ impl Import {
             match piece.content {
                 Ok(content) => {
                     let (way, pending) = (self.way.clone(), self.prepare(content));
+                    if self.is_held(&pending.submission).await {
+                        self.summary.waiting += 1;
+                        continue;
+                    }
                     waiting.push(async move { (piece.origin, way.file(pending).await) });
                 }
                 Err(problem) => self.summary.fail(format!("{} {problem}", piece.origin)),
@@ -167,6 +181,22 @@ impl Import {
         for (place, outcome) in join_all(waiting).await {
             self.summary.note(&place, &outcome);
         }
+    }
+
+    /// Does it wait since an earlier run? A held mail makes no later one a duplicate (B9). When that cannot
+    /// be read, filing it will say why.
+    async fn is_held(&self, submission: &Submission) -> bool {
+        let filter = VerdictFilter {
+            message_id: Some(submission.message_id.clone()),
+            outcome: Some(model::Outcome::Held),
+            door: Some(Door::Import),
+            ..VerdictFilter::default()
+        };
+        let window = Window { after: None, limit: SAME_ID_MAX };
+        let held = self.store.verdicts(self.sub_account, &filter, window).await;
+        let ids = held.unwrap_or_default().into_iter().filter_map(|it| it.stored_message_id);
+        let messages = self.store.messages(self.sub_account, ids).await.unwrap_or_default();
+        messages.iter().any(|message| message.text_hash == submission.email.text_hash)
     }
 
     fn prepare(&self, content: Vec<u8>) -> Pending {

@@ -190,6 +190,7 @@ async fn import_files_mbox_maildir_and_eml_and_nothing_twice() {
     let mbox = [
         mail(ann, "Carl <carl@customer.example>", "1@firm.example"),
         mail("carl@customer.example", ann, "2@customer.example"),
+        mail("carl@customer.example", "somebody@else.example", "held@customer.example"),
     ]
     .map(|mail| format!("{separator}{mail}\r\n"))
     .concat();
@@ -203,13 +204,16 @@ async fn import_files_mbox_maildir_and_eml_and_nothing_twice() {
     let first = place.run(&arguments);
     let answer = json(&first);
     assert!(first.status.success(), "{answer}");
-    assert_eq!(answer["mails"], 5);
+    assert_eq!(answer["mails"], 6);
+    assert_eq!(answer["outcomes"]["held"]["unknown_sender"], 1);
     let filed = &answer["outcomes"]["filed"];
     assert_eq!(filed["filed"].as_u64().unwrap() + duplicates(&answer), 5, "{answer}");
 
     let again = json(&place.run(&arguments));
     assert_eq!(duplicates(&again), 5, "{again}");
+    assert_eq!(again["waiting"], 1, "{again}");
     assert!(again["outcomes"].get("filed").is_none(), "{again}");
+    assert!(again["outcomes"].get("held").is_none(), "{again}");
 
     let explained = place.run(&["explain", "<2@customer.example>"]);
     assert!(explained.status.success());
