@@ -26,9 +26,6 @@ const HELD_SECONDS: i64 = 30 * 24 * 3600;
 const RECHECK_SECONDS: i64 = 300;
 /// T1: how long it is known that a mail was seen and not kept.
 const PRIVATE_SECONDS: i64 = 30 * 24 * 3600;
-/// T10: mail that is filed later than this after it was sent may have been answered already.
-const FRESH_SECONDS: i64 = 600;
-
 /// What a ruling makes true.
 pub fn decide(case: &Case<'_>, ruling: Ruling<'_>, ids: &mut NewIds) -> Decision {
     let mut draft = Draft::new(case, ids);
@@ -40,6 +37,7 @@ pub fn decide(case: &Case<'_>, ruling: Ruling<'_>, ids: &mut NewIds) -> Decision
         Ruling::Private(reason) => draft.private(reason),
         Ruling::File(plan) => draft.file(&plan),
     }
+    draft.ask_again();
     draft.finish()
 }
 
@@ -157,17 +155,21 @@ impl<'c, 'a> Draft<'c, 'a> {
     /// T1: no body, no subject, no address; for a month, the key of its id.
     fn private(&mut self, reason: Reason) {
         let submission = self.case.submission;
-        let sent = submission.found.as_ref().is_some_and(|it| it.folder == FolderRole::Sent);
+        let sent = submission.is_in_sent();
         self.verdict.reason = reason;
         self.verdict.message_id = None;
-        self.verdict.private_key = Some(submission.private_key);
+        self.verdict.private_key = Some(submission.private_key());
         self.verdict.matched.what = sent.then(|| FolderRole::Sent.name().to_owned());
         self.verdict.report.clear();
         self.verdict.trust = None;
         self.verdict.expires_at = Some(self.now().plus_seconds(PRIVATE_SECONDS));
-        if let Some(user) = submission.owner().filter(|_| sent) {
-            let (key, at) = (submission.message_id.key(), self.now());
-            self.changes.push(Change::AskAgain { key, user, at });
+    }
+
+    /// B2: mail in a Sent folder was written by its user, also that of which a copy is held.
+    fn ask_again(&mut self) {
+        if self.case.submission.is_in_sent() {
+            let (key, at) = (self.case.submission.message_id.key(), self.now());
+            self.changes.push(Change::AskAgain { key, at });
         }
     }
 
@@ -175,7 +177,7 @@ impl<'c, 'a> Draft<'c, 'a> {
     fn keep(&mut self) {
         let submission = self.case.submission;
         let Some(user) = submission.owner().filter(|_| submission.found.is_some()) else { return };
-        let key = submission.private_key;
+        let key = submission.private_key();
         if self.case.account.private.contains_key(&key) {
             self.changes.push(Change::Keep { key, user });
         }
@@ -229,7 +231,7 @@ impl<'c, 'a> Draft<'c, 'a> {
     fn reason(&mut self, plan: &Plan<'_>) -> State {
         let submission = self.case.submission;
         let without = submission.again.as_ref().is_some_and(|again| again.without_files);
-        let large = files::oversize(&submission.email.files, &self.case.account.settings);
+        let large = files::oversize(plan.copy.files, &self.case.account.settings);
         self.verdict.matched.rule = Some(plan.rule.to_owned());
         if submission.found.as_ref().is_some_and(|it| it.fetched == Fetched::TooLarge) {
             self.verdict.matched = Matched::default();
@@ -330,13 +332,11 @@ impl<'c, 'a> Draft<'c, 'a> {
         }
     }
 
-    /// T10: might the mailbox have more of the thread than this mail? A mail that names no other and was
-    /// written just now begins it.
+    /// T10: might the mailbox have more of the thread than this mail? Nothing can have answered what is
+    /// only now being sent; but an answer, be it of a machine, may come sooner than a copy by SMTP.
     fn may_have_more(&self, copy: &Copy<'_>) -> bool {
-        let written = copy.date.map_or(i64::MIN, Time::as_seconds);
-        let is_fresh = written > self.now().as_seconds() - FRESH_SECONDS;
         let begins = copy.in_reply_to.is_empty() && copy.references.is_empty();
-        !(is_fresh && begins && copy.carrier.is_none())
+        self.case.submission.sending.is_none() || !begins
     }
 
     fn conversation_of(&mut self, owner: &Person) -> ConversationId {

@@ -82,10 +82,9 @@ pub enum Change {
         key: MessageKey,
         user: UserId,
     },
-    /// The mail is in the user's Sent folder: if it is held as unverified, it is judged again (B2).
+    /// The mail is in a user's Sent folder: if it is held as unverified, it is judged again (B2).
     AskAgain {
         key: MessageKey,
-        user: UserId,
         at: Time,
     },
     /// The Sent copy of what the CRM sent was seen: it is sent, whatever was known before (S5).

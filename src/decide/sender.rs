@@ -50,7 +50,7 @@ fn is_trusted(case: &Case<'_>) -> bool {
 /// B2: the user did write it, for it is in the Sent folder of the user's connected mailbox, or it is the
 /// mail that came from there.
 fn is_in_mailbox(case: &Case<'_>, copy: &Copy<'_>, user: UserId) -> bool {
-    let private = case.account.private.get(&case.submission.private_key);
+    let private = case.account.private.get(&case.submission.private_key());
     let sent = |fact: &PrivateFact| fact.sent && fact.user == Some(user);
     if private.is_some_and(|facts| facts.iter().any(sent)) {
         return true;

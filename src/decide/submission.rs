@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::mail::{Email, Forward};
 use crate::model::{
-    Address, ConnectionId, Door, FolderRole, MessageId, MessageKey, Person, StoredMessageId,
-    SubAccountId, Time, TrustResults, UserId, VerdictId,
+    Address, ConnectionId, Door, FolderRole, MessageId, MessageKey, Pepper, Person,
+    StoredMessageId, SubAccountId, Time, TrustResults, UserId, VerdictId,
 };
 
 use super::facts::Question;
@@ -28,8 +28,8 @@ pub struct Submission {
     /// Our own domains: their addresses are nobody's contacts.
     pub bcc_domains: Arc<[String]>,
     pub received_at: Time,
-    /// Under which a mailbox's mail is known that is not kept (T1).
-    pub private_key: MessageKey,
+    /// Makes the keys of mail that is not kept.
+    pub pepper: Pepper,
     /// Set when a stored mail is judged again.
     pub again: Option<Again>,
     /// Set when it was found in a connected mailbox.
@@ -82,6 +82,16 @@ impl Submission {
         self.owners.first().copied()
     }
 
+    /// Under which a mailbox's mail is known that is not kept (T1).
+    pub fn private_key(&self) -> MessageKey {
+        self.pepper.key(self.sub_account, &self.message_id)
+    }
+
+    /// Was it found in its user's folder of sent mail?
+    pub fn is_in_sent(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.folder == FolderRole::Sent)
+    }
+
     /// Did somebody release it?
     pub fn is_released(&self) -> bool {
         self.again.as_ref().is_some_and(|again| again.released)
@@ -108,7 +118,7 @@ impl Submission {
         question.ask_ids(self.email.reports_on());
         // Rarely asked at the smart BCC address: whoever is believed needs no mailbox to say so (B2).
         if self.found.is_some() || !self.trust.trust.is_believed() {
-            question.private_keys.insert(self.private_key);
+            question.private_keys.insert(self.private_key());
         }
         match &self.forward {
             Forward::None => {}

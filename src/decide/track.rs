@@ -192,7 +192,7 @@ fn direction(case: &Case<'_>, found: &Found, copy: &Copy<'_>) -> Direction {
 
 /// Nothing of it is kept but the key of its id, and that once (T1).
 fn not_kept<'a>(case: &Case<'a>, reason: Reason) -> Step<'a> {
-    let known = case.account.private.get(&case.submission.private_key);
+    let known = case.account.private.get(&case.submission.private_key());
     let owner: Option<UserId> = case.submission.owner();
     match known.is_some_and(|facts| facts.iter().any(|fact| fact.user == owner)) {
         true => Step::SeenBefore,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::model::{Time, Trust, TrustResults};
+use crate::model::{SubAccountId, Time, Trust, TrustResults, VerdictId};
 use crate::store::{Error, Store, Waiting};
 
 use super::prepare::Reader;
@@ -47,11 +47,15 @@ pub async fn once(
     store.expire_answers(clock::now()).await?;
     store.expire_consents(clock::now()).await?;
     let Some(verifier) = verifier else { return Ok(()) };
-    for (account, verdict) in store.due_rechecks(clock::now(), AT_ONCE).await? {
-        match store.waiting(account, verdict).await? {
-            Some(waiting) => recheck(store, reader, verifier, waiting).await?,
-            None => store.postpone_recheck(account, verdict, None).await?,
+    for (account, id) in store.due_rechecks(clock::now(), AT_ONCE).await? {
+        let Err(error) = recheck(store, reader, verifier, (account, id)).await else { continue };
+        if error.is_transient() {
+            return Err(error);
         }
+        // V4: everything behind it goes on.
+        tracing::error!(verdict.id = %id, code = "recheck_failed", %error, "Verdict {id} could not be judged again.");
+        let later = clock::now().plus_seconds(RECHECK_PAUSE_MAX);
+        store.postpone_recheck(account, id, Some(later)).await?;
     }
     Ok(())
 }
@@ -60,13 +64,18 @@ async fn recheck(
     store: &Store,
     reader: &Reader,
     verifier: &Verifier,
-    waiting: Waiting,
+    (account, id): (SubAccountId, VerdictId),
 ) -> Result<(), Error> {
-    let (account, id, first_seen) = (waiting.sub_account, waiting.verdict, waiting.at);
+    let Some(waiting) = store.waiting(account, id).await? else {
+        return store.postpone_recheck(account, id, None).await;
+    };
     let trust = verify_again(reader, verifier, &waiting).await;
-    if trust.trust == Trust::Unknown {
-        return store.postpone_recheck(account, id, next(first_seen, clock::now())).await;
-    }
+    // Without DNS, the user's Sent folder may still speak for the mail.
+    let again = match trust.trust {
+        Trust::Unknown => next(waiting.at, clock::now()),
+        // Checked, and not believed: it waits for a person.
+        _ => None,
+    };
     let (now, seed) = (clock::now(), clock::seed());
     match release::recheck(store, reader, waiting, trust, now, seed).await? {
         Ok(decision) => {
@@ -74,8 +83,7 @@ async fn recheck(
             tracing::info!(verdict.id = %id, reason, "Verdict {id} was settled: its sender could be checked.");
             Ok(())
         }
-        // Checked, and not believed: it waits for a person.
-        Err(_) => store.postpone_recheck(account, id, None).await,
+        Err(_) => store.postpone_recheck(account, id, again).await,
     }
 }
 

@@ -91,15 +91,14 @@ impl Reader {
         trust: TrustResults,
         received_at: Time,
     ) -> Submission {
-        let message_id = read.email.message_id(&read.content);
         Submission {
             sub_account,
             door,
             owners,
             trust,
             email: Arc::clone(&read.email),
-            private_key: self.pepper.key(sub_account, &message_id),
-            message_id,
+            pepper: self.pepper.clone(),
+            message_id: read.email.message_id(&read.content),
             found: None,
             sending: None,
             forward: read.forward.clone(),

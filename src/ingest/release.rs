@@ -126,7 +126,8 @@ struct Judged {
     recorded: store::Again,
 }
 
-/// Nothing is written when the mail would be held as before.
+/// Nothing is written when the mail would be held as before, nor when somebody released it and the rules
+/// would keep nothing of it: a release loses no mail. `Err` is then the reason.
 async fn judge_again(
     store: &Store,
     reader: &Reader,
@@ -139,15 +140,23 @@ async fn judge_again(
     let read = reader.read(Arc::clone(&waiting.content));
     again.contact = contact.map(|address| named(address, &read.email, &read.forward));
     let owners = owners(&waiting);
-    let submission = reader.submission(&read, waiting.door, account, owners, trust, waiting.at);
+    let submission = reader.submission(&read, waiting.door, account, owners, trust, now);
     let submission = prepare::again(submission, again);
     let questions: [(SubAccountId, Question); 1] = [(account, submission.question())];
+    let (released, standing) = (submission.is_released(), waiting.standing.reason.as_str());
     let mut waits = None;
     let filings = store.file(&questions, |facts: Facts| {
         let decision = decide::ingest(&facts, &submission, &mut NewIds::new(now, seed));
         let Some(decision) = decision else { return Vec::new() };
-        if decision.verdict.outcome() == Outcome::Held {
-            waits = Some(decision.verdict.reason);
+        let reason = decision.verdict.reason;
+        waits = match decision.verdict.outcome() {
+            Outcome::Held => Some(reason),
+            Outcome::Ignored if released => Some(reason),
+            _ => None,
+        };
+        // Held for another reason, it is to say so, and who it may be of.
+        let is_news = reason.name() != standing && reason.outcome() == Outcome::Held;
+        if waits.is_some() && !is_news {
             return Vec::new();
         }
         vec![Filing {
@@ -158,7 +167,10 @@ async fn judge_again(
         }]
     });
     let filed = filings.await?.into_iter().next().map(|filing| filing.decision);
-    Ok(filed.ok_or(waits.unwrap_or(Reason::Expired)))
+    Ok(match (filed, waits) {
+        (Some(decision), None) => Ok(decision),
+        (_, waits) => Err(waits.unwrap_or(Reason::Expired)),
+    })
 }
 
 /// The users it was sent to, as its envelope says; else the one whose verdict it is.

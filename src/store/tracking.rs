@@ -18,8 +18,8 @@ statements! {
         on conflict do nothing";
     KEEP = "delete from verdicts where sub_account = $1 and message_key = $2 and user_id = $3 \
         and outcome = 'ignored' and message_id is null";
-    ASK_AGAIN = "update verdicts set recheck_at = $4 where sub_account = $1 and message_key = $2 \
-        and user_id = $3 and outcome = 'held' and reason = 'unverified_sender'";
+    ASK_AGAIN = "update verdicts set recheck_at = $3 where sub_account = $1 and message_key = $2 \
+        and outcome = 'held' and reason = 'unverified_sender'";
     INHERIT = "update threads set sync = $3, connection_id = $4 \
         where sub_account = $1 and id = $2 and sync = 'none'";
 }
@@ -82,8 +82,8 @@ async fn write_one(tx: &mut Tx<'_>, of: SubAccountId, change: &Change) -> Result
         Change::Keep { key, user } => {
             tx.execute(KEEP, values![of, *key, *user]).await?;
         }
-        Change::AskAgain { key, user, at } => {
-            tx.execute(ASK_AGAIN, values![of, *key, *user, *at]).await?;
+        Change::AskAgain { key, at } => {
+            tx.execute(ASK_AGAIN, values![of, *key, *at]).await?;
         }
         _ => {}
     }

@@ -309,8 +309,11 @@ fn not_released(error: release::Error) -> Problem {
         release::Error::NotFound => {
             Problem::new(Code::ActionDoesNotFit, "Only what is held or left out can be released.")
         }
-        release::Error::ContactNeeded(_) => {
-            let detail = "Choose the contact with `contact_email`; `candidates` may name it.";
+        release::Error::ContactNeeded(reason) => {
+            let detail = format!(
+                "By the rules nobody is its contact (`{}`): choose one with `contact_email`; `candidates` may name it.",
+                reason.name()
+            );
             Problem::new(Code::ContactNeeded, detail)
         }
         release::Error::WithoutFilesNeeded => {

@@ -1,7 +1,7 @@
 //! Whose conversation a mail is filed in, which way it went, and who becomes a contact (B2 to B7).
 
 use mailweave::decide::Change;
-use mailweave::model::{Direction, EventType, State, Time, Trust};
+use mailweave::model::{Direction, Door, EventType, State, Time, Trust};
 
 use super::build::*;
 
@@ -163,4 +163,23 @@ fn the_direction_of_an_assigned_mail_follows_its_author() {
         let decision = world().judge(assigned);
         assert_eq!(message(&decision).direction, Some(expected), "{from} -> {to}");
     }
+}
+
+#[test]
+fn an_answer_from_another_address_stays_in_its_thread_when_somebody_vouches_for_it() {
+    let answer = || mail("b@y").from("carl@home.example").to("ann@ours.example").answers("a@x");
+    for vouched_for in [answer().door(Door::Import), answer().released(None)] {
+        let mut world = world();
+        let sent = world.judge(mail("a@x").to("carl@customer.example"));
+        let decision = world.judge(vouched_for);
+        assert_eq!(message(&decision).thread_id, message(&sent).thread_id);
+        assert_eq!(message(&decision).direction, Some(Direction::Inbound));
+        assert_eq!(new_contacts(&decision), [] as [String; 0]);
+    }
+    let mut world = world().settings(|it| it.colleague_domains = vec!["ours.example".to_owned()]);
+    let sent = world.judge(mail("a@x").to("carl@customer.example, zoe@ours.example"));
+    let by_colleague = mail("b@y").from("zoe@ours.example").to("carl@customer.example");
+    let decision = world.judge(by_colleague.answers("a@x"));
+    assert_eq!(message(&decision).thread_id, message(&sent).thread_id);
+    assert_eq!(message(&decision).direction, Some(Direction::Outbound));
 }

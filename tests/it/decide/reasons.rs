@@ -78,6 +78,18 @@ fn filed(customer: &str) -> Vec<Row> {
             Reason::Released,
         ),
         (
+            "a machine's, released",
+            world(),
+            mail("a@x").from("no-reply@vendor.example").to("ann@ours.example").released(None),
+            Reason::Released,
+        ),
+        (
+            "list mail, released",
+            world(),
+            mail("a@x").from(customer).automatic(Automatic::MailingList("List-Id")).released(None),
+            Reason::Released,
+        ),
+        (
             "unreadable, released with a contact",
             world(),
             mail("a@x").from("").defect(Defect::Unreadable).released(Some(customer)),
@@ -125,6 +137,12 @@ fn filed(customer: &str) -> Vec<Row> {
 fn held(customer: &str) -> Vec<Row> {
     let unsure = Forward::Unsure(people("x@one.example, y@two.example"));
     vec![
+        (
+            "a forward that nobody is to be seen on",
+            world(),
+            mail("a@x").forwards(forwarded("carl@customer.example", "ann@ours.example")).to(""),
+            Reason::NoRecipient,
+        ),
         (
             "somebody unknown",
             world(),

@@ -377,9 +377,11 @@ async fn a_thread_that_is_tracked_late_is_searched_for() {
         let due = world.way.store.connections_to_search().await.unwrap();
         assert_eq!(due, [(ACCOUNT, CONNECTION)]);
         let threads = world.way.store.searches(ACCOUNT, CONNECTION).await.unwrap();
-        let ids = world.way.store.ids_of_thread(ACCOUNT, threads[0]).await.unwrap();
-        folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
-        world.way.store.searched(ACCOUNT, CONNECTION, threads[0]).await.unwrap();
+        for thread in threads {
+            let ids = world.way.store.ids_of_thread(ACCOUNT, thread).await.unwrap();
+            folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
+            world.way.store.searched(ACCOUNT, CONNECTION, thread).await.unwrap();
+        }
         assert!(world.way.store.connections_to_search().await.unwrap().is_empty());
         assert_eq!(world.fresh.count("messages").await, 3);
         // The mail has one verdict, and now it is this (V1).

@@ -69,6 +69,45 @@ async fn filed_mail_that_is_taken_back_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_release_loses_no_mail() {
+    for api in Api::both().await {
+        let ann = api.add_user("ann@acme.example").await;
+        api.add_user("ben@acme.example").await;
+        let raw = |to: &str, id: &str| {
+            format!("From: ann@acme.example\n{to}Message-ID: <{id}>\nSubject: Hi\n\nHi\n")
+        };
+        for (to, id, reason) in [
+            // Nothing would be kept of it by the rules: it waits on.
+            ("To: ben@acme.example\n", "1@x", "unverified_sender"),
+            // It waits for another reason now, and says so.
+            ("", "2@x", "no_recipient"),
+        ] {
+            let verdict = api.mail_in(&ann, &raw(to, id), Trust::Unverified).await;
+            let path = format!("/verdicts/{verdict}");
+            let refused = api.post(&format!("{path}/release"), Value::Null).await;
+            assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "contact_needed"));
+            let held = api.get(&path).await;
+            assert_eq!(
+                (&held.json["outcome"], &held.json["reason"]),
+                (&json!("held"), &json!(reason))
+            );
+            let raw = format!("/messages/{}/raw", held.text("stored_message_id"));
+            assert_eq!(api.get(&raw).await.status, StatusCode::OK);
+            let chosen = json!({"contact_email": "carl@customer.example"});
+            let released = api.post(&format!("{path}/release"), chosen).await;
+            assert_eq!(released.json["reason"], "released", "{}", released.json);
+        }
+        let machine =
+            "From: no-reply@vendor.example\nTo: ann@acme.example\nMessage-ID: <3@x>\n\nHi\n";
+        let verdict = api.mail_in(&ann, machine, Trust::Dmarc).await;
+        let released = api.post(&format!("/verdicts/{verdict}/release"), Value::Null).await;
+        assert_eq!(released.json["reason"], "released", "{}", released.json);
+        let undone = api.post(&format!("/verdicts/{verdict}/undo"), Value::Null).await;
+        assert_eq!(undone.json["reason"], "unknown_sender", "{}", undone.json);
+    }
+}
+
+#[tokio::test]
 async fn verdicts_are_found_by_what_they_say() {
     for api in Api::both().await {
         let ann = api.add_user("ann@acme.example").await;

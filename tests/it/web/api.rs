@@ -15,7 +15,7 @@ use mailweave::events::{self, Hub};
 use mailweave::ingest::prepare::Reader;
 use mailweave::mail::{Forward, Limits, forward, parse};
 use mailweave::model::{
-    Door, MessageKey, NewIds, Pepper, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
+    Door, NewIds, Pepper, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
 };
 use mailweave::perimeter::{self, Perimeter};
 use mailweave::reach::Reach;
@@ -328,7 +328,7 @@ impl Api {
             forward: if is_forward { forward } else { Forward::None },
             bcc_domains: Arc::from(["bcc.example".to_owned()]),
             received_at: now(),
-            private_key: MessageKey([0; 16]),
+            pepper: Pepper::new([0; 32]),
             again: None,
             found: None,
             sending: None,
