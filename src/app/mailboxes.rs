@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::outgoing::perimeter;
 use super::{App, Error};
 use crate::connect::{self, Connector};
 use crate::model::Host;
-use crate::perimeter::{Perimeter, System};
 use crate::reach::Reach;
 use crate::{tls, watch};
 
@@ -16,7 +16,6 @@ impl App {
     /// may be anywhere; those that users name are inside the perimeter (D12).
     pub fn connector(&self) -> Result<Connector, Error> {
         let config = &self.config;
-        let perimeter = Perimeter::new(&config.allowed_networks, Arc::new(System));
         let named: Vec<&Host> = config
             .providers
             .values()
@@ -28,7 +27,7 @@ impl App {
             secrets: self.secrets.clone(),
             providers: config.providers.clone(),
             tls: tls::client_config(config.tls.extra_roots.as_deref())?,
-            reach: Reach::within(perimeter, named),
+            reach: Reach::within(perimeter(config, &[])?, named),
             hostname: config.smtp.hostname.clone(),
             public_url: config.http.public_url.clone(),
         };

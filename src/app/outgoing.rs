@@ -7,13 +7,14 @@ use crate::clock;
 use crate::config::{Config, Resolver};
 use crate::events::{Client, Driver};
 use crate::ingest::dns::{self, Dns};
-use crate::perimeter::{Perimeter, System};
+use crate::perimeter::{Network, Perimeter, System};
 use crate::tls;
 use crate::web;
 
-/// Where connections to customers' hosts may go.
-pub fn perimeter(config: &Config) -> Result<Perimeter, Error> {
-    let allowed = &config.allowed_networks;
+/// Where connections to customers' hosts may go: to public addresses, to the networks that the operator
+/// has opened, and to those of `open`.
+pub fn perimeter(config: &Config, open: &[Network]) -> Result<Perimeter, Error> {
+    let allowed = &[config.allowed_networks.as_slice(), open].concat();
     match config.dns_resolver {
         Resolver::System => Ok(Perimeter::new(allowed, Arc::new(System))),
         Resolver::Server(address) => {
@@ -27,7 +28,7 @@ pub fn perimeter(config: &Config) -> Result<Perimeter, Error> {
 /// Where webhooks are sent from.
 pub fn webhook_client(config: &Config) -> Result<Client, Error> {
     let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
-    let client = Client::new(perimeter(config)?, tls);
+    let client = Client::new(perimeter(config, &[])?, tls);
     client.map_err(|error| Error::Io(std::io::Error::other(error)))
 }
 

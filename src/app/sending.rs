@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use url::{Host as UrlHost, Url};
 
+use super::outgoing::perimeter;
 use super::{App, Error};
 use crate::access::Logins;
 use crate::model::Host;
-use crate::perimeter::{Network, Perimeter, System};
+use crate::perimeter::Network;
 use crate::reach::Reach;
 use crate::send::flow::Office;
 use crate::send::unsubscribe::Links;
@@ -51,12 +52,8 @@ impl App {
         let hello = &config.smtp.hostname;
         let providers = config.providers.values();
         let named: Vec<&Host> = providers.filter_map(|it| it.smtp.as_ref()).collect();
-        let perimeter = |open: &[Network]| {
-            let open = [config.allowed_networks.as_slice(), open].concat();
-            Perimeter::new(&open, Arc::new(System))
-        };
-        let mailboxes = Reach::within(perimeter(&[]), named);
-        let relays = Reach::within(perimeter(&self.own_machine()), []);
+        let mailboxes = Reach::within(perimeter(config, &[])?, named);
+        let relays = Reach::within(perimeter(config, &self.own_machine())?, []);
         let options = send::Options {
             mailboxes: submission::Options::new(Arc::clone(&tls), mailboxes, hello),
             relays: submission::Options::new(tls, relays, hello),

@@ -1,9 +1,13 @@
 //! Relays that refuse, put off, vanish and flood (E3, E5, E6): every answer at every step.
 
+use std::net::Ipv4Addr;
+
 use serde_json::json;
 
 use super::{Sending, on_both};
+use crate::support::gateway::Gateway;
 use crate::support::relay::{Act, Relay};
+use crate::trust::zone::Zone;
 
 const STEPS: [&str; 6] = ["connect", "EHLO", "MAIL", "RCPT", "DATA", "."];
 
@@ -175,4 +179,23 @@ fn tls_that_is_demanded_or_fails_never_falls_back_to_clear() {
     let message = sending.wait_for(&receipt["id"], "retrying");
     assert!(message["sending"]["detail"].as_str().unwrap().contains("STARTTLS"), "{message}");
     assert_eq!((relay.count("AUTH"), relay.count("MAIL")), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_is_found_by_the_resolver_that_the_operator_named() {
+    let zone = Zone::default().a("relay.corp.test", Ipv4Addr::LOCALHOST).serve().await;
+    tokio::task::block_in_place(|| {
+        let relay = Relay::start();
+        let setup = Gateway::setup().with("DNS__RESOLVER", zone.address.to_string());
+        let sending = Sending::of(setup, &relay);
+        let provider = json!({"sub_account_provider": {
+            "host": "relay.corp.test", "port": relay.address.port(), "username": "acme",
+            "password": "pw", "default_from": "crm@acme.test"}});
+        sending.account.api.call("PATCH", "/api/v1/settings", Some(&provider)).expect(200);
+        let receipt = sending.send(&sending.mail("carl@customer.test"));
+        // It is there, and no password is told in clear to a host that is not this machine by its name.
+        let message = sending.wait_for(&receipt["id"], "retrying");
+        assert!(message["sending"]["detail"].as_str().unwrap().contains("STARTTLS"), "{message}");
+        assert_eq!((relay.count("EHLO") > 0, relay.count("AUTH")), (true, 0));
+    });
 }
