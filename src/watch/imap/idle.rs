@@ -34,13 +34,18 @@ impl Session {
         if !self.can("IDLE") {
             return Err(Error::Unsupported("IDLE"));
         }
+        if std::mem::take(&mut self.has_news) {
+            return Ok(Wake::Changed);
+        }
         let until = Instant::now() + time;
         let (tag, mut wake) = Box::pin(self.begin_idle()).await?;
         if wake.is_none() {
             self.allow(IDLE_BYTES_MAX);
             wake = Some(self.wait(&tag, until, interrupted).await?);
         }
-        Box::pin(self.end_idle(&tag)).await.map(|late| match (wake, late) {
+        let late = Box::pin(self.end_idle(&tag)).await?;
+        self.has_news = false;
+        Ok(match (wake, late) {
             (_, true) => Wake::Changed,
             (wake, false) => wake.unwrap_or(Wake::Changed),
         })
@@ -110,6 +115,6 @@ impl Session {
 }
 
 /// A mail came, or flags or places changed in a way that may hide one.
-const fn is_change(response: &Response<'_>) -> bool {
+pub(super) const fn is_change(response: &Response<'_>) -> bool {
     matches!(response, Response::MailboxData(MailboxDatum::Exists(_) | MailboxDatum::Recent(_)))
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::folders::Listed;
 use super::guard::Guarded;
+use super::idle::is_change;
 use super::wire;
 use super::{Error, Options};
 use crate::model::{Host, Login};
@@ -33,6 +34,8 @@ pub struct Session {
     /// Set while a command is under way: whoever drops it there leaves answers behind, which must not be
     /// taken for those of the next.
     is_lost: bool,
+    /// The server told of new mail while it was asked for something else: nobody has looked at that yet.
+    pub(super) has_news: bool,
     /// What the server said in its BYE.
     pub(super) bye: Option<String>,
 }
@@ -72,6 +75,7 @@ impl Session {
                 capabilities: greeted.capabilities.into_iter().collect(),
                 commands: 0,
                 is_lost: false,
+                has_news: false,
                 bye: None,
             };
             session.sign_in(login).await?;
@@ -133,6 +137,8 @@ impl Session {
             _ => {}
         })
         .await?;
+        // How many mails there are is no news: the folder is read from where it was left.
+        self.has_news = false;
         Ok(selected)
     }
 
@@ -267,6 +273,8 @@ impl Session {
                 Ok(Step::Data)
             }
             data => {
+                // RFC 3501 7: any answer may be followed by what is new.
+                self.has_news |= is_change(data);
                 take(data);
                 Ok(Step::Data)
             }
