@@ -32,8 +32,11 @@ statements! {
         order by outbox.due_at, outbox.id limit 256";
     IN_FLIGHT = "select sub_account, connection_id, count(*) from outbox \
         where leased_until >= $1 group by sub_account, connection_id";
+    /// Beside those that are in flight.
     RECENT = "select sub_account, connection_id, count(*), min(handed_at) from outbox \
-        where handed_at > $1 and connection_id is not null group by sub_account, connection_id";
+        where handed_at > $1 and connection_id is not null \
+            and (leased_until is null or leased_until < $2) \
+        group by sub_account, connection_id";
     PAUSE = "update outbox set due_at = $3 where sub_account = $1 and connection_id = $2 \
         and due_at < $3 and due_at is not null and (leased_until is null or leased_until < $4)";
     LEASE = "update outbox set lease = added.column3, leased_until = added.column4 \
@@ -134,7 +137,8 @@ async fn loads(tx: &mut Tx<'_>, now: Time) -> Result<BTreeMap<(SubAccountId, Via
         load.in_flight = usize::try_from(count).unwrap_or(usize::MAX);
     }
     let minute_ago = now.plus_seconds(-60);
-    let recent: Vec<(Uuid, Option<Uuid>, i64, i64)> = tx.all(RECENT, values![minute_ago]).await?;
+    let recent: Vec<(Uuid, Option<Uuid>, i64, i64)> =
+        tx.all(RECENT, values![minute_ago, now]).await?;
     for (of, connection, count, first) in recent {
         let load = loads.entry((SubAccountId(of), via(connection))).or_default();
         load.recent = usize::try_from(count).unwrap_or(usize::MAX);
