@@ -143,11 +143,13 @@ impl<'c, 'a> Draft<'c, 'a> {
         self.duplicate(message);
         let key = self.case.submission.message_id.key();
         let known = self.case.account.ids.get(&key);
-        if known.is_none_or(|facts| !facts.iter().any(|fact| fact.own && fact.message == message)) {
+        let is_renamed =
+            known.is_none_or(|facts| !facts.iter().any(|fact| fact.own && fact.message == message));
+        if is_renamed {
             let first = known.is_none_or(|facts| facts.iter().all(|fact| !fact.own));
             self.changes.push(Change::AddAlias { key, message, own: true, first });
         }
-        self.changes.push(Change::SentCopySeen { message });
+        self.changes.push(Change::SentCopySeen { message, is_renamed });
         // Told if it is news: the store knows what was known of it.
         self.event(EventType::MessageSent, message.0);
     }

@@ -90,6 +90,8 @@ pub enum Change {
     /// The Sent copy of what the CRM sent was seen: it is sent, whatever was known before (S5).
     SentCopySeen {
         message: StoredMessageId,
+        /// The server gave it another id (S7).
+        is_renamed: bool,
     },
     /// A delivery report says that the message did not arrive (B8).
     Bounced {

@@ -58,8 +58,8 @@ impl Tracking {
         let mut news = News::default();
         for (of, change) in self.changes {
             match change {
-                Change::SentCopySeen { message } => {
-                    if outbox::copy_seen(tx, of, message, self.at).await? {
+                Change::SentCopySeen { message, is_renamed } => {
+                    if outbox::copy_seen(tx, of, message, is_renamed, self.at).await? {
                         news.0.insert((of, message));
                     }
                 }

@@ -15,6 +15,8 @@ use super::mailbox::{Error, Header, Mailbox};
 const SPARSE_PAGE_MAX: u32 = 1 << 18;
 /// T10: how far back what a thread needs is searched for.
 const SEARCH_SECONDS: i64 = 30 * 24 * 3600;
+/// The field by which what the CRM sent is known, whatever id a server gave it (S7).
+pub const OWN_ID: &str = "X-MAILWEAVE-MESSAGE-ID";
 /// Ids of a thread that are searched for.
 const SEARCH_IDS_MAX: usize = 20;
 /// So many of the last mails of a folder are looked at for those that came since the connection.
@@ -231,7 +233,7 @@ pub async fn search<M: Mailbox>(
         }
         if folder.role == FolderRole::Sent {
             // S7: the copy of what the CRM sent, whatever id the server gave it.
-            uids.extend(mailbox.search(since, "X-MAILWEAVE-MESSAGE-ID", id).await?);
+            uids.extend(mailbox.search(since, OWN_ID, id).await?);
         }
     }
     uids.sort_unstable();

@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant};
 
 use super::caution::{Caution, Trouble};
 use super::flow::{Progress, Way};
-use super::folder;
+use super::folder::{self, OWN_ID};
 use super::imap::{self, Session, Wake, folders};
 use super::mailbox::{Error, Mailbox};
 use crate::clock;
@@ -326,7 +326,11 @@ impl View {
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         while let Some(copy) = way.store.wanted_copy(of, connection).await? {
             let since = clock::now().plus_seconds(-COPY_SECONDS);
-            let there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
+            let mut there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
+            if there.is_empty() {
+                // A server that files copies after all, with ids of its own (S7).
+                there = session.search(since, OWN_ID, &copy.message_id).await?;
+            }
             if there.is_empty() {
                 match session.append(&self.open.name, &copy.content).await {
                     Ok(()) => {}

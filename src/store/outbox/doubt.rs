@@ -4,6 +4,7 @@
 
 use uuid::Uuid;
 
+use super::settle::REWRITES;
 use crate::model::{
     ConnectionId, Event, EventId, EventType, MessageId, NewIds, RecipientReport, StoredMessageId,
     SubAccountId, Time,
@@ -64,9 +65,10 @@ statements! {
             searched_at = case when status = 'unknown' then null else searched_at end \
         where sub_account = $1 and id = $2";
     STATUS = "select status from outbox where sub_account = $1 and id = $2";
+    /// A copy that is wanted still may be ours: put there by a process that died before it could say so.
     FILES_SENT = "update connections set files_sent_at = $3 where sub_account = $1 \
         and files_sent_at is null and id = (select connection_id from outbox \
-            where sub_account = $1 and id = $2 and copied_at is null)";
+            where sub_account = $1 and id = $2 and copied_at is null and not copy_wanted)";
     BOUNCED = "update outbox set status = 'bounced', report = $3, detail = $4, \
             sent_at = coalesce(sent_at, $5), copy_wanted = false, due_at = null \
         where sub_account = $1 and id = $2 and status in ('sent', 'unknown', 'bounced', 'retrying')";
@@ -160,16 +162,21 @@ fn event(event_type: EventType, object_id: Uuid, at: Time, ids: &mut NewIds) -> 
     Event { id: EventId(ids.next_id()), event_type, object_id, at }
 }
 
-/// The Sent copy of a message was seen: it is sent, whatever was known before. Answers if that is news.
+/// The Sent copy of a message was seen: it is sent, whatever was known before. `is_renamed`: the server gave
+/// it another id (S7). Answers if that is news.
 pub(in crate::store) async fn copy_seen(
     tx: &mut Tx<'_>,
     of: SubAccountId,
     id: StoredMessageId,
+    is_renamed: bool,
     now: Time,
 ) -> Result<bool> {
     let before: Option<(String,)> = tx.optional(STATUS, values![of, id]).await?;
-    tx.execute(COPY_SEEN, values![of, id, now]).await?;
     tx.execute(FILES_SENT, values![of, id, now]).await?;
+    tx.execute(COPY_SEEN, values![of, id, now]).await?;
+    if is_renamed {
+        tx.execute(REWRITES, values![of, id]).await?;
+    }
     Ok(before.is_some_and(|(status,)| status == "unknown"))
 }
 

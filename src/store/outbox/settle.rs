@@ -27,7 +27,8 @@ statements! {
             route = added.column5, detail = added.column6, attempts = added.column7, \
             due_at = added.column8, deadline = added.column9, \
             sent_at = coalesce(added.column10, outbox.copy_seen_at), \
-            report = added.column11, copy_wanted = added.column12, \
+            report = added.column11, \
+            copy_wanted = added.column12 and outbox.copy_seen_at is null, \
             handed_at = case when added.column8 is null then outbox.handed_at end, \
             leased_until = null \
         from {rows uuid uuid uuid text text text bigint bigint bigint bigint text boolean} as added \
