@@ -4,12 +4,15 @@ mod bounces;
 mod composing;
 mod faults;
 mod kills;
+mod mailbox;
 mod requests;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+use tokio::runtime::Handle;
 
 use crate::support::gateway::{Account, Gateway, Setup};
 use crate::support::postgres;
@@ -65,16 +68,53 @@ impl Sending {
     }
 
     /// Waits until the message has this status; the message.
+    #[track_caller]
     pub fn wait_for(&self, id: &Value, status: &str) -> Value {
+        self.wait_until(id, status, |message| message["status"] == status)
+    }
+
+    /// Waits until it is so; the message.
+    #[track_caller]
+    pub fn wait_until(&self, id: &Value, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let message = self.message(id);
-            if message["status"] == status {
+            if is_so(&message) {
                 return message;
             }
-            assert!(Instant::now() < deadline, "never {status}: {message:#}");
+            assert!(Instant::now() < deadline, "never {what}: {message:#}");
             std::thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    /// Runs a statement behind the gateway's back; the first number that comes of it. Within
+    /// [`on_both`].
+    pub fn sql(&self, statement: &str) -> Option<i64> {
+        let file = self.gateway.data_dir().join("mailweave.db");
+        let url = self.gateway.environment().get("MAILWEAVE_STORE__URL");
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        Handle::current().block_on(async {
+            match url {
+                Some(url) => {
+                    let mut database = PgConnection::connect(url).await.expect("the database");
+                    let row = statement.fetch_optional(&mut database).await.expect("it is done");
+                    row.map(|row| row.get(0))
+                }
+                None => {
+                    let url = format!("sqlite:{}", file.display());
+                    let mut database = SqliteConnection::connect(&url).await.expect("a file");
+                    let row = statement.fetch_optional(&mut database).await.expect("it is done");
+                    row.map(|row| row.get(0))
+                }
+            }
+        })
+    }
+
+    /// Everything that is in the outbox came there, and went from there, so much earlier.
+    pub fn let_pass(&self, seconds: i64) {
+        let columns = ["handed_at", "searched_at", "due_at", "deadline"];
+        let earlier = columns.map(|it| format!("{it} = {it} - {}", seconds * 1_000_000));
+        self.sql(&format!("update outbox set {}", earlier.join(", ")));
     }
 }
 

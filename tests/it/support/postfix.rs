@@ -94,18 +94,7 @@ impl Postfix {
 
     /// Has it passed on everything it took?
     pub fn is_idle(&self) -> bool {
-        let queue = self.directory.path().join("queue");
-        let mut folders =
-            ["incoming", "active", "deferred", "maildrop"].map(|it| queue.join(it)).to_vec();
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                match entry.path() {
-                    path if path.is_dir() => folders.push(path),
-                    _ => return false,
-                }
-            }
-        }
-        true
+        is_empty(&self.directory.path().join("queue"))
     }
 
     /// Waits until the log says so; the log.
@@ -145,6 +134,21 @@ impl Drop for Postfix {
             eprintln!("--- what Postfix logged ---\n{}", self.log());
         }
     }
+}
+
+/// Is there nothing in the queue of a Postfix?
+pub fn is_empty(queue: &Path) -> bool {
+    let mut folders =
+        ["incoming", "active", "deferred", "maildrop"].map(|it| queue.join(it)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                _ => return false,
+            }
+        }
+    }
+    true
 }
 
 fn main_cf(root: &Path, settings: &str) -> String {

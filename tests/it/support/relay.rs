@@ -40,6 +40,10 @@ struct Shared {
     mails: Mutex<Vec<Received>>,
     /// Every step in order.
     steps: Mutex<Vec<String>>,
+    /// Connections that are open, and the most that were.
+    open: Mutex<(usize, usize)>,
+    /// It signs in whoever comes with a token.
+    takes_tokens: bool,
 }
 
 impl Relay {
@@ -49,18 +53,35 @@ impl Relay {
     }
 
     pub fn scripted(script: impl Fn(&str, usize) -> Option<Act> + Send + Sync + 'static) -> Self {
+        Self::listen(Box::new(script), false)
+    }
+
+    /// One that a mailbox sends through: it signs in whoever comes with a token.
+    pub fn of_mailboxes(
+        script: impl Fn(&str, usize) -> Option<Act> + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Box::new(script), true)
+    }
+
+    fn listen(script: Box<Script>, takes_tokens: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
-            script: Box::new(script),
+            script,
             mails: Mutex::default(),
             steps: Mutex::default(),
+            open: Mutex::default(),
+            takes_tokens,
         });
         let served = Arc::clone(&shared);
         std::thread::spawn(move || {
             for socket in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&served);
-                std::thread::spawn(move || shared.session(socket));
+                std::thread::spawn(move || {
+                    shared.opened();
+                    shared.session(socket);
+                    shared.closed();
+                });
             }
         });
         Self { address, shared }
@@ -74,6 +95,11 @@ impl Relay {
     /// How often it came to a step.
     pub fn count(&self, step: &str) -> usize {
         self.shared.steps.lock().expect("no panic").iter().filter(|it| *it == step).count()
+    }
+
+    /// How many connections there were at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.open.lock().expect("no panic").1
     }
 
     /// Waits until so many mails have come.
@@ -91,6 +117,16 @@ impl Relay {
 }
 
 impl Shared {
+    fn opened(&self) {
+        let mut open = self.open.lock().expect("no panic");
+        open.0 += 1;
+        open.1 = open.1.max(open.0);
+    }
+
+    fn closed(&self) {
+        self.open.lock().expect("no panic").0 -= 1;
+    }
+
     /// What is said at a step; `None` closes.
     fn act(&self, socket: &mut TcpStream, step: &str, usual: &str) -> Option<u16> {
         let count = {
@@ -123,6 +159,8 @@ impl Shared {
             let command = line.trim().to_owned();
             let word = command.split(' ').next().unwrap_or_default().to_uppercase();
             let usual = match word.as_str() {
+                "EHLO" if self.takes_tokens => "250-relay.test\r\n250-8BITMIME\r\n250 AUTH XOAUTH2",
+                "AUTH" => "235 2.7.0 Welcome",
                 "EHLO" => "250-relay.test\r\n250-8BITMIME\r\n250 SMTPUTF8",
                 "DATA" => "354 go on",
                 "QUIT" => "221 bye",

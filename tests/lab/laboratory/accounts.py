@@ -31,6 +31,10 @@ class Account:
     rewrites_ids: bool = False
     saves_sent: bool = True
     sent_folder: str = "Sent Items"
+    # The reply to DATA names the id that the mail has.
+    names_id: bool = True
+    # So long does the client wait for that reply, when everything is done already.
+    end_seconds: float = 0
     # --- what happened
     consents: int = 0
     refreshes: int = 0

@@ -84,6 +84,9 @@ class Session(socketserver.StreamRequestHandler):
         self.accounts.count(self.sender, "submissions")
         if account.saves_sent:
             self.folders.file(self.sender, account.sent_folder, content)
+        time.sleep(account.end_seconds)
+        if not account.names_id:
+            return "250 2.0.0 OK"
         host = "LAB0PR01MB0001.labprd01.prod.outlook.com"
         return f"250 2.0.0 OK <{message_id}> [Hostname={host}]"
 

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
+use super::gateway::{Account, Gateway, Setup};
 use super::http::{Answer, Caller};
+use super::postfix;
 
 pub use client::{Client, Mail};
 pub use mailbox::Mailbox;
@@ -104,6 +106,12 @@ impl Lab {
         self.at("smtp")
     }
 
+    /// Has Postfix passed on everything it took?
+    pub fn is_idle(&self) -> bool {
+        let directory = self.described["directory"].as_str().expect("a path");
+        postfix::is_empty(&Path::new(directory).join("postfix/queue"))
+    }
+
     /// Where Postfix takes what it is to deliver for others; what is refused there comes back as a report.
     pub fn relay(&self) -> SocketAddr {
         self.at("inside")
@@ -160,6 +168,35 @@ impl Lab {
 
     fn caller(&self) -> Caller {
         Caller { address: self.oauth_address(), token: "none".to_owned() }
+    }
+
+    /// A gateway that knows the laboratory as `outlook`.
+    pub fn known_to(&self, setup: Setup) -> Setup {
+        setup
+            .with("TLS__EXTRA_ROOTS", self.ca().display().to_string())
+            .with("PROVIDERS__OUTLOOK__CLIENT_ID", CLIENT_ID)
+            .with("PROVIDERS__OUTLOOK__CLIENT_SECRET", CLIENT_SECRET)
+            .with("PROVIDERS__OUTLOOK__AUTHORIZE_URL", self.authorize_url())
+            .with("PROVIDERS__OUTLOOK__TOKEN_URL", self.token_url())
+            .with("PROVIDERS__OUTLOOK__IMAP", self.imap())
+            .with("PROVIDERS__OUTLOOK__SMTP", self.smtp())
+    }
+
+    /// Connects a user's mailbox by consent; its id.
+    pub fn connect(&self, gateway: &Gateway, account: &Account, address: &str) -> String {
+        let wanted = json!({"user_id": account.user_id, "provider": "outlook", "address": address});
+        let begun = account.api.post("/api/v1/mailboxes", &wanted).expect(201);
+        self.accept(gateway, &begun, address);
+        begun["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Consents to what the gateway has begun, and comes back to it.
+    pub fn accept(&self, gateway: &Gateway, begun: &Value, address: &str) {
+        let url = begun["authorization_url"].as_str().expect("a URL");
+        let back = self.consent(url, address, true);
+        let (_, query) = back.split_once('?').expect("a query");
+        let shown = gateway.admin().get(&format!("/oauth/callback?{query}"));
+        assert_eq!(shown.status, 200, "{}", String::from_utf8_lossy(&shown.body));
     }
 
     /// Does as a browser does on the consent page: signs in as `address` and accepts, or cancels. Answers

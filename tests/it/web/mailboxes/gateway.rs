@@ -9,20 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Account, Gateway, Setup};
-use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, lab};
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::lab::{CLIENT_SECRET, lab};
 
 fn setup() -> Setup {
-    let lab = lab();
-    Gateway::setup()
-        .with("TLS__EXTRA_ROOTS", lab.ca().display().to_string())
-        .with("PROVIDERS__OUTLOOK__CLIENT_ID", CLIENT_ID)
-        .with("PROVIDERS__OUTLOOK__CLIENT_SECRET", CLIENT_SECRET)
-        .with("PROVIDERS__OUTLOOK__AUTHORIZE_URL", lab.authorize_url())
-        .with("PROVIDERS__OUTLOOK__TOKEN_URL", lab.token_url())
-        .with("PROVIDERS__OUTLOOK__IMAP", lab.imap())
-        .with("PROVIDERS__OUTLOOK__SMTP", lab.smtp())
-        .with("LOG__FILTER", "trace")
+    lab().known_to(Gateway::setup()).with("LOG__FILTER", "trace")
 }
 
 fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -31,18 +22,6 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "it never came that {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Connects by consent; the mailbox's id.
-fn connect(gateway: &Gateway, account: &Account, address: &str) -> String {
-    let wanted = json!({"user_id": account.user_id, "provider": "outlook", "address": address});
-    let begun = account.api.post("/api/v1/mailboxes", &wanted).expect(201);
-    let url = begun["authorization_url"].as_str().unwrap();
-    let back = lab().consent(url, address, true);
-    let (_, query) = back.split_once('?').unwrap();
-    let shown = gateway.admin().get(&format!("/oauth/callback?{query}"));
-    assert_eq!(shown.status, 200, "{}", String::from_utf8_lossy(&shown.body));
-    begun["id"].as_str().unwrap().to_owned()
 }
 
 fn doctor(gateway: &Gateway, address: &str) -> (bool, Value) {
@@ -60,7 +39,7 @@ fn serve_follows_a_connected_mailbox_and_doctor_proves_it() {
     let gateway = setup().start();
     let account = gateway.account("ann@acme.test");
     let mailbox = lab().mailbox("served");
-    let id = connect(&gateway, &account, &mailbox.address);
+    let id = lab().connect(&gateway, &account, &mailbox.address);
     let path = format!("/api/v1/mailboxes/{id}");
     assert_eq!(account.api.read(&path)["state"], "active");
     let (is_good, answer) = doctor(&gateway, &mailbox.address);
