@@ -3,5 +3,6 @@
 mod build;
 mod places;
 mod reasons;
+mod send;
 mod threads;
 mod track;

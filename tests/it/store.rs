@@ -19,6 +19,7 @@ use crate::support::postgres;
 mod events;
 mod growth;
 mod opening;
+mod outbox;
 mod search;
 mod threads;
 mod watching;
