@@ -110,11 +110,14 @@ impl Sending {
         })
     }
 
-    /// Everything that is in the outbox came there, and went from there, so much earlier.
+    /// Everything that is in the outbox, and every call that is not answered, is so much older.
     pub fn let_pass(&self, seconds: i64) {
-        let columns = ["handed_at", "searched_at", "due_at", "deadline"];
-        let earlier = columns.map(|it| format!("{it} = {it} - {}", seconds * 1_000_000));
-        self.sql(&format!("update outbox set {}", earlier.join(", ")));
+        let earlier = |it: &str| format!("{it} = {it} - {}", seconds * 1_000_000);
+        let columns = ["handed_at", "searched_at", "due_at", "deadline", "leased_until"];
+        let columns = columns.map(earlier).join(", ");
+        self.sql(&format!("update outbox set {columns}"));
+        let created_at = earlier("created_at");
+        self.sql(&format!("update idempotency set {created_at} where status = 0"));
     }
 }
 
