@@ -22,12 +22,14 @@ use crate::model::{
     ConnectionId, Credentials, EventId, Host, Login, MessageId, NewIds, SendStatus, Time, Via,
 };
 use crate::secrets::Secrets;
-use crate::store::{Claimed, Settle, Store};
+use crate::store::{self, Claimed, Settle, Store};
 use crate::submission::{self, Connection, Demand, Ending};
 
 /// It is looked for what is due so often, when nobody rings: other processes put mail into the outbox,
 /// and mail becomes due by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// When somebody rings, others are about to: what is due is taken for all of them together.
+const GATHER: Duration = Duration::from_millis(5);
 /// A lease lasts so long, and is prolonged while its mail is under way: a process that dies is found out
 /// soon, one that waits for a slow server is not mistaken for dead.
 const LEASE_SECONDS: i64 = 60;
@@ -92,12 +94,11 @@ pub async fn run<L: Logins>(
     let upkeep = Arc::clone(&shared);
     tasks.spawn(async move { upkeep.renew(renewing).await });
     while !stop.is_cancelled() {
-        let taken = shared.look(&mails).await;
-        let wait = if taken { Duration::ZERO } else { LOOK_EVERY };
+        shared.look(&mails).await;
         let woken = async {
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = shared.bell.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = shared.bell.notified() => tokio::time::sleep(GATHER).await,
             }
         };
         stop.run_until_cancelled(woken).await;
@@ -111,12 +112,11 @@ pub async fn run<L: Logins>(
 }
 
 impl<L: Logins> Shared<L> {
-    /// Takes what is due; `true` when there may be more.
-    async fn look(self: &Arc<Self>, mails: &TaskTracker) -> bool {
+    /// Takes all that may go now. What may not yet may when a mail ends, which rings.
+    async fn look(self: &Arc<Self>, mails: &TaskTracker) {
         let room = self.options.connections.saturating_sub(mails.len());
         if room == 0 {
-            // The next that ends rings.
-            return false;
+            return;
         }
         let now = clock::now();
         let until = now.plus_seconds(LEASE_SECONDS);
@@ -124,10 +124,9 @@ impl<L: Logins> Shared<L> {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(code = "outbox_unreadable", %error, "It could not be read what is to be sent.");
-                return false;
+                return;
             }
         };
-        let is_full = !claimed.is_empty() && claimed.len() < room;
         for mail in claimed {
             self.hold(mail.lease);
             let shared = Arc::clone(self);
@@ -138,7 +137,6 @@ impl<L: Logins> Shared<L> {
                 shared.bell.notify_one();
             });
         }
-        is_full
     }
 
     fn hold(&self, lease: Uuid) {
@@ -230,7 +228,7 @@ impl<L: Logins> Shared<L> {
     /// One try. `None`: it is somebody else's now, or it will be tried when the lease ends. With the
     /// answer, whether the provider files the sent copy by itself (S6).
     async fn submit(&self, mail: &Claimed, route: &mut Route) -> Option<Tried> {
-        let content = match self.store.raw(mail.sub_account, mail.message).await {
+        let content = match self.content(mail).await {
             Ok(content) => content?,
             Err(error) => return Some(Tried::not(Answer::Later { reply: error.to_string() })),
         };
@@ -259,6 +257,14 @@ impl<L: Logins> Shared<L> {
         Some(Tried { answer, saves_sent, alias })
     }
 
+    /// The mail itself; what is large does not come with the claim. `None`: it was erased.
+    async fn content(&self, mail: &Claimed) -> Result<Option<Arc<Vec<u8>>>, store::Error> {
+        match &mail.content {
+            Some(content) => Ok(Some(Arc::clone(content))),
+            None => Ok(self.store.raw(mail.sub_account, mail.message).await?.map(Arc::new)),
+        }
+    }
+
     async fn open(&self, mail: &Claimed) -> Result<(Connection, bool), Answer> {
         match mail.via {
             Via::Mailbox(connection) => self.open_mailbox(mail, connection).await,
@@ -267,7 +273,7 @@ impl<L: Logins> Shared<L> {
     }
 
     async fn open_relay(&self, mail: &Claimed) -> Result<Connection, Answer> {
-        let relay = self.relay(mail).await.map_err(|reply| Answer::Later { reply })?;
+        let relay = self.relay(mail).map_err(|reply| Answer::Later { reply })?;
         let unfit = || Answer::Later { reply: "The relay's host cannot be used.".to_owned() };
         let (host, if_offered) = relay.target().ok_or_else(unfit)?;
         let demand = if if_offered { Demand::Nothing } else { Demand::Tls };
@@ -280,13 +286,11 @@ impl<L: Logins> Shared<L> {
         opened.map_err(|error| unopened(&host, &error))
     }
 
-    async fn relay(&self, mail: &Claimed) -> Result<Relay, String> {
-        let of = mail.sub_account;
-        let settings = self.store.account_settings(of).await.map_err(|error| error.to_string())?;
-        let sealed = settings.and_then(|settings| settings.provider);
+    fn relay(&self, mail: &Claimed) -> Result<Relay, String> {
         let none = || "The sub-account has no SMTP relay any more.".to_owned();
-        let sealed = sealed.ok_or_else(none)?;
-        relay::unseal(&self.secrets, of, &sealed).map_err(|error| format!("The relay: {error}."))
+        let sealed = mail.relay.as_ref().ok_or_else(none)?;
+        let relay = relay::unseal(&self.secrets, mail.sub_account, sealed);
+        relay.map_err(|error| format!("The relay: {error}."))
     }
 
     /// Signs in to the user's own server; with a new token, when the first is refused.

@@ -1,9 +1,9 @@
 //! How many mails may be on their way at once: a provider's limits hold for its mailbox, whoever of our
-//! processes sends through it.
+//! processes sends through it; and those who have much to send keep nobody else waiting.
 
 use std::collections::BTreeMap;
 
-use crate::model::{ConnectionId, StoredMessageId, SubAccountId, Time, Via};
+use crate::model::{ConnectionId, SubAccountId, Time, Via};
 
 /// The limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,47 +32,65 @@ pub struct Load {
 /// What is done now, and what later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    pub now: Vec<(SubAccountId, StoredMessageId)>,
+    /// So many mails of each of these ways.
+    pub now: Vec<(Lane, usize)>,
     /// These mailboxes have had their mails of this minute: nothing goes before then.
     pub paused: Vec<(SubAccountId, ConnectionId, Time)>,
 }
 
 const MINUTE: i64 = 60;
 
-/// Which of the mails that are due go now, in their order, at most `room` of them.
-pub fn admit(
-    due: &[(SubAccountId, StoredMessageId, Via)],
-    mut loads: BTreeMap<Lane, Load>,
-    pace: &Pace,
-    room: usize,
-) -> Admission {
-    let mut admission = Admission::default();
-    for (of, message, via) in due {
-        if admission.now.len() >= room {
-            break;
+/// How many mails of each way that has some go now, at most `room` in all. Who has least on the way comes
+/// next, and of equals who has waited longest: so are `lanes` ordered.
+pub fn admit(lanes: &[Lane], loads: &BTreeMap<Lane, Load>, pace: &Pace, room: usize) -> Admission {
+    let mut paused = Vec::new();
+    let mut shares = Vec::new();
+    for lane in lanes {
+        let load = loads.get(lane).copied().unwrap_or_default();
+        let most = free(lane.1, &load, pace);
+        if most > 0 {
+            shares.push(Share { lane: *lane, in_flight: load.in_flight, most, given: 0 });
         }
-        let load = loads.entry((*of, *via)).or_default();
-        let (connections, per_minute) = match via {
-            Via::Mailbox(_) => (pace.connections_per_mailbox, pace.per_mailbox_per_minute),
-            Via::Relay => (pace.connections_per_relay, usize::MAX),
-        };
-        // What is on its way counts for this minute, too.
-        if load.recent.saturating_add(load.in_flight) >= per_minute {
-            pause(&mut admission, *of, *via, load);
-        } else if load.in_flight < connections {
-            load.in_flight += 1;
-            admission.now.push((*of, *message));
-        }
+        paused.extend(pause(*lane, &load, pace));
     }
-    admission
+    for _ in 0..room {
+        let open = shares.iter_mut().filter(|it| it.given < it.most);
+        let Some(least) = open.min_by_key(|it| it.in_flight + it.given) else { break };
+        least.given += 1;
+    }
+    let given = shares.into_iter().filter(|it| it.given > 0);
+    Admission { now: given.map(|it| (it.lane, it.given)).collect(), paused }
 }
 
-fn pause(admission: &mut Admission, of: SubAccountId, via: Via, load: &Load) {
-    let (Via::Mailbox(connection), Some(first)) = (via, load.first_recent) else { return };
-    let pause = (of, connection, first.plus_seconds(MINUTE));
-    if !admission.paused.contains(&pause) {
-        admission.paused.push(pause);
+/// What a way is given.
+struct Share {
+    lane: Lane,
+    in_flight: usize,
+    most: usize,
+    given: usize,
+}
+
+/// How many more may go on this way.
+fn free(via: Via, load: &Load, pace: &Pace) -> usize {
+    match via {
+        Via::Relay => pace.connections_per_relay.saturating_sub(load.in_flight),
+        Via::Mailbox(_) => {
+            let connections = pace.connections_per_mailbox.saturating_sub(load.in_flight);
+            connections.min(left_of_minute(load, pace))
+        }
     }
+}
+
+/// What is on its way counts for this minute, too.
+const fn left_of_minute(load: &Load, pace: &Pace) -> usize {
+    pace.per_mailbox_per_minute.saturating_sub(load.recent.saturating_add(load.in_flight))
+}
+
+/// Until when a mailbox has had its mails of this minute.
+fn pause((of, via): Lane, load: &Load, pace: &Pace) -> Option<(SubAccountId, ConnectionId, Time)> {
+    let (Via::Mailbox(connection), Some(first)) = (via, load.first_recent) else { return None };
+    let is_over = left_of_minute(load, pace) == 0;
+    is_over.then(|| (of, connection, first.plus_seconds(MINUTE)))
 }
 
 #[cfg(test)]
@@ -86,12 +104,8 @@ mod tests {
     const OF: SubAccountId = SubAccountId(Uuid::from_u128(1));
     const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(2));
 
-    fn due(count: u128, via: Via) -> Vec<(SubAccountId, StoredMessageId, Via)> {
-        (0..count).map(|n| (OF, StoredMessageId(Uuid::from_u128(100 + n)), via)).collect()
-    }
-
     fn admitted(via: Via, load: Load) -> Admission {
-        admit(&due(100, via), BTreeMap::from([((OF, via), load)]), &PACE, 64)
+        admit(&[(OF, via)], &BTreeMap::from([((OF, via), load)]), &PACE, 64)
     }
 
     #[test]
@@ -102,26 +116,36 @@ mod tests {
         for (in_flight, recent, expected) in rows {
             let first_recent = (recent > 0).then_some(first);
             let load = Load { in_flight, recent, first_recent };
-            let admission = admitted(Via::Mailbox(MAILBOX), load);
-            assert_eq!(admission.now.len(), expected, "{in_flight} {recent}");
-            let is_paused = in_flight + recent + expected >= 30;
+            let via = Via::Mailbox(MAILBOX);
+            let admission = admitted(via, load);
+            let now = vec![((OF, via), expected)];
+            let words = format!("{in_flight} {recent}");
+            assert_eq!(admission.now, if expected > 0 { now } else { Vec::new() }, "{words}");
             let paused = vec![(OF, MAILBOX, first.plus_seconds(60))];
-            assert_eq!(admission.paused, if is_paused { paused } else { Vec::new() });
+            let is_paused = in_flight + recent >= 30;
+            assert_eq!(admission.paused, if is_paused { paused } else { Vec::new() }, "{words}");
         }
     }
 
     #[test]
     fn a_relay_has_connections_and_no_rate() {
         let load = Load { in_flight: 4, recent: 10_000, first_recent: None };
-        assert_eq!(admitted(Via::Relay, load).now.len(), 6);
+        assert_eq!(admitted(Via::Relay, load).now, [((OF, Via::Relay), 6)]);
     }
 
     #[test]
-    fn what_is_first_in_the_queue_goes_first() {
-        let mut all = due(10, Via::Mailbox(MAILBOX));
-        all.extend(due(100, Via::Relay));
-        let admission = admit(&all, BTreeMap::new(), &PACE, 5);
-        let first: Vec<_> = all[..3].iter().chain(&all[10..12]).map(|it| it.1).collect();
-        assert_eq!(admission.now.iter().map(|it| it.1).collect::<Vec<_>>(), first);
+    fn who_has_much_to_send_keeps_nobody_waiting() {
+        let relay = |n| (SubAccountId(Uuid::from_u128(n)), Via::Relay);
+        let lanes = [relay(1), relay(2), relay(3), (OF, Via::Mailbox(MAILBOX))];
+        let load = |in_flight| Load { in_flight, ..Load::default() };
+        let loads = BTreeMap::from([(relay(1), load(8)), (relay(2), load(1))]);
+        let given = |room| {
+            let now = admit(&lanes, &loads, &PACE, room).now;
+            lanes.map(|lane| now.iter().find(|it| it.0 == lane).map_or(0, |it| it.1))
+        };
+        assert_eq!(given(0), [0, 0, 0, 0]);
+        assert_eq!(given(1), [0, 0, 1, 0], "of two that have nothing, who has waited longer");
+        assert_eq!(given(6), [0, 2, 2, 2]);
+        assert_eq!(given(100), [2, 9, 10, 3]);
     }
 }

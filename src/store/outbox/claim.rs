@@ -1,11 +1,12 @@
 //! Taking what is due, under a lease, within the limits of its way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::via;
-use crate::decide::send::{Load, Pace, admit};
+use super::{connection, via};
+use crate::decide::send::{Lane, Load, Pace, admit};
 use crate::model::outgoing::Route;
 use crate::model::{Address, MailboxState, SendKind, StoredMessageId, SubAccountId, Time, Via};
 use crate::store::messages::{json, known};
@@ -16,20 +17,47 @@ use crate::store::{Result, Store};
 statements! {
     /// One process claims at a time, so that together they keep within the limits.
     LOCK_CLAIMS_ON_POSTGRES = "select cast(1 as bigint) from pg_advisory_xact_lock(7303)";
-    /// Within a conversation in the order in which it was written; mail of a mailbox that must be
-    /// authorised again waits (S1).
-    DUE = "select outbox.sub_account, outbox.id, outbox.connection_id from outbox \
-        left join connections on connections.sub_account = outbox.sub_account \
-            and connections.id = outbox.connection_id \
-        where outbox.due_at <= $1 \
-            and (outbox.leased_until is null or outbox.leased_until < $1) \
+    /// Every way that has mail to be sent by now, the longest waiting first. Each step of the recursions is
+    /// one look into the index, however much mail waits there. A mailbox that must be authorised again is
+    /// waited for (S1).
+    LANES = "with recursive accounts (account) as ( \
+            select (select sub_account from outbox where due_at is not null \
+                order by sub_account limit 1) \
+            union all select (select sub_account from outbox where due_at is not null \
+                    and sub_account > accounts.account order by sub_account limit 1) \
+                from accounts where accounts.account is not null), \
+        lanes (account, lane) as ( \
+            select account, (select coalesce(connection_id, sub_account) from outbox \
+                    where due_at is not null and sub_account = accounts.account \
+                    order by coalesce(connection_id, sub_account) limit 1) \
+                from accounts where account is not null \
+            union all select account, (select coalesce(connection_id, sub_account) from outbox \
+                    where due_at is not null and sub_account = lanes.account \
+                        and coalesce(connection_id, sub_account) > lanes.lane \
+                    order by coalesce(connection_id, sub_account) limit 1) \
+                from lanes where lanes.lane is not null), \
+        waiting as ( \
+            select account, lane, (select min(due_at) from outbox where due_at is not null \
+                    and sub_account = lanes.account \
+                    and coalesce(connection_id, sub_account) = lanes.lane) as due \
+                from lanes where lane is not null) \
+        select waiting.account, waiting.lane from waiting \
+        left join connections on connections.sub_account = waiting.account \
+            and connections.id = waiting.lane \
+        where waiting.due <= $1 \
             and (connections.state is null or connections.state in ('active', 'disconnected')) \
+        order by waiting.due limit 1000";
+    /// Of one way; within a conversation in the order in which it was written.
+    DUE = "select outbox.id from outbox \
+        where outbox.sub_account = $1 and coalesce(outbox.connection_id, outbox.sub_account) = $2 \
+            and outbox.due_at <= $3 and outbox.due_at is not null \
+            and (outbox.leased_until is null or outbox.leased_until < $3) \
             and not exists (select 1 from outbox as before \
                 where before.sub_account = outbox.sub_account \
                 and before.conversation_id = outbox.conversation_id and before.id < outbox.id \
                 and (before.due_at is not null or before.leased_until is not null) \
-                and (before.send_at is null or before.send_at <= $1)) \
-        order by outbox.due_at, outbox.id limit 256";
+                and (before.send_at is null or before.send_at <= $3)) \
+        order by outbox.due_at, outbox.id limit $4";
     IN_FLIGHT = "select sub_account, connection_id, count(*) from outbox \
         where leased_until >= $1 group by sub_account, connection_id";
     /// Beside those that are in flight.
@@ -43,18 +71,22 @@ statements! {
         from {rows uuid uuid uuid bigint} as added \
         where outbox.sub_account = coalesce(added.column1, null) \
             and outbox.id = coalesce(added.column2, null)";
+    /// With each its relay and its content, unless that is large: in bulk, one by one costs more.
     CLAIMED = "select outbox.sub_account, outbox.id, outbox.connection_id, outbox.kind, \
             outbox.route, outbox.attempts, outbox.deadline, connections.state, \
+            case when outbox.connection_id is null then sub_accounts.provider end as relay, \
+            case when messages.raw_size <= 131072 then messages.raw end as content, \
             (select written from contacts where contacts.sub_account = outbox.sub_account \
                 and contacts.unsubscribed and contacts.id = (select conversations.contact_id \
                     from conversations where conversations.sub_account = outbox.sub_account \
                     and conversations.id = outbox.conversation_id)) as unsubscribed \
         from {rows uuid uuid} as asked cross join outbox \
+        join sub_accounts on sub_accounts.sub_account = outbox.sub_account \
+        join messages on messages.sub_account = outbox.sub_account and messages.id = outbox.id \
         left join connections on connections.sub_account = outbox.sub_account \
             and connections.id = outbox.connection_id \
         where outbox.sub_account = asked.column1 and outbox.id = asked.column2 \
         order by outbox.due_at, outbox.id";
-    NEXT_DUE = "select min(due_at) from outbox where due_at is not null";
 }
 
 /// A mail that is in hand.
@@ -69,13 +101,15 @@ pub struct Claimed {
     /// Tries before this one.
     pub attempts: u32,
     pub deadline: Option<Time>,
+    /// The sub-account's relay, sealed; when it goes that way.
+    pub relay: Option<Vec<u8>>,
+    /// The mail itself, unless it is large.
+    pub content: Option<Arc<Vec<u8>>>,
     /// Its mailbox was disconnected, or replaced by another.
     pub is_stranded: bool,
     /// Its recipient wants no bulk mail any more (S9).
     pub is_unsubscribed: bool,
 }
-
-type DueRow = (Uuid, Uuid, Option<Uuid>);
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -87,6 +121,8 @@ struct Row {
     attempts: i64,
     deadline: Option<i64>,
     state: Option<String>,
+    relay: Option<Vec<u8>>,
+    content: Option<Vec<u8>>,
     unsubscribed: Option<String>,
 }
 
@@ -103,34 +139,46 @@ impl Store {
         if tx.is_postgres() {
             tx.optional::<(i64,)>(LOCK_CLAIMS_ON_POSTGRES, Vec::new()).await?;
         }
-        let due: Vec<DueRow> = tx.all(DUE, values![now]).await?;
-        if due.is_empty() {
+        let lanes: Vec<(Uuid, Uuid)> = tx.all(LANES, values![now]).await?;
+        if lanes.is_empty() {
             return Ok(Vec::new());
         }
-        let due: Vec<_> = due
-            .into_iter()
-            .map(|(of, id, connection)| (SubAccountId(of), StoredMessageId(id), via(connection)))
-            .collect();
-        let admission = admit(&due, loads(&mut tx, now).await?, pace, room);
+        let lanes: Vec<Lane> = lanes.into_iter().map(lane).collect();
+        let admission = admit(&lanes, &loads(&mut tx, now).await?, pace, room);
         for (of, connection, until) in admission.paused {
             tx.execute(PAUSE, values![of, connection, until, now]).await?;
         }
+        let mut chosen = Vec::new();
+        for (lane, most) in admission.now {
+            chosen.extend(due(&mut tx, lane, now, most).await?);
+        }
         let lease = Uuid::from_u128(crate::clock::seed());
-        let claimed = take(&mut tx, &admission.now, lease, leased_until).await?;
+        let claimed = take(&mut tx, &chosen, lease, leased_until).await?;
         tx.commit().await?;
         Ok(claimed)
     }
-
-    /// When something is due next.
-    pub async fn next_due(&self) -> Result<Option<Time>> {
-        let mut tx = self.reader().await?;
-        let row: Option<(Option<i64>,)> = tx.optional(NEXT_DUE, Vec::new()).await?;
-        Ok(row.and_then(|(due,)| due).map(Time::from_micros))
-    }
 }
 
-async fn loads(tx: &mut Tx<'_>, now: Time) -> Result<BTreeMap<(SubAccountId, Via), Load>> {
-    let mut loads: BTreeMap<(SubAccountId, Via), Load> = BTreeMap::new();
+/// The way of a row: a sub-account's relay has its id.
+fn lane((of, lane): (Uuid, Uuid)) -> Lane {
+    (SubAccountId(of), via((lane != of).then_some(lane)))
+}
+
+/// The first mails that are due on a way.
+async fn due(
+    tx: &mut Tx<'_>,
+    (of, via): Lane,
+    now: Time,
+    most: usize,
+) -> Result<Vec<(SubAccountId, StoredMessageId)>> {
+    let lane = connection(via).map_or(of.0, |connection| connection.0);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows: Vec<(Uuid,)> = tx.all(DUE, values![of, lane, now, most]).await?;
+    Ok(rows.into_iter().map(|(id,)| (of, StoredMessageId(id))).collect())
+}
+
+async fn loads(tx: &mut Tx<'_>, now: Time) -> Result<BTreeMap<Lane, Load>> {
+    let mut loads: BTreeMap<Lane, Load> = BTreeMap::new();
     let flying: Vec<(Uuid, Option<Uuid>, i64)> = tx.all(IN_FLIGHT, values![now]).await?;
     for (of, connection, count) in flying {
         let load = loads.entry((SubAccountId(of), via(connection))).or_default();
@@ -179,6 +227,8 @@ impl Row {
             route,
             attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
             deadline: self.deadline.map(Time::from_micros),
+            relay: self.relay,
+            content: self.content.map(Arc::new),
             is_stranded: via != Via::Relay && is_gone,
             is_unsubscribed: kind == SendKind::Bulk && is_to_them,
         })
