@@ -3,7 +3,7 @@
 
 mod admit;
 
-pub use admit::{Admission, Lane, Load, Pace, admit};
+pub use admit::{Admission, Lane, Load, Open, Pace, admit, deal};
 
 use crate::mail::{Email, File};
 use crate::model::settings::BulkSender;

@@ -1,7 +1,7 @@
 //! How many mails may be on their way at once: a provider's limits hold for its mailbox, whoever of our
 //! processes sends through it; and those who have much to send keep nobody else waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::{ConnectionId, SubAccountId, Time, Via};
 
@@ -29,45 +29,53 @@ pub struct Load {
     pub first_recent: Option<Time>,
 }
 
-/// What is done now, and what later.
+/// Who may send now, and who later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// So many mails of each of these ways.
-    pub now: Vec<(Lane, usize)>,
+    /// Who has least on the way first, and of equals who has waited longest.
+    pub open: Vec<Open>,
     /// These mailboxes have had their mails of this minute: nothing goes before then.
     pub paused: Vec<(SubAccountId, ConnectionId, Time)>,
 }
 
-const MINUTE: i64 = 60;
-
-/// How many mails of each way that has some go now, at most `room` in all. Who has least on the way comes
-/// next, and of equals who has waited longest: so are `lanes` ordered.
-pub fn admit(lanes: &[Lane], loads: &BTreeMap<Lane, Load>, pace: &Pace, room: usize) -> Admission {
-    let mut paused = Vec::new();
-    let mut shares = Vec::new();
-    for lane in lanes {
-        let load = loads.get(lane).copied().unwrap_or_default();
-        let most = free(lane.1, &load, pace);
-        if most > 0 {
-            shares.push(Share { lane: *lane, in_flight: load.in_flight, most, given: 0 });
-        }
-        paused.extend(pause(*lane, &load, pace));
-    }
-    for _ in 0..room {
-        let open = shares.iter_mut().filter(|it| it.given < it.most);
-        let Some(least) = open.min_by_key(|it| it.in_flight + it.given) else { break };
-        least.given += 1;
-    }
-    let given = shares.into_iter().filter(|it| it.given > 0);
-    Admission { now: given.map(|it| (it.lane, it.given)).collect(), paused }
+/// A way on which more may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub lane: Lane,
+    pub in_flight: usize,
+    /// At most so many more.
+    pub most: usize,
 }
 
-/// What a way is given.
-struct Share {
-    lane: Lane,
-    in_flight: usize,
-    most: usize,
-    given: usize,
+const MINUTE: i64 = 60;
+
+/// Which ways are open, of those that have mail; `lanes` are in the order in which they have waited. More
+/// than `room` of them are not needed.
+pub fn admit(lanes: &[Lane], loads: &BTreeMap<Lane, Load>, pace: &Pace, room: usize) -> Admission {
+    let mut admission = Admission::default();
+    for lane in lanes {
+        let load = loads.get(lane).copied().unwrap_or_default();
+        let most = free(lane.1, &load, pace).min(room);
+        if most > 0 {
+            admission.open.push(Open { lane: *lane, in_flight: load.in_flight, most });
+        }
+        admission.paused.extend(pause(*lane, &load, pace));
+    }
+    admission.open.sort_by_key(|it| it.in_flight);
+    admission.open.truncate(room);
+    admission
+}
+
+/// Which mails go now, of what each way has to send beside what is on its way: always one of who has least.
+pub fn deal<T>(mut offers: Vec<(usize, VecDeque<T>)>, room: usize) -> Vec<T> {
+    let mut dealt = Vec::new();
+    while dealt.len() < room {
+        let waiting = offers.iter_mut().filter(|(_, mails)| !mails.is_empty());
+        let Some((in_flight, mails)) = waiting.min_by_key(|it| it.0) else { break };
+        *in_flight += 1;
+        dealt.extend(mails.pop_front());
+    }
+    dealt
 }
 
 /// How many more may go on this way.
@@ -118,9 +126,9 @@ mod tests {
             let load = Load { in_flight, recent, first_recent };
             let via = Via::Mailbox(MAILBOX);
             let admission = admitted(via, load);
-            let now = vec![((OF, via), expected)];
             let words = format!("{in_flight} {recent}");
-            assert_eq!(admission.now, if expected > 0 { now } else { Vec::new() }, "{words}");
+            let open = vec![Open { lane: (OF, via), in_flight, most: expected }];
+            assert_eq!(admission.open, if expected > 0 { open } else { Vec::new() }, "{words}");
             let paused = vec![(OF, MAILBOX, first.plus_seconds(60))];
             let is_paused = in_flight + recent >= 30;
             assert_eq!(admission.paused, if is_paused { paused } else { Vec::new() }, "{words}");
@@ -130,7 +138,8 @@ mod tests {
     #[test]
     fn a_relay_has_connections_and_no_rate() {
         let load = Load { in_flight: 4, recent: 10_000, first_recent: None };
-        assert_eq!(admitted(Via::Relay, load).now, [((OF, Via::Relay), 6)]);
+        let open = Open { lane: (OF, Via::Relay), in_flight: 4, most: 6 };
+        assert_eq!(admitted(Via::Relay, load).open, [open]);
     }
 
     #[test]
@@ -139,13 +148,22 @@ mod tests {
         let lanes = [relay(1), relay(2), relay(3), (OF, Via::Mailbox(MAILBOX))];
         let load = |in_flight| Load { in_flight, ..Load::default() };
         let loads = BTreeMap::from([(relay(1), load(8)), (relay(2), load(1))]);
-        let given = |room| {
-            let now = admit(&lanes, &loads, &PACE, room).now;
-            lanes.map(|lane| now.iter().find(|it| it.0 == lane).map_or(0, |it| it.1))
+        let admission = admit(&lanes, &loads, &PACE, 100);
+        let open: Vec<_> = admission.open.iter().map(|it| (it.lane, it.most)).collect();
+        let [much, some, none, mailbox] = lanes;
+        assert_eq!(open, [(none, 10), (mailbox, 3), (some, 9), (much, 2)]);
+        assert_eq!(admit(&lanes, &loads, &PACE, 1).open.len(), 1);
+    }
+
+    #[test]
+    fn who_has_least_on_the_way_comes_next() {
+        let dealt = |room| {
+            let offer = |in_flight, mails: &[u8]| (in_flight, mails.iter().copied().collect());
+            let offers = vec![offer(0, &[1, 2]), offer(0, &[11]), offer(2, &[21, 22, 23, 24])];
+            deal(offers, room)
         };
-        assert_eq!(given(0), [0, 0, 0, 0]);
-        assert_eq!(given(1), [0, 0, 1, 0], "of two that have nothing, who has waited longer");
-        assert_eq!(given(6), [0, 2, 2, 2]);
-        assert_eq!(given(100), [2, 9, 10, 3]);
+        assert_eq!(dealt(0), Vec::<u8>::new());
+        assert_eq!(dealt(3), [1, 11, 2]);
+        assert_eq!(dealt(100), [1, 11, 2, 21, 22, 23, 24], "nothing is left while there is room");
     }
 }

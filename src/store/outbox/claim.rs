@@ -1,12 +1,12 @@
 //! Taking what is due, under a lease, within the limits of its way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::{connection, via};
-use crate::decide::send::{Lane, Load, Pace, admit};
+use crate::decide::send::{Lane, Load, Pace, admit, deal};
 use crate::model::outgoing::Route;
 use crate::model::{Address, MailboxState, SendKind, StoredMessageId, SubAccountId, Time, Via};
 use crate::store::messages::{json, known};
@@ -148,10 +148,11 @@ impl Store {
         for (of, connection, until) in admission.paused {
             tx.execute(PAUSE, values![of, connection, until, now]).await?;
         }
-        let mut chosen = Vec::new();
-        for (lane, most) in admission.now {
-            chosen.extend(due(&mut tx, lane, now, most).await?);
+        let mut offers = Vec::new();
+        for open in admission.open {
+            offers.push((open.in_flight, due(&mut tx, open.lane, now, open.most).await?));
         }
+        let chosen = deal(offers, room);
         let lease = Uuid::from_u128(crate::clock::seed());
         let claimed = take(&mut tx, &chosen, lease, leased_until).await?;
         tx.commit().await?;
@@ -170,7 +171,7 @@ async fn due(
     (of, via): Lane,
     now: Time,
     most: usize,
-) -> Result<Vec<(SubAccountId, StoredMessageId)>> {
+) -> Result<VecDeque<(SubAccountId, StoredMessageId)>> {
     let lane = connection(via).map_or(of.0, |connection| connection.0);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let rows: Vec<(Uuid,)> = tx.all(DUE, values![of, lane, now, most]).await?;

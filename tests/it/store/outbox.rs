@@ -173,6 +173,24 @@ async fn two_who_claim_at_once_share_what_is_due() {
 }
 
 #[tokio::test]
+async fn who_has_much_to_send_keeps_nobody_waiting() {
+    for fresh in both().await {
+        add_mailbox(&fresh, true).await;
+        for n in 0..30 {
+            let to: &'static str = Box::leak(format!("c{n}@example.com").into_boxed_str());
+            enqueue(&fresh, (to, &format!("{n}@x"), &[]), (Via::Relay, None)).await;
+        }
+        let via = Via::Mailbox(MAILBOX);
+        let last = enqueue(&fresh, ("bob@example.com", "last@x", &[]), (via, None)).await;
+        let few = fresh.store.claim(at(0), at(LEASE_SECONDS), &PACE, 5).await.unwrap();
+        assert_eq!(few.len(), 5);
+        assert!(few.iter().any(|it| it.message == last), "it does not wait for the thirty");
+        assert_eq!(claim(&fresh, 1).await.len(), 16, "as many as the relay may have at once");
+        assert_eq!(claim(&fresh, 1).await.len(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_lease_that_is_prolonged_is_kept() {
     for fresh in both().await {
         enqueue_one(&fresh).await;
