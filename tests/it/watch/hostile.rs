@@ -7,9 +7,14 @@
 //! `!idle`, `!close`, `!hang`. `without ID` names mails that the server keeps from us for good.
 
 use std::fs;
+use std::future::pending;
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
+use mailweave::model::{Credentials, Login};
+use mailweave::watch::Mailbox as _;
+use mailweave::watch::imap::{Options, Session, Wake};
 
 use super::scripted::{Fault, Folder, Server, State};
 use super::world::{ANN, CARL, World, mail, reply};
@@ -150,4 +155,25 @@ async fn uids_that_lose_their_meaning_lose_nothing_and_replay_nothing() {
     world.stop().await;
     assert_eq!(world.messages().await, 6);
     assert_eq!(world.verdicts().await.iter().filter(|it| *it == "not_a_crm_thread").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_in_the_answer_to_another_command_is_news() {
+    let server = Dialog::read("on UID FETCH\nS: * 4 EXISTS\n!default\n").server();
+    let options = Options::new(mailweave::tls::client_config(None).unwrap());
+    let host = format!("{}?plain", server.address).parse().unwrap();
+    let login =
+        Login { username: "ann".to_owned(), credentials: Credentials::Password("x".into()) };
+    let mut session = Session::open(&options, &host, &login).await.unwrap();
+    session.examine("INBOX").await.unwrap();
+    let (soon, late) = (Duration::from_millis(300), Duration::from_secs(3_600));
+    assert_eq!(
+        session.idle(soon, pending()).await.unwrap(),
+        Wake::Timeout,
+        "it is as it was opened"
+    );
+    session.headers(1, u32::MAX).await.unwrap();
+    assert_eq!(session.idle(late, pending()).await.unwrap(), Wake::Changed, "nobody has looked");
+    session.headers(1, u32::MAX).await.unwrap();
+    assert_eq!(session.idle(soon, pending()).await.unwrap(), Wake::Timeout, "all is seen");
 }
