@@ -1,0 +1,1 @@
+"""The figures of watching mailboxes; `benches/watch` runs them."""
