@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::tx::Tx;
-use super::value::values;
+use super::value::{Value, values};
 use super::{Error, Result, Store};
 use crate::model::{
     Account, ConnectionId, Folder, FolderRole, MessageId, SubAccountId, ThreadId, Time, UserId,
@@ -13,6 +13,10 @@ use crate::model::{
 statements! {
     WATCHED = "select sub_account, id, user_id, account, sent_folder, connected_at \
         from connections where state = 'active' order by sub_account, id";
+    WATCHED_OF = "select connections.sub_account, connections.id, connections.user_id, \
+            connections.account, connections.sent_folder, connections.connected_at \
+        from {rows uuid} as asked join connections on connections.sub_account = asked.column1 \
+        where connections.state = 'active'";
     TOUCH = "update connections set last_sync_at = $3 \
         where sub_account = $1 and id = $2 and state = 'active'";
     ADVANCE = "update folders set uid_next = $6 where sub_account = $1 and connection_id = $2 \
@@ -96,6 +100,17 @@ impl Store {
     pub async fn watched(&self) -> Result<Vec<Watched>> {
         let mut tx = self.reader().await?;
         let rows: Vec<WatchedRow> = tx.all(WATCHED, Vec::new()).await?;
+        rows.into_iter().map(watched).collect()
+    }
+
+    /// Those of these sub-accounts.
+    pub async fn watched_of(
+        &self,
+        accounts: impl IntoIterator<Item = SubAccountId>,
+    ) -> Result<Vec<Watched>> {
+        let mut tx = self.reader().await?;
+        let rows = accounts.into_iter().map(Value::from).collect();
+        let rows: Vec<WatchedRow> = tx.all_of_rows(WATCHED_OF, rows).await?;
         rows.into_iter().map(watched).collect()
     }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::changes::{Changes, Whose};
 use super::flow::Way;
 use super::imap::{self, Session, Wake};
 use super::leg::{Leg, View};
@@ -54,10 +55,13 @@ pub async fn run<L: Logins>(
         sign_ins: Arc::new(Semaphore::new(SIGN_INS_MAX)),
     };
     let mut watchers = BTreeMap::new();
+    let mut changes = Changes::new(shared.store.news());
     let tasks = TaskTracker::new();
     loop {
-        if let Err(error) = shared.look(&mut watchers, &tasks, &stop).await {
+        let whose = changes.take();
+        if let Err(error) = shared.look(&whose, &mut watchers, &tasks, &stop).await {
             tracing::warn!(code = "watch_look_failed", %error, "It could not be read who is to be watched.");
+            changes.forget();
         }
         if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
             break;
@@ -88,24 +92,29 @@ impl<L: Logins> Shared<L> {
     /// Starts and stops watchers, so that exactly the active connections have one.
     async fn look(
         &self,
+        whose: &Whose,
         watchers: &mut Watchers,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<(), crate::store::Error> {
-        let wanted = self.store.watched().await?;
+        let wanted = match whose {
+            Whose::All => self.store.watched().await?,
+            Whose::These(these) => self.store.watched_of(these.iter().copied()).await?,
+        };
         let wanted: BTreeMap<_, _> =
             wanted.into_iter().map(|it| ((it.sub_account, it.connection), it)).collect();
         watchers.retain(|key, running| {
-            let stays = wanted.get(key).is_some_and(|it| is_same(it, &running.watched));
+            let stays = !whose.includes(key.0)
+                || wanted.get(key).is_some_and(|it| is_same(it, &running.watched));
             if !stays {
                 running.stop.cancel();
             }
             stays && !running.stop.is_cancelled()
         });
-        metrics::gauge!("mailweave_watched_mailboxes").set(wanted.len() as f64);
         for (key, watched) in wanted {
             watchers.entry(key).or_insert_with(|| self.start(watched, tasks, stop));
         }
+        metrics::gauge!("mailweave_watched_mailboxes").set(watchers.len() as f64);
         for key in self.store.connections_to_search().await? {
             if let Some(running) = watchers.get(&key) {
                 running.wake.notify_one();

@@ -4,6 +4,7 @@
 //! `plan` says when to try again; `driver` is the only loop that waits.
 
 pub mod caution;
+mod changes;
 pub mod driver;
 pub mod flow;
 pub mod folder;
