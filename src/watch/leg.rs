@@ -91,15 +91,19 @@ impl View {
             let looked = folder::look(way, session, &mut self.open, caution).await;
             progress = noted(looked, caution)?;
         }
-        if self.leg == Leg::Sent && woken != Wake::Changed {
+        if self.leg == Leg::Inbox {
+            self.touch(way).await?;
+        } else if woken != Wake::Changed {
             if self.is_sent_closed || self.listed_at.elapsed() >= LIST_EVERY {
                 self.list(way, session).await?;
             }
             self.look_at_others(way, session).await?;
+        }
+        // Who calls away knows that something is wanted; thousands that nobody calls need not ask for it.
+        if self.leg == Leg::Sent && woken == Wake::Interrupted {
             self.search(way, session).await?;
             self.file_copies(way, session).await?;
         }
-        self.touch(way).await?;
         Ok(progress.verdicts > 0)
     }
 
