@@ -109,7 +109,7 @@ impl<'s> Tx<'s> {
         changed.map_err(|error| self.store.failed(error))
     }
 
-    /// Runs a statement with `{rows …}` in it for many rows: one run for 64 of them, none for none.
+    /// Runs a statement with `{rows …}` in it for many rows: one run for 512 of them, none for none.
     pub(super) async fn execute_rows(
         &mut self,
         sql: &'static str,

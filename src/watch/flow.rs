@@ -30,6 +30,22 @@ pub struct Way {
     pub unclaimed: Unclaimed,
 }
 
+/// How far a page goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    /// Where the cursor moves; `None` for mail that was searched for.
+    pub uid_next: Option<u32>,
+    /// UIDs behind it whose headers are asked for while the store works.
+    pub ahead: Option<(u32, u32)>,
+}
+
+impl Step {
+    /// A step of the cursor, and no look ahead.
+    pub const fn to(uid_next: u32) -> Self {
+        Self { uid_next: Some(uid_next), ahead: None }
+    }
+}
+
 /// What a page came to.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -37,47 +53,70 @@ pub struct Progress {
     pub verdicts: usize,
     /// A copy of what the CRM sent turned up: the folder is where sent mail is kept (T8).
     pub found_sent: bool,
+    /// What the mailbox answered of the UIDs ahead, unless the page ended before them.
+    pub ahead: Option<Result<Vec<Header>, Error>>,
 }
 
-/// Judges a page of mails of a folder and moves its cursor to `uid_next`, or as far as memory allows: the
-/// folder tells. Mail that was searched for moves no cursor.
+/// Judges a page of mails of a folder and moves its cursor to the step's `uid_next`, or as far as memory
+/// allows: the folder tells.
 pub async fn page<M: Mailbox>(
     way: &Way,
     mailbox: &mut M,
     folder: &mut Folder,
     headers: Vec<Header>,
-    mut uid_next: Option<u32>,
+    mut step: Step,
 ) -> Result<Progress, Error> {
     let mut mails: Vec<Mail> =
         headers.into_iter().map(|header| Mail::of(way, folder.role, header)).collect();
+    let (mut rounds, mut ahead) = (0, None);
     loop {
-        if let Some(first_left) = complete(way, mailbox, &mut mails).await? {
-            uid_next = uid_next.map(|_| first_left);
+        if let Some(first_left) = complete(way, mailbox, &mut mails, &mut rounds).await? {
+            step = step.uid_next.map_or(step, |_| Step::to(first_left));
+            ahead = None;
         }
-        let advance = Advance {
-            sub_account: way.watched.sub_account,
-            connection: way.watched.connection,
-            step: uid_next.map(|uid_next| (&*folder, uid_next)),
-            now: clock::now(),
+        let filed = file(way, folder, &mails, step.uid_next);
+        let filed = match step.ahead.take() {
+            Some((from, to)) => {
+                let (filed, headers) = tokio::join!(filed, mailbox.headers(from, to));
+                ahead = Some(headers);
+                filed?
+            }
+            None => filed.await?,
         };
-        let (now, seed) = (clock::now(), clock::seed());
-        let decide = |facts| {
-            let filings = judge(&mails, facts, NewIds::new(now, seed))?;
-            Some(filings.into_iter().map(|(mail, filing)| claimed(way, mail, filing)).collect())
-        };
-        match way.store.file_page(&questions(way, &mails), &advance, decide).await? {
+        match filed {
             Page::Stale => {}
             Page::Moved => return Err(Error::Lost("another watcher was here".to_owned())),
             Page::Gone => return Err(Error::Ended),
             Page::Filed(filings) => {
-                folder.uid_next = uid_next.unwrap_or(folder.uid_next);
+                folder.uid_next = step.uid_next.unwrap_or(folder.uid_next);
                 for filing in &filings {
                     way.unclaimed.forget(&keys(&filing.decision));
                 }
-                return Ok(progress(&filings));
+                return Ok(Progress { ahead, ..progress(&filings) });
             }
         }
     }
+}
+
+/// Decides and records, in one transaction.
+async fn file(
+    way: &Way,
+    folder: &Folder,
+    mails: &[Mail],
+    uid_next: Option<u32>,
+) -> Result<Page, Error> {
+    let advance = Advance {
+        sub_account: way.watched.sub_account,
+        connection: way.watched.connection,
+        step: uid_next.map(|uid_next| (folder, uid_next)),
+        now: clock::now(),
+    };
+    let (now, seed) = (clock::now(), clock::seed());
+    let decide = |facts| {
+        let filings = judge(mails, facts, NewIds::new(now, seed))?;
+        Some(filings.into_iter().map(|(mail, filing)| claimed(way, mail, filing)).collect())
+    };
+    Ok(way.store.file_page(&questions(way, mails), &advance, decide).await?)
 }
 
 /// Fetches what is still needed of each mail. Answers the first UID that must wait for the next page.
@@ -85,21 +124,28 @@ async fn complete<M: Mailbox>(
     way: &Way,
     mailbox: &mut M,
     mails: &mut Vec<Mail>,
+    rounds: &mut usize,
 ) -> Result<Option<u32>, Error> {
     let mut left = None;
-    for round in 1.. {
+    loop {
         let facts = way.store.facts(&questions(way, mails)).await?;
         let needs = needs(mails, facts);
         if needs.is_empty() {
             break;
         }
+        *rounds += 1;
         let fetched = fetch(way, mailbox, mails, &needs).await?;
-        let enough = if round < ROUNDS_MAX { fetched } else { needs.first().map(|(at, _)| *at) };
+        let enough = if *rounds < ROUNDS_MAX { fetched } else { needs.first().map(|(at, _)| *at) };
         if let Some(at) = enough {
             left = mails.get(at).map(|mail| mail.uid).or(left);
             mails.truncate(at);
         }
         mails.retain(|mail| !mail.is_gone);
+        // Nothing more can be known of a whole mail; what another needs for its sake is found out when
+        // they are judged together.
+        if needs.iter().all(|(_, part)| *part == Part::Whole) {
+            break;
+        }
     }
     Ok(left)
 }
@@ -226,6 +272,7 @@ fn progress(filings: &[Filing]) -> Progress {
     Progress {
         verdicts: filings.len(),
         found_sent: copies.into_iter().any(|it| matches!(it, Change::SentCopySeen { .. })),
+        ahead: None,
     }
 }
 

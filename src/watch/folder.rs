@@ -8,7 +8,7 @@ use crate::mail::Automatic;
 use crate::model::{Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
 
 use super::caution::Caution;
-use super::flow::{self, Progress, Way};
+use super::flow::{self, Progress, Step, Way};
 use super::mailbox::{Error, Header, Mailbox};
 
 /// UIDs that are looked through at once where mails are far apart.
@@ -91,6 +91,7 @@ pub async fn catch_up<M: Mailbox>(
 ) -> Result<Progress, Error> {
     let mut all = Progress::default();
     let mut were_there = true;
+    let mut ahead = None;
     while folder.uid_next < uid_next {
         if !were_there {
             skip_nothing(way, mailbox, folder, uid_next).await?;
@@ -98,21 +99,33 @@ pub async fn catch_up<M: Mailbox>(
         if folder.uid_next >= uid_next {
             break;
         }
-        let to = folder.uid_next.saturating_add(caution.page()).min(uid_next);
-        let headers = match caution.gives_up() {
-            true => left_out(folder.uid_next),
-            false => {
-                let headers = mailbox.headers(folder.uid_next, to - 1).await?;
-                without_gaps(mailbox, headers, folder.uid_next, to - 1).await?
+        let (from, to) = (folder.uid_next, page_end(folder.uid_next, uid_next, *caution));
+        let headers = match ahead.take() {
+            Some(headers) => without_gaps(mailbox, headers?, from, to - 1).await?,
+            None if caution.gives_up() => left_out(from),
+            None => {
+                let headers = mailbox.headers(from, to - 1).await?;
+                without_gaps(mailbox, headers, from, to - 1).await?
             }
         };
         were_there = !headers.is_empty();
-        let progress = flow::page(way, mailbox, folder, headers, Some(to)).await?;
-        caution.handle_page();
+        let mut after = *caution;
+        after.handle_page();
+        let is_more = were_there && to < uid_next;
+        let next = is_more.then(|| (to, page_end(to, uid_next, after) - 1));
+        let step = Step { ahead: next, ..Step::to(to) };
+        let progress = flow::page(way, mailbox, folder, headers, step).await?;
+        *caution = after;
+        ahead = progress.ahead;
         all.verdicts += progress.verdicts;
         all.found_sent |= progress.found_sent;
     }
     Ok(all)
+}
+
+/// Where the page ends that begins at `from`: before this UID.
+fn page_end(from: u32, uid_next: u32, caution: Caution) -> u32 {
+    from.saturating_add(caution.page()).min(uid_next)
 }
 
 /// Moves the cursor over UIDs that no mail has, in ever larger steps: UIDs may be far apart.
@@ -127,7 +140,7 @@ async fn skip_nothing<M: Mailbox>(
         let to = folder.uid_next.saturating_add(step).min(uid_next);
         let first = mailbox.uids(folder.uid_next, to - 1).await?.first().copied();
         if first != Some(folder.uid_next) {
-            flow::page(way, mailbox, folder, Vec::new(), Some(first.unwrap_or(to))).await?;
+            flow::page(way, mailbox, folder, Vec::new(), Step::to(first.unwrap_or(to))).await?;
         }
         if first.is_some() {
             break;
@@ -162,7 +175,7 @@ pub async fn look<M: Mailbox>(
     let from = folder.uid_next;
     let headers = without_gaps(mailbox, headers, from, last).await?;
     let to = last.saturating_add(1);
-    let progress = flow::page(way, mailbox, folder, headers, Some(to)).await?;
+    let progress = flow::page(way, mailbox, folder, headers, Step::to(to)).await?;
     match folder.uid_next < to {
         true => Box::pin(catch_up(way, mailbox, folder, to, caution)).await,
         false => Ok(progress),
@@ -244,5 +257,5 @@ pub async fn search<M: Mailbox>(
     for uid in uids {
         headers.extend(mailbox.headers(uid, uid).await?);
     }
-    flow::page(way, mailbox, folder, headers, None).await
+    flow::page(way, mailbox, folder, headers, Step::default()).await
 }

@@ -177,3 +177,31 @@ async fn what_is_told_in_the_answer_to_another_command_is_news() {
     session.headers(1, u32::MAX).await.unwrap();
     assert_eq!(session.idle(soon, pending()).await.unwrap(), Wake::Timeout, "all is seen");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_mails_that_came_meanwhile_one_that_cannot_be_read_keeps_no_other() {
+    const MAILS: usize = 1_200;
+    // The page before is recorded while this one is asked for, and fails.
+    const UNREADABLE: u32 = 620;
+    let server = Dialog::default().server();
+    let inbox = (0..MAILS).map(|n| match n {
+        3 | 499 | 500 | 630 | 1_199 => reply(&format!("r{n}@c"), CARL, ANN, "first@acme"),
+        _ => mail(&format!("private{n}@z"), "zoe@z.example", ANN, ""),
+    });
+    {
+        let mut state = server.state();
+        let folder = state.folders.get_mut("INBOX").unwrap();
+        *folder = Folder::of([]);
+        inbox.for_each(|mail| folder.add(mail));
+        state.poison = Some(UNREADABLE);
+    }
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.has_read_nothing_of_the_inbox().await;
+    world.start();
+    // Of the Inbox all but one, and one each in Sent and Projects; and how it all began.
+    world.until_verdicts(1 + MAILS - 1 + 2).await;
+    world.stop().await;
+    assert_eq!(world.messages().await, 1 + 5 + 2);
+    assert!(server.state().connections < CONNECTIONS_MAX);
+}

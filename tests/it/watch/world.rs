@@ -9,8 +9,8 @@ use mailweave::access::{LoginError, Logins};
 use mailweave::ingest::flow::{self as arrive, Pending};
 use mailweave::ingest::prepare::Reader;
 use mailweave::model::{
-    Account, Auth, ConnectionId, Credentials, Door, Login, Pepper, SubAccountId, Trust,
-    TrustResults,
+    Account, Auth, ConnectionId, Credentials, Door, Folder, FolderRole, Login, Pepper,
+    SubAccountId, Trust, TrustResults,
 };
 use mailweave::store::Store;
 use mailweave::watch::driver;
@@ -167,6 +167,13 @@ impl World {
         let submission = self.reader.submission(&read, Door::Smtp, ACCOUNT, vec![USER], trust, now);
         let pending = Pending { submission, content, envelope: None, again: None };
         arrive::file(&self.store, &[pending], now, Uuid::now_v7().as_u128()).await.expect("filed");
+    }
+
+    /// The Inbox was empty when the watcher was last there.
+    pub async fn has_read_nothing_of_the_inbox(&self) {
+        let (name, role) = ("INBOX".to_owned(), FolderRole::Inbox);
+        let inbox = Folder { name, role, uid_validity: 9, uid_next: 1 };
+        self.store.set_folder(ACCOUNT, CONNECTION, &inbox).await.expect("a cursor");
     }
 
     /// Starts the watcher, and waits until both of its sessions have read their folders.
