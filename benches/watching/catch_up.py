@@ -3,6 +3,7 @@ import imaplib
 import socket
 import sqlite3
 import ssl
+import statistics
 import time
 
 from .servers import PASSWORD, Gateway, mail
@@ -12,7 +13,7 @@ RATIO = 1.5
 WATCHED, PEER = "away@lab.test", "peer@lab.test"
 ITEMS = "(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID IN-REPLY-TO REFERENCES THREAD-INDEX FROM DATE " \
         "CONTENT-TYPE X-FAILED-RECIPIENTS X-MAILWEAVE-MESSAGE-ID X-MICROSOFT-ORIGINAL-MESSAGE-ID)]<0.16384>)"
-APPENDED_AT_ONCE = 50
+APPENDED_AT_ONCE = 200
 PATIENCE_SECONDS = 120
 
 
@@ -33,13 +34,14 @@ def measure(laboratory, asked, report):
         gateway.stop()
         for address in (WATCHED, PEER):
             arrive(laboratory, address)
-        peer = fetched(laboratory)
+        peer = statistics.median(fetched(laboratory) for _ in range(3))
         began = time.monotonic()
         gateway.start()
         filed, settled = wait_for_cursor(gateway, MAILS + 2)
         ours = settled - began
         report.line("imaplib, one session, the same header fields", f"{peer:.2f} s")
         report.line("from the gateway's start to settled", f"{ours:.2f} s", f"< {RATIO} x {peer:.2f} s", ours < RATIO * peer)
+        report.line("CPU seconds of the gateway", f"{gateway.cpu_seconds():.2f} s")
         report.line("replies filed", f"{filed}", f"= {THREADS}", filed == THREADS)
 
 
@@ -48,6 +50,8 @@ def arrive(laboratory, address):
     client = socket.create_connection(("127.0.0.1", laboratory.port("imap")))
     lines = client.makefile("rb")
     client.sendall(f"a LOGIN {address} {PASSWORD}\r\n".encode())
+    while not lines.readline().startswith(b"a OK"):
+        pass
     step = MAILS // THREADS
     for first in range(0, MAILS, APPENDED_AT_ONCE):
         for number in range(first, first + APPENDED_AT_ONCE):

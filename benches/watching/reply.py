@@ -3,6 +3,7 @@
 Dovecot itself waits up to half a second before it tells anybody; what is measured is what we add. The clients
 and the stream are read by one loop, so that both times are of one clock.
 """
+import itertools
 import re
 import selectors
 import socket
@@ -94,12 +95,11 @@ class Replies:
 
     def __init__(self, laboratory, idlers):
         self.client = laboratory.lmtp()
-        self.laboratory, self.sent = laboratory, []
+        self.laboratory, self.sent, self.numbers = laboratory, [], itertools.count()
         self.counts = {it.address: it.count for it in idlers}
 
     def deliver(self, address):
-        number = len(self.sent)
-        message_id = f"reply-{number}@customer.test"
+        message_id = f"reply-{next(self.numbers)}@customer.test"
         text = mail(message_id, "carl@customer.test", address, [thread_of(address)])
         self.laboratory.deliver(address, text, self.client)
         self.counts[address] += 1
