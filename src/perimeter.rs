@@ -6,6 +6,7 @@
 //! addresses that were looked at are handed on. Hosts of the operator's own configuration do not pass
 //! through here.
 
+mod http;
 mod network;
 
 use std::io;

@@ -6,10 +6,11 @@ use super::Error;
 
 const PREFIX: &str = "MAILWEAVE_";
 /// Keys whose values are lists: comma-separated in the environment.
-const LISTS: [&str; 4] = ["listen", "domains", "scopes", "allowed_networks"];
+const LISTS: [&str; 5] = ["listen", "domains", "scopes", "allowed_networks", "allowed_domains"];
 /// `smtp.listen` is a list, `http.listen` is not.
 const NO_LIST: [&str; 1] = ["http.listen"];
-const SECTIONS: [&str; 8] = ["smtp", "http", "tls", "store", "dns", "outgoing", "log", "providers"];
+const SECTIONS: [&str; 9] =
+    ["smtp", "http", "tls", "store", "dns", "outgoing", "sign_in", "log", "providers"];
 
 /// The environment of this process; what is not text sets no key.
 pub fn of_process() -> impl Iterator<Item = (String, String)> {
@@ -82,6 +83,6 @@ fn typed(dotted: &str, key: &str, text: &str) -> Value {
 
 /// Texts that may look like numbers.
 fn is_text(dotted: &str) -> bool {
-    let free = ["data_dir", "http.admin_token", "smtp.hostname"];
+    let free = ["data_dir", "http.admin_token", "smtp.hostname", "sign_in.openid.name"];
     free.contains(&dotted) || dotted.ends_with(".client_id") || dotted.ends_with(".client_secret")
 }

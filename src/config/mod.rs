@@ -5,6 +5,7 @@ mod environment;
 mod keys;
 mod providers;
 mod raw;
+mod sign_in;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub use keys::{Keys, applies_at_run_time};
 pub use raw::RawConfig;
 
 use crate::decide::send::Pace;
-use crate::model::{Address, Providers};
+use crate::model::{Address, Organisation, Providers};
 use crate::perimeter::Network;
 use crate::send::retry::Patience;
 use crate::smtp::limits::Limits;
@@ -37,6 +38,8 @@ pub struct Config {
     pub allowed_networks: Vec<Network>,
     pub log: raw::Log,
     pub providers: Providers,
+    /// Whose people sign in by OpenID Connect.
+    pub organisation: Option<Organisation>,
     /// What was set where, to tell what changed.
     pub keys: Keys,
     pub sending: Sending,
@@ -195,6 +198,7 @@ fn check(raw: RawConfig, keys: Keys, file: Option<&Path>) -> Result<Config, Erro
     let data_dir = PathBuf::from(&raw.data_dir);
     Ok(Config {
         providers: checker.providers(&raw)?,
+        organisation: checker.organisation(&raw.sign_in.openid)?,
         file: file.map(Path::to_owned),
         store_url: checker.store_url(&raw, &data_dir)?,
         smtp: checker.smtp(&raw)?,

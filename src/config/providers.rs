@@ -1,10 +1,10 @@
 //! `[providers.*]`: the presets, over them what the operator wrote, checked.
 
-use url::{Host as UrlHost, Url};
+use url::Url;
 
 use super::raw;
 use super::{Checker, Error};
-use crate::model::{Access, Host, OAuth, Provider, Providers};
+use crate::model::{Access, Host, OAuth, Provider, Providers, is_confidential};
 
 /// A preset, as it could be written in the file.
 struct Preset {
@@ -204,30 +204,18 @@ impl Checker {
         })))
     }
 
-    /// Tokens and codes travel in clear to this machine itself only.
-    fn url(&self, key: &str, text: &str) -> Result<Option<Url>, Error> {
+    pub(super) fn url(&self, key: &str, text: &str) -> Result<Option<Url>, Error> {
         if text.is_empty() {
             return Ok(None);
         }
-        let good =
-            |url: &Url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
-        match Url::parse(text).ok().filter(good) {
+        match Url::parse(text).ok().filter(is_confidential) {
             Some(url) => Ok(Some(url)),
             None => Err(self.wrong(key, "an https:// URL (http:// to this machine only)", text)),
         }
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(UrlHost::Domain(name)) => name == "localhost",
-        Some(UrlHost::Ipv4(address)) => address.is_loopback(),
-        Some(UrlHost::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn is_empty(secret: &secrecy::SecretString) -> bool {
+pub(super) fn is_empty(secret: &secrecy::SecretString) -> bool {
     use secrecy::ExposeSecret;
     secret.expose_secret().is_empty()
 }

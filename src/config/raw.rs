@@ -19,6 +19,7 @@ pub struct RawConfig {
     pub store: Store,
     pub dns: Dns,
     pub outgoing: Outgoing,
+    pub sign_in: SignIn,
     pub log: Log,
     /// Mail providers by name; their defaults are built in.
     pub providers: BTreeMap<String, Provider>,
@@ -34,6 +35,7 @@ impl Default for RawConfig {
             store: Store::default(),
             dns: Dns::default(),
             outgoing: Outgoing::default(),
+            sign_in: SignIn::default(),
             log: Log::default(),
             providers: BTreeMap::new(),
         }
@@ -159,6 +161,38 @@ impl Default for Outgoing {
             per_mailbox_per_minute: 30,
             retry_after_seconds: 60,
             give_up_after_hours: 24,
+        }
+    }
+}
+
+/// `[sign_in]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignIn {
+    pub openid: OpenId,
+}
+
+/// `[sign_in.openid]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenId {
+    pub issuer: String,
+    pub client_id: String,
+    pub client_secret: SecretString,
+    pub name: String,
+    pub allowed_domains: Vec<String>,
+    pub trust_preferred_username: bool,
+}
+
+impl Default for OpenId {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            client_id: String::new(),
+            client_secret: SecretString::default(),
+            name: "your organisation".to_owned(),
+            allowed_domains: Vec::new(),
+            trust_preferred_username: false,
         }
     }
 }

@@ -2,11 +2,10 @@
 //! answer. When it is attempted, and how often, is not decided here.
 
 use std::error::Error as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, redirect};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
@@ -71,7 +70,7 @@ impl Client {
     pub fn new(perimeter: Perimeter, tls: Arc<rustls::ClientConfig>) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(Arc::unwrap_or_clone(tls))
-            .dns_resolver(Arc::new(Guard(perimeter.clone())))
+            .dns_resolver(Arc::new(perimeter.clone()))
             // A proxy would resolve names where nobody looks at the addresses.
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -211,21 +210,6 @@ fn words(error: &reqwest::Error) -> &'static str {
         "no connection: nobody listens, or the certificate is not trusted"
     } else {
         "the connection ended before there was an answer"
-    }
-}
-
-/// Gives the HTTP client only addresses that may be connected to.
-struct Guard(Perimeter);
-
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let Self(perimeter) = self;
-        let perimeter = perimeter.clone();
-        Box::pin(async move {
-            let found = perimeter.resolve(name.as_str()).await?;
-            let addresses = found.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(addresses) as Addrs)
-        })
     }
 }
 

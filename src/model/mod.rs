@@ -36,7 +36,7 @@ pub use mailbox::{
 pub use message::{Attachment, Direction, FileState, Kind, Message, State};
 pub use message_id::{MessageId, MessageKey, Pepper};
 pub use outgoing::{Outgoing, SendKind, SendStatus, Via};
-pub use provider::{Access, OAuth, Provider, Providers};
+pub use provider::{Access, OAuth, Organisation, Provider, Providers, is_confidential};
 pub use settings::Settings;
 pub use time::Time;
 pub use token::TokenScope;

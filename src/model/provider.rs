@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
-use url::Url;
+use url::{Host as UrlHost, Url};
 
 use super::{Auth, Host};
 
@@ -49,6 +49,22 @@ pub struct OAuth {
     pub scopes: Vec<String>,
 }
 
+/// An organisation whose people sign in to the pages by their accounts there (OpenID Connect).
+#[derive(Clone, Debug)]
+pub struct Organisation {
+    /// Letter by letter as ID tokens and the discovery document name it.
+    pub issuer: String,
+    pub client_id: String,
+    /// `None`: a public client, which PKCE alone protects.
+    pub client_secret: Option<SecretString>,
+    /// As the button names it.
+    pub name: String,
+    /// The domains, in their normal form, for whose addresses the issuer is believed.
+    pub allowed_domains: Vec<String>,
+    /// Is `preferred_username` an address that the organisation itself gives, as at Microsoft?
+    pub trusts_preferred_username: bool,
+}
+
 impl Provider {
     /// What signs in.
     pub const fn auth(&self) -> Auth {
@@ -77,4 +93,15 @@ impl OAuth {
     pub fn tells_identity(&self) -> bool {
         self.scopes.iter().any(|scope| scope == "openid")
     }
+}
+
+/// May codes and tokens travel to this URL? By TLS; in clear to this machine itself only.
+pub fn is_confidential(url: &Url) -> bool {
+    let is_loopback = match url.host() {
+        Some(UrlHost::Domain(name)) => name == "localhost",
+        Some(UrlHost::Ipv4(address)) => address.is_loopback(),
+        Some(UrlHost::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || url.scheme() == "http" && is_loopback
 }

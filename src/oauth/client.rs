@@ -91,12 +91,34 @@ impl Client {
         Ok(Self { http: Http::new(tls)? })
     }
 
-    /// The request for a consent. Makes secrets, sends nothing.
+    /// One that asks by this.
+    pub(super) const fn by(http: Http) -> Self {
+        Self { http }
+    }
+
+    /// The request for a consent to connect a mailbox. Makes secrets, sends nothing.
     pub fn ask(
         &self,
         oauth: &OAuth,
         redirect: &str,
         expected: Option<&Address>,
+    ) -> Result<Asked, Error> {
+        match expected {
+            Some(address) => self.request(oauth, redirect, Some(("login_hint", address.written()))),
+            // Who is signed in there already is not always whom the user means to connect.
+            None if !oauth.authorize_url.query_pairs().any(|(name, _)| name == "prompt") => {
+                self.request(oauth, redirect, Some(("prompt", "select_account")))
+            }
+            None => self.request(oauth, redirect, None),
+        }
+    }
+
+    /// The request to know who somebody is, or for a consent.
+    pub(super) fn request(
+        &self,
+        oauth: &OAuth,
+        redirect: &str,
+        parameter: Option<(&str, &str)>,
     ) -> Result<Asked, Error> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (state, nonce) = (CsrfToken::new_random_len(32), CsrfToken::new_random_len(32));
@@ -108,13 +130,8 @@ impl Client {
         if oauth.tells_identity() {
             request = request.add_extra_param("nonce", nonce.secret());
         }
-        match expected {
-            Some(address) => request = request.add_extra_param("login_hint", address.written()),
-            // Who is signed in there already is not always whom the user means to connect.
-            None if !oauth.authorize_url.query_pairs().any(|(name, _)| name == "prompt") => {
-                request = request.add_extra_param("prompt", "select_account");
-            }
-            None => {}
+        if let Some((name, value)) = parameter {
+            request = request.add_extra_param(name, value);
         }
         let (url, state) = request.url();
         Ok(Asked {

@@ -8,8 +8,10 @@ use oauth2::http::{HeaderMap, StatusCode, header};
 use oauth2::{HttpRequest, HttpResponse};
 use rustls::ClientConfig;
 use serde_json::Value;
+use url::Url;
 
 use super::Error;
+use crate::perimeter::Perimeter;
 
 /// For one answer in all.
 const TIME_MAX: Duration = Duration::from_secs(20);
@@ -27,11 +29,21 @@ pub struct Http {
 }
 
 impl Http {
-    /// With these authorities.
+    /// With these authorities, to whatever host the operator named.
     pub fn new(tls: &Arc<ClientConfig>) -> Result<Self, Error> {
+        Self::build(tls, reqwest::Client::builder())
+    }
+
+    /// The same, to what the perimeter admits. A proxy would resolve names where nobody looks at the addresses.
+    pub fn within(perimeter: &Perimeter, tls: &Arc<ClientConfig>) -> Result<Self, Error> {
+        let resolver = Arc::new(perimeter.clone());
+        Self::build(tls, reqwest::Client::builder().dns_resolver(resolver).no_proxy())
+    }
+
+    fn build(tls: &Arc<ClientConfig>, builder: reqwest::ClientBuilder) -> Result<Self, Error> {
         let mut tls = ClientConfig::clone(tls);
         tls.alpn_protocols = Vec::new();
-        let client = reqwest::Client::builder()
+        let client = builder
             .tls_backend_preconfigured(tls)
             // RFC 9700 2.6: a token goes to the endpoint it is meant for and nowhere else.
             .redirect(reqwest::redirect::Policy::none())
@@ -52,6 +64,21 @@ impl Http {
         move |request| {
             let http = http.clone();
             Box::pin(async move { http.send(request).await })
+        }
+    }
+
+    /// What is to be read at a URL.
+    pub async fn get(&self, url: &Url) -> Result<Vec<u8>, Error> {
+        let broken = |error| Error::Broken(format!("The provider's address is wrong: {error}."));
+        let request = oauth2::http::Request::get(url.as_str()).body(Vec::new()).map_err(broken)?;
+        let answer = self.send(request).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer.into_body()),
+            status => {
+                let text =
+                    format!("The provider does not say what it is (HTTP {}).", status.as_u16());
+                Err(Error::Broken(text))
+            }
         }
     }
 

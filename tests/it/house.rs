@@ -17,7 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("access", &["model"]),
     ("reach", &["model", "perimeter"]),
     ("submission", &["model", "reach"]),
-    ("oauth", &["model"]),
+    ("oauth", &["model", "perimeter"]),
     (
         "connect",
         &["access", "clock", "model", "oauth", "reach", "secrets", "store", "submission", "watch"],
@@ -36,8 +36,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
-            "clock", "connect", "decide", "events", "ingest", "mail", "model", "secrets", "send",
-            "store", "tls",
+            "clock", "connect", "decide", "events", "ingest", "mail", "model", "oauth", "secrets",
+            "send", "store", "tls",
         ],
     ),
     ("watch", &["access", "clock", "decide", "ingest", "mail", "model", "reach", "store"]),
