@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::{Config, Resolver};
 use crate::events::{Client, Driver};
 use crate::ingest::dns::{self, Dns};
+use crate::oauth::openid::Provider;
 use crate::perimeter::{Network, Perimeter, System};
 use crate::tls;
 use crate::web;
@@ -30,6 +31,14 @@ pub fn webhook_client(config: &Config) -> Result<Client, Error> {
     let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
     let client = Client::new(perimeter(config, &[])?, tls);
     client.map_err(|error| Error::Io(std::io::Error::other(error)))
+}
+
+/// Who signs people in, where the operator has named an organisation.
+pub fn organisation(config: &Config) -> Result<Option<Provider>, Error> {
+    let Some(organisation) = config.organisation.clone() else { return Ok(None) };
+    let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
+    let provider = Provider::new(organisation, perimeter(config, &[])?, &tls);
+    provider.map(Some).map_err(|error| Error::Io(std::io::Error::other(error)))
 }
 
 /// Delivers events to webhooks, told as the API tells them.

@@ -198,7 +198,7 @@ fn start(
         live: Arc::clone(&live),
         readings: web::ui::Readings::default(),
         connector,
-        doors: web::ui::Doors::default(),
+        doors: web::ui::Doors::new(outgoing::organisation(config)?),
     });
     tasks.spawn(outgoing::deliveries(app, &state).run(stop.clone()));
     let tls = match config.http.tls {

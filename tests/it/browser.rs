@@ -3,5 +3,6 @@
 mod conversations;
 mod mail;
 mod mailbox;
+mod organisation;
 mod pages;
 mod visitor;

@@ -9,7 +9,7 @@ use crate::support::gateway::Gateway;
 use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, lab};
 
 /// A port that nobody has: the provider sends the browser back to an address that is known before.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -6,6 +6,7 @@ pub mod http;
 #[allow(dead_code, reason = "it offers what a test may want of a mail provider")]
 pub mod lab;
 pub mod load;
+pub mod openid;
 #[allow(dead_code, reason = "the load generator uses the rest")]
 pub mod postfix;
 pub mod postgres;

@@ -17,6 +17,7 @@ use mailweave::mail::{Forward, Limits, forward, parse};
 use mailweave::model::{
     Door, NewIds, Pepper, SubAccountId, Time, Trust, TrustResults, UserId, VerdictId,
 };
+use mailweave::oauth::openid::Provider;
 use mailweave::perimeter::{self, Perimeter};
 use mailweave::reach::Reach;
 use mailweave::secrets::Secrets;
@@ -101,7 +102,7 @@ impl Api {
         Self::both_with("").await
     }
 
-    /// The same, with mailbox providers in the words of the configuration.
+    /// The same, with providers in the words of the configuration.
     pub async fn both_with(configuration: &str) -> [Self; 2] {
         let config = Config::parse(configuration, None, []).unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -137,7 +138,7 @@ impl Api {
             bell: mailweave::send::Bell::default(),
             live: Arc::default(),
             readings: web::ui::Readings::default(),
-            doors: web::ui::Doors::default(),
+            doors: web::ui::Doors::new(organisation(&config)),
         });
         let mut api = Self {
             router: web::router(Arc::clone(&state)),
@@ -371,6 +372,14 @@ pub fn connector(store: &Arc<Store>, config: &Config) -> Connector {
         public_url: "http://127.0.0.1".to_owned(),
     };
     Connector::new(options).unwrap()
+}
+
+/// Who signs people in, by the configuration.
+fn organisation(config: &Config) -> Option<Provider> {
+    let perimeter = Perimeter::new(&config.allowed_networks, Arc::new(perimeter::System));
+    let tls = tls::client_config(config.tls.extra_roots.as_deref()).unwrap();
+    let organisation = config.organisation.clone()?;
+    Some(Provider::new(organisation, perimeter, &tls).unwrap())
 }
 
 /// Sends webhooks to public addresses, and to these networks.

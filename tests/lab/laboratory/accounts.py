@@ -24,6 +24,8 @@ class Account:
     fault_times: int = -1
     # What the consent page comes back with instead of a code.
     consent_error: Optional[str] = None
+    # Does the ID token vouch for the address? Microsoft's says nothing of it.
+    email_verified: Optional[bool] = None
     # Services whose sign-in is refused: "imap", "smtp".
     closed_services: list = field(default_factory=list)
     # --- mail

@@ -43,6 +43,7 @@ class Laboratory:
         certificates.make(self.directory)
         accounts = Accounts()
         tokens = oauth.Server(accounts, self.ports)
+        self.issuer = tokens.issuer
         self.running.append(web.serve(tokens, accounts, self.dovecot, self.directory, self.ports))
         self.running.append(self.dovecot)
         self.dovecot.start()
@@ -58,7 +59,7 @@ class Laboratory:
 
     def description(self):
         ports = {f"{name}_port": port for name, port in self.ports.items()}
-        return {"directory": self.directory, "ca": f"{self.directory}/ca.pem", **ports}
+        return {"directory": self.directory, "ca": f"{self.directory}/ca.pem", "issuer": self.issuer, **ports}
 
 
 def main(arguments):

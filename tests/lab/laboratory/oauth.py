@@ -26,6 +26,8 @@ from . import aadsts
 
 CLIENT_ID = "mailweave"
 CLIENT_SECRET = "laboratory-secret"
+# Where a mailbox is connected, and where a person signs in.
+CALLBACKS = ("/oauth/callback", "/sign-in/openid/callback")
 CODE_SECONDS = 600
 # Which scope opens which service to a token.
 OPENS = {
@@ -50,7 +52,7 @@ class Client(ClientMixin):
 
     def check_redirect_uri(self, redirect_uri):
         parts = urlparse(redirect_uri)
-        return parts.hostname in ("127.0.0.1", "localhost") and parts.path == "/oauth/callback"
+        return parts.hostname in ("127.0.0.1", "localhost") and parts.path in CALLBACKS
 
     def check_client_secret(self, client_secret):
         return secrets.compare_digest(CLIENT_SECRET, client_secret)
@@ -197,8 +199,10 @@ class OpenIDCode(OpenIDCodeBase):
     def generate_user_info(self, user, scope):
         subject = str(uuid.uuid5(uuid.NAMESPACE_URL, f"mailto:{user}"))
         name = user.partition("@")[0].title()
+        is_verified = self.server.accounts.of(user).email_verified
+        told = {} if is_verified is None else {"email_verified": is_verified}
         return UserInfo(
-            sub=subject, oid=subject, tid=TENANT, ver="2.0", name=name, preferred_username=user, email=user,
+            sub=subject, oid=subject, tid=TENANT, ver="2.0", name=name, preferred_username=user, email=user, **told,
         )
 
 

@@ -9,6 +9,7 @@ use axum_extra::extract::cookie::CookieJar;
 use super::limits::Try;
 use super::{browser_mark, by_code};
 use crate::model::{Address, SubAccountId, UserId};
+use crate::oauth::openid::Provider;
 use crate::store::Credentials;
 use crate::web::State;
 use crate::web::server::Peer;
@@ -23,14 +24,34 @@ struct SignIn<'a> {
     email: &'a str,
     flash: Option<Flash>,
     error: Option<&'static str>,
+    /// Whose people sign in by their account there.
+    organisation: Option<&'a str>,
+}
+
+impl<'a> SignIn<'a> {
+    fn new(state: &'a State, next: String, email: &'a str) -> Self {
+        let organisation = state.doors.organisation.as_ref().map(Provider::name);
+        Self { next, email, flash: None, error: None, organisation }
+    }
+
+    /// Where one goes on to the organisation.
+    fn organisation_url(&self) -> String {
+        let next: String = url::form_urlencoded::byte_serialize(self.next.as_bytes()).collect();
+        format!("/sign-in/openid?next={next}")
+    }
 }
 
 /// A user of the address that was typed, and what the user signs in with.
 type Found = (SubAccountId, UserId, Credentials);
 
 /// The form; afterwards it goes on at `next`.
-pub fn form(next: String, flash: Option<Flash>) -> Response {
-    page(&SignIn { next, email: "", flash, error: None })
+pub fn form(state: &State, next: String, flash: Option<Flash>) -> Response {
+    page(&SignIn { flash, ..SignIn::new(state, next, "") })
+}
+
+/// The form after another way of signing in has failed.
+pub fn form_after(state: &State, next: String, error: &'static str) -> Response {
+    page(&SignIn { error: Some(text::words(error)), ..SignIn::new(state, next, "") })
 }
 
 /// Signs in who knows the password.
@@ -38,8 +59,8 @@ pub async fn sign_in(state: &State, parts: &Parts, fields: &Fields) -> Result<Re
     let (email, password) = (fields.text("email"), fields.raw("password"));
     let next = super::next(fields.text("next"));
     let again = |status, key| {
-        let shown =
-            SignIn { next: next.clone(), email, flash: None, error: Some(text::words(key)) };
+        let shown = SignIn::new(state, next.clone(), email);
+        let shown = SignIn { error: Some(text::words(key)), ..shown };
         Ok((status, page(&shown)).into_response())
     };
     let users = match Address::parse(email) {

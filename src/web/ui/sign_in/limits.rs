@@ -48,6 +48,14 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// May anything be tried from there now? It counts.
+    pub fn allows_from(&self, peer: Option<IpAddr>) -> bool {
+        if self.address.len() > KEYS_MAX {
+            self.address.retain_recent();
+        }
+        self.address.check_key(&key(&[&network(peer)])).is_ok()
+    }
+
     /// May this be tried now? It counts.
     pub fn allows(&self, tried: &Try<'_>) -> bool {
         for limiter in

@@ -1,9 +1,10 @@
-//! Signing in: by a link that works once, or by password with a one-time password where the user has set one
-//! up. Unknown users are answered as known ones are, in the same time.
+//! Signing in: by a link that works once, by password, or by one's account at an organisation; the latter two with
+//! a one-time password where the user has set one up. Unknown users are answered as known ones are, in the same time.
 
 mod browser_mark;
 mod by_code;
 mod by_link;
+mod by_organisation;
 mod by_password;
 mod limits;
 pub mod password;
@@ -24,7 +25,9 @@ use super::flash;
 use super::form::Fields;
 use super::session::{self, SignedIn};
 use crate::model::{SubAccountId, UserId};
+use crate::oauth::openid::Provider;
 use crate::web::State;
+use by_organisation::Used;
 use limits::Limits;
 use password::Passwords;
 
@@ -33,6 +36,16 @@ use password::Passwords;
 pub struct Doors {
     pub passwords: Passwords,
     limits: Limits,
+    /// Whose people sign in by their accounts there.
+    organisation: Option<Provider>,
+    used: Used,
+}
+
+impl Doors {
+    /// With the organisation that is configured.
+    pub fn new(organisation: Option<Provider>) -> Self {
+        Self { organisation, ..Self::default() }
+    }
 }
 
 /// The routes of signing in and out.
@@ -40,18 +53,20 @@ pub fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/sign-in", get(show).post(sign_in))
         .route("/sign-in/code", get(by_code::show).post(by_code::check))
+        .route("/sign-in/openid", get(by_organisation::begin))
+        .route("/sign-in/openid/callback", get(by_organisation::finish))
         .route("/sign-out", post(sign_out))
         .route("/sign-out/everywhere", post(sign_out_everywhere))
 }
 
 /// The form, or the page of a link.
-async fn show(parts: Parts) -> Response {
+async fn show(Shared(state): Shared<Arc<State>>, parts: Parts) -> Response {
     let query = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
     if let Some(code) = query.filled("code") {
         return by_link::ask(code);
     }
     let jar = CookieJar::from_headers(&parts.headers);
-    by_password::form(next(query.text("next")), flash::read(&jar))
+    by_password::form(&state, next(query.text("next")), flash::read(&jar))
 }
 
 async fn sign_in(

@@ -121,6 +121,11 @@ impl Lab {
         self.oauth_url("authorize")
     }
 
+    /// Who signs ID tokens.
+    pub fn issuer(&self) -> String {
+        self.described["issuer"].as_str().expect("an issuer").to_owned()
+    }
+
     pub fn token_url(&self) -> String {
         self.oauth_url("token")
     }

@@ -1,6 +1,7 @@
 //! The pages, asked as a browser asks: cookies, forms, redirects. The browser tests look at them.
 
 mod mailbox;
+mod organisation;
 mod pages;
 mod settings;
 mod signing_in;
