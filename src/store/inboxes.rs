@@ -6,7 +6,7 @@ use super::conversations::{Row, StoredConversation};
 use super::tx::Tx;
 use super::value::values;
 use super::{Result, Store, Window};
-use crate::model::{ConversationId, Direction, Door, Message, SubAccountId, UserId};
+use crate::model::{ConversationId, Direction, Door, MailboxId, Message, SubAccountId, UserId};
 
 /// What is read of a conversation as a user has it, and of whom it is with.
 macro_rules! inbox_columns {
@@ -35,6 +35,11 @@ statements! {
         and (i.last_message_at, i.conversation_id) < ($3, $4)
         order by i.last_message_at desc, i.conversation_id desc limit $5"
     );
+    FOLLOWED_IN = "select distinct threads.conversation_id \
+        from {rows uuid uuid uuid} as asked cross join threads cross join connections \
+        where threads.sub_account = asked.column1 and threads.conversation_id = asked.column2 \
+            and threads.sync <> 'none' and connections.sub_account = threads.sub_account \
+            and connections.id = threads.connection_id and connections.mailbox_id = asked.column3";
     UNREAD_AMONG = "select i.conversation_id from {rows uuid uuid uuid} as asked cross join inboxes i
         where i.sub_account = asked.column1 and i.user_id = asked.column2
         and i.conversation_id = asked.column3 and i.last_inbound_at > i.seen_at";
@@ -139,6 +144,19 @@ impl Store {
         let mut tx = self.reader().await?;
         let asked = conversations.into_iter().flat_map(|id| values![of, user, id]).collect();
         let rows: Vec<(uuid::Uuid,)> = tx.all_of_rows(UNREAD_AMONG, asked).await?;
+        Ok(rows.into_iter().map(|(id,)| ConversationId(id)).collect())
+    }
+
+    /// Those of the conversations that are, or were, followed in a mailbox.
+    pub async fn followed_in(
+        &self,
+        of: SubAccountId,
+        mailbox: MailboxId,
+        conversations: impl IntoIterator<Item = ConversationId>,
+    ) -> Result<Vec<ConversationId>> {
+        let mut tx = self.reader().await?;
+        let asked = conversations.into_iter().flat_map(|id| values![of, id, mailbox]).collect();
+        let rows: Vec<(uuid::Uuid,)> = tx.all_of_rows(FOLLOWED_IN, asked).await?;
         Ok(rows.into_iter().map(|(id,)| ConversationId(id)).collect())
     }
 

@@ -5,5 +5,6 @@ mod consent;
 mod desk;
 mod ends;
 mod gateway;
+mod listing;
 mod password;
 mod tokens;

@@ -1,5 +1,5 @@
-//! The list: the latest conversation first, found by words, and narrowed by whose they are, what is new and
-//! how they are followed.
+//! The list: the latest conversation first, found by words, and narrowed by whose they are, what is new, how
+//! they are followed and in which mailbox.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::people::Shown;
 use crate::mail::pretence;
 use crate::model::words::Query as Words;
-use crate::model::{ConversationId, SubAccountId, Sync, Time, UserId};
-use crate::store::{Inbox, Position, Preview, StoredConversation, Window};
+use crate::model::{ConversationId, MailboxId, SubAccountId, Sync, Time, UserId};
+use crate::store::{Inbox, Position, Preview, StoredConversation, StoredMailbox, Window};
 use crate::web::State;
 use crate::web::input::Query;
 use crate::web::ui::failure::Failure;
@@ -42,6 +42,8 @@ pub struct Asked {
     state: String,
     /// A user's id, or `me`.
     of: String,
+    /// A mailbox's id.
+    mailbox: String,
     after: String,
 }
 
@@ -52,6 +54,7 @@ struct List {
     asked: Asked,
     items: Vec<Item>,
     people: Vec<Choice>,
+    mailboxes: Vec<Choice>,
     unread: i64,
     /// The address of the next page.
     next: Option<String>,
@@ -106,6 +109,7 @@ pub async fn show(
     let list = List {
         items: items.collect(),
         people: people(&state, &signed_in, &asked).await?,
+        mailboxes: mailboxes(&state, &signed_in, &asked).await?,
         unread: state.store.unread_count(of, me).await?,
         next: found.next.map(|after| asked.link(&[("after", &after)])),
         to_come: reach.last - reach.done,
@@ -130,16 +134,43 @@ impl Asked {
     }
 
     fn is_narrowed(&self) -> bool {
-        !(self.q.is_empty() && self.show.is_empty() && self.state.is_empty() && self.of.is_empty())
+        let asked = [&self.q, &self.show, &self.state, &self.of, &self.mailbox];
+        asked.into_iter().any(|value| !value.is_empty())
     }
 
     fn sync(&self) -> Option<Sync> {
         Sync::parse(&self.state)
     }
 
+    fn mailbox(&self) -> Option<MailboxId> {
+        self.mailbox.parse().ok().map(MailboxId)
+    }
+
+    /// Those that the choice of state and mailbox lets through.
+    async fn fitting(
+        &self,
+        state: &State,
+        of: SubAccountId,
+        mut found: Vec<StoredConversation>,
+    ) -> Result<Vec<StoredConversation>, Failure> {
+        found.retain(|it| self.sync().is_none_or(|sync| it.sync == sync));
+        if let Some(mailbox) = self.mailbox() {
+            let ids = found.iter().map(|it| it.id);
+            let followed = state.store.followed_in(of, mailbox, ids).await?;
+            found.retain(|it| followed.contains(&it.id));
+        }
+        Ok(found)
+    }
+
     /// The address of this page with some things asked otherwise, from the first page on.
     fn link(&self, changes: &[(&str, &str)]) -> String {
-        let own = [("q", &self.q), ("show", &self.show), ("state", &self.state), ("of", &self.of)];
+        let own = [
+            ("q", &self.q),
+            ("show", &self.show),
+            ("state", &self.state),
+            ("of", &self.of),
+            ("mailbox", &self.mailbox),
+        ];
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in own {
             let changed = changes.iter().find(|(changed, _)| *changed == name);
@@ -192,7 +223,8 @@ async fn browse(
     let mut after = asked.after();
     let mut conversations: Vec<StoredConversation> = Vec::new();
     let mut looked_at = 0;
-    let step = if asked.sync().is_some() { 4 * LIMIT } else { LIMIT + 1 };
+    let is_chosen = asked.sync().is_some() || asked.mailbox().is_some();
+    let step = if is_chosen { 4 * LIMIT } else { LIMIT + 1 };
     loop {
         let window = Window { after, limit: i64::try_from(step).unwrap_or(i64::MAX) };
         let rows = match whose {
@@ -200,8 +232,7 @@ async fn browse(
             None => state.store.conversations(of, None, window).await?,
         };
         let (count, last) = (rows.len(), rows.last().map(StoredConversation::position));
-        let fitting = |it: &StoredConversation| asked.sync().is_none_or(|sync| it.sync == sync);
-        conversations.extend(rows.into_iter().filter(fitting));
+        conversations.extend(asked.fitting(state, of, rows).await?);
         looked_at += count;
         let is_over = count < step;
         if is_over || conversations.len() > LIMIT || looked_at >= LOOKED_AT_MAX {
@@ -242,9 +273,7 @@ async fn search(
         let Some(conversation) = state.store.conversation(of, hit.conversation).await? else {
             continue;
         };
-        if asked.sync().is_none_or(|sync| conversation.sync == sync) {
-            conversations.push(conversation);
-        }
+        conversations.extend(asked.fitting(state, of, vec![conversation]).await?);
     }
     Ok(Found { conversations, next: next.map(|position| position.to_string()) })
 }
@@ -264,6 +293,22 @@ async fn people(
         Choice { is_chosen: asked.of == id, name: user.name, id }
     };
     Ok(users.into_iter().filter(|user| user.id != signed_in.user.id).map(choice).collect())
+}
+
+/// The mailboxes to choose from.
+async fn mailboxes(
+    state: &State,
+    signed_in: &SignedIn,
+    asked: &Asked,
+) -> Result<Vec<Choice>, Failure> {
+    let window = Window { after: None, limit: PEOPLE_MAX };
+    let (of, whose) = (signed_in.sub_account(), signed_in.scope());
+    let mailboxes = state.store.mailboxes(of, whose, window).await?;
+    let choice = |mailbox: StoredMailbox| {
+        let (id, address) = (mailbox.id.0.to_string(), mailbox.connection?.address?);
+        Some(Choice { is_chosen: asked.mailbox == id, name: address.to_string(), id })
+    };
+    Ok(mailboxes.into_iter().filter_map(choice).collect())
 }
 
 impl Item {
