@@ -77,6 +77,7 @@ statements! {
     REMOVE_CONTACT = "delete from contacts where sub_account = $1 and id = $2";
     REMOVE_SESSIONS = "delete from sessions where sub_account = $1 and user_id = $2";
     REMOVE_CREDENTIALS = "delete from credentials where sub_account = $1 and user_id = $2";
+    REMOVE_ADDRESS_LINKS = "delete from address_links where sub_account = $1 and user_id = $2";
     REMOVE_SIGN_IN_LINKS = "delete from sign_in_links where sub_account = $1 and user_id = $2";
     DISOWN_MESSAGES = "update messages set user_id = null where sub_account = $1 and user_id = $2 \
         and user_id is not null";
@@ -105,6 +106,7 @@ const TABLES: &[&str] = &[
     "delete from sub_accounts where sub_account = $1",
     "delete from tokens where sub_account = $1",
     "delete from sign_in_links where sub_account = $1",
+    "delete from address_links where sub_account = $1",
     "delete from credentials where sub_account = $1",
     "delete from sessions where sub_account = $1",
     "delete from mailboxes where sub_account = $1",
@@ -202,6 +204,7 @@ impl Store {
         tx.execute(REMOVE_CREDENTIALS, values![of, user]).await?;
         erase_mailboxes_of_user(&mut tx, of, user).await?;
         tx.execute(REMOVE_SIGN_IN_LINKS, values![of, user]).await?;
+        tx.execute(REMOVE_ADDRESS_LINKS, values![of, user]).await?;
         tx.execute(REMOVE_INBOX, values![of, user]).await?;
         tx.execute(REMOVE_DRAFTS_OF, values![of, user]).await?;
         tx.execute(REMOVE_ADDRESSES, values![of, user]).await?;

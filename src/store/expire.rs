@@ -20,6 +20,7 @@ statements! {
         where (sub_account, id) in {rows uuid uuid}";
     FORGET = "delete from verdicts where expires_at <= $1 and reason = 'not_a_crm_thread'";
     FORGET_LINKS = "delete from sign_in_links where expires_at <= $1";
+    FORGET_ADDRESS_LINKS = "delete from address_links where expires_at <= $1";
     FORGET_SESSIONS = "delete from sessions where expires_at <= $1";
     FORGET_ANSWERS = "delete from idempotency where created_at < $1";
 }
@@ -54,6 +55,7 @@ impl Store {
         let before = now.plus_seconds(-ANSWERS_KEPT_SECONDS);
         let removed = tx.execute(FORGET_ANSWERS, values![before]).await?;
         tx.execute(FORGET_LINKS, values![now]).await?;
+        tx.execute(FORGET_ADDRESS_LINKS, values![now]).await?;
         tx.execute(FORGET_SESSIONS, values![now]).await?;
         tx.commit().await?;
         Ok(removed)

@@ -44,6 +44,7 @@ macro_rules! statements {
 mod accounts;
 mod actions;
 mod activity;
+mod address_links;
 mod again;
 mod backup;
 mod columns;
@@ -98,6 +99,7 @@ use tokio::sync::broadcast;
 pub use accounts::AccountSettings;
 pub use actions::{Action, Undone};
 pub use activity::{Seen, SeenMail};
+pub use address_links::{AddressUse, NewAddress};
 pub use again::Waiting;
 pub use backup::Beside;
 pub use connecting::{Begun, Ended, NewConnection, Proved, StoredConsent};
@@ -222,6 +224,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         accounts::STATEMENTS,
         actions::STATEMENTS,
         activity::STATEMENTS,
+        address_links::STATEMENTS,
         again::STATEMENTS,
         connecting::STATEMENTS,
         contacts::STATEMENTS,
