@@ -12,6 +12,7 @@ use crate::model::Host;
 use crate::perimeter::Network;
 use crate::reach::Reach;
 use crate::send::flow::Office;
+use crate::send::notice::Notices;
 use crate::send::unsubscribe::Links;
 use crate::send::{self, Bell, driver};
 use crate::{submission, tls};
@@ -50,19 +51,33 @@ impl App {
         let config = &self.config;
         let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
         let hello = &config.smtp.hostname;
+        let relays = self.relays()?;
         let providers = config.providers.values();
         let named: Vec<&Host> = providers.filter_map(|it| it.smtp.as_ref()).collect();
         let mailboxes = Reach::within(perimeter(config, &[])?, named);
-        let relays = Reach::within(perimeter(config, &self.own_machine())?, []);
         let options = send::Options {
-            mailboxes: submission::Options::new(Arc::clone(&tls), mailboxes, hello),
-            relays: submission::Options::new(tls, relays, hello),
+            mailboxes: submission::Options::new(tls, mailboxes, hello),
+            relays,
             pace: config.sending.pace,
             connections: config.sending.connections,
             patience: config.sending.patience,
         };
         let (store, secrets) = (Arc::clone(&self.store), self.secrets.clone());
         Ok(driver::run(store, secrets, options, logins, bell, stop))
+    }
+
+    /// What the gateway itself has to say goes out through relays, too.
+    pub(super) fn notices(&self) -> Result<Notices, Error> {
+        let (store, secrets) = (Arc::clone(&self.store), self.secrets.clone());
+        Ok(Notices { store, secrets, relays: self.relays()? })
+    }
+
+    /// How relays are reached, which customers name.
+    fn relays(&self) -> Result<submission::Options, Error> {
+        let config = &self.config;
+        let tls = tls::client_config(config.tls.extra_roots.as_deref())?;
+        let reach = Reach::within(perimeter(config, &self.own_machine())?, []);
+        Ok(submission::Options::new(tls, reach, &config.smtp.hostname))
     }
 
     /// First steps on one's own machine: a gateway that is only known there may send through a relay

@@ -195,6 +195,7 @@ fn start(
         raw_reads: web::RawReads::default(),
         office,
         bell,
+        notices: app.notices()?,
         live: Arc::clone(&live),
         readings: web::ui::Readings::default(),
         connector,

@@ -18,12 +18,10 @@ use crate::clock;
 use crate::decide::send::Pace;
 use crate::mail;
 use crate::model::outgoing::{Relay, Route};
-use crate::model::{
-    ConnectionId, Credentials, EventId, Host, Login, MessageId, NewIds, SendStatus, Time, Via,
-};
+use crate::model::{ConnectionId, EventId, Host, MessageId, NewIds, SendStatus, Time, Via};
 use crate::secrets::Secrets;
 use crate::store::{self, Claimed, Settle, Store};
-use crate::submission::{self, Connection, Demand, Ending};
+use crate::submission::{self, Connection, Ending};
 
 /// It is looked for what is due so often, when nobody rings: other processes put mail into the outbox,
 /// and mail becomes due by itself.
@@ -273,17 +271,9 @@ impl<L: Logins> Shared<L> {
     }
 
     async fn open_relay(&self, mail: &Claimed) -> Result<Connection, Answer> {
-        let relay = self.relay(mail).map_err(|reply| Answer::Later { reply })?;
-        let unfit = || Answer::Later { reply: "The relay's host cannot be used.".to_owned() };
-        let (host, if_offered) = relay.target().ok_or_else(unfit)?;
-        let demand = if if_offered { Demand::Nothing } else { Demand::Tls };
-        let login = Login {
-            username: relay.username.clone(),
-            credentials: Credentials::Password(relay.password.clone()),
-        };
-        let login = Some(&login).filter(|login| !login.username.is_empty());
-        let opened = Connection::open_with(&self.options.relays, &host, login, demand).await;
-        opened.map_err(|error| unopened(&host, &error))
+        let later = |reply| Answer::Later { reply };
+        let relay = self.relay(mail).map_err(later)?;
+        relay::connect(&self.options.relays, &relay).await.map_err(later)
     }
 
     fn relay(&self, mail: &Claimed) -> Result<Relay, String> {

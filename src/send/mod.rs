@@ -2,11 +2,12 @@
 //! once, through the user's mailbox or the sub-account's relay.
 //!
 //! `flow` is the spine: read it first. `retry` says what follows from an answer; `driver` is the only loop
-//! that waits; `recorder` lets many mails share one transaction. The ways do not know each other: that a
+//! that waits; `notice` sends what the gateway itself has to say; `recorder` lets many mails share one transaction. The ways do not know each other: that a
 //! Sent copy was seen, or that one is to be filed, the watch of the mailbox reads and writes in the store.
 
 pub mod driver;
 pub mod flow;
+pub mod notice;
 mod recorder;
 pub mod relay;
 pub mod retry;

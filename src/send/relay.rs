@@ -1,8 +1,9 @@
-//! The relay of a sub-account (S3), sealed in its settings.
+//! The relay of a sub-account (S3), sealed in its settings; and the connection to it.
 
 use crate::model::outgoing::Relay;
-use crate::model::{Address, SubAccountId};
+use crate::model::{Address, Credentials, Login, SubAccountId};
 use crate::secrets::Secrets;
+use crate::submission::{self, Connection, Demand};
 
 /// Why a relay cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,4 +35,18 @@ pub fn names(relay: &Relay) -> Option<crate::decide::send::RelayNames> {
     let default_from = Address::parse(&relay.default_from)?;
     let allowed_domains = relay.allowed_domains.clone();
     Some(crate::decide::send::RelayNames { default_from, allowed_domains })
+}
+
+/// Connects, and signs in where the relay asks for it; or why not, in words.
+pub async fn connect(options: &submission::Options, relay: &Relay) -> Result<Connection, String> {
+    let unfit = || "The relay's host cannot be used.".to_owned();
+    let (host, if_offered) = relay.target().ok_or_else(unfit)?;
+    let demand = if if_offered { Demand::Nothing } else { Demand::Tls };
+    let login = Login {
+        username: relay.username.clone(),
+        credentials: Credentials::Password(relay.password.clone()),
+    };
+    let login = Some(&login).filter(|login| !login.username.is_empty());
+    let opened = Connection::open_with(options, &host, login, demand).await;
+    opened.map_err(|error| format!("{host}: {error}"))
 }

@@ -61,6 +61,8 @@ pub struct State {
     pub office: crate::send::flow::Office,
     /// Rings when mail was put into the outbox.
     pub bell: crate::send::Bell,
+    /// Sends what the gateway itself has to say.
+    pub notices: crate::send::notice::Notices,
     /// What signing in to the pages needs.
     pub doors: ui::Doors,
     /// What open pages listen to.

@@ -21,8 +21,9 @@ use mailweave::oauth::openid::Provider;
 use mailweave::perimeter::{self, Perimeter};
 use mailweave::reach::Reach;
 use mailweave::secrets::Secrets;
+use mailweave::send::notice::Notices;
 use mailweave::store::{Filing, Holder, Options, Store};
-use mailweave::{tls, web};
+use mailweave::{submission, tls, web};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -120,7 +121,6 @@ impl Api {
             events: Arc::clone(&events),
             running: web::Running::default(),
             webhook_client: webhook_client(&["127.0.0.0/8"]),
-            store: Arc::clone(&store),
             connector: connector.clone(),
             secrets: Secrets::new([7; 32]),
             admin_token: ADMIN.into(),
@@ -136,6 +136,8 @@ impl Api {
             raw_reads: web::RawReads::default(),
             office: office(&store),
             bell: mailweave::send::Bell::default(),
+            notices: notices(&store),
+            store: Arc::clone(&store),
             live: Arc::default(),
             readings: web::ui::Readings::default(),
             doors: web::ui::Doors::new(organisation(&config)),
@@ -372,6 +374,13 @@ pub fn connector(store: &Arc<Store>, config: &Config) -> Connector {
         public_url: "http://127.0.0.1".to_owned(),
     };
     Connector::new(options).unwrap()
+}
+
+/// Sends notices through relays on this machine.
+fn notices(store: &Arc<Store>) -> Notices {
+    let tls = tls::client_config(None).unwrap();
+    let relays = submission::Options::new(tls, Reach::anywhere(), "localhost");
+    Notices { store: Arc::clone(store), secrets: Secrets::new([7; 32]), relays }
 }
 
 /// Who signs people in, by the configuration.
