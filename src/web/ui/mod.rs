@@ -50,6 +50,7 @@ pub mod form;
 mod guard;
 mod icons;
 mod live;
+mod notices;
 mod pages;
 pub mod session;
 pub mod shell;

@@ -18,6 +18,7 @@ const FILES: &[&str] = &[
     include_str!("text/en/people.txt"),
     include_str!("text/en/conversations.txt"),
     include_str!("text/en/callback.txt"),
+    include_str!("text/en/mail.txt"),
 ];
 
 static ENGLISH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {

@@ -20,6 +20,7 @@ use crate::web::api::users::{self, DeleteQuery, NewUser, UserChange};
 use crate::web::auth::{new_token, token_hash};
 use crate::web::input::{Id, Json, Query};
 use crate::web::ui::failure::Failure;
+use crate::web::ui::notices::{self, Letter, Sent};
 use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 
 /// How long an invitation, and a link after a lost password, work: a week, and a day.
@@ -45,8 +46,16 @@ struct People {
     fields: Fields,
     zone: String,
     people: Vec<Person>,
-    /// A link that was made just now, and for whom.
-    link: Option<(String, SecretString)>,
+    /// A link that was made just now.
+    link: Option<Made>,
+}
+
+/// A link, for whom, and what became of the mail that brings it.
+struct Made {
+    name: String,
+    email: Address,
+    link: SecretString,
+    sent: Sent,
 }
 
 struct Person {
@@ -72,7 +81,7 @@ async fn shown(
     signed_in: &SignedIn,
     errors: Errors,
     fields: Fields,
-    link: Option<(String, SecretString)>,
+    link: Option<Made>,
 ) -> Result<Response, Failure> {
     let of = signed_in.sub_account();
     let users = state.store.users(of, Window { after: None, limit: USERS_MAX }).await?;
@@ -100,7 +109,7 @@ async fn shown(
     Ok((status, page(&people)).into_response())
 }
 
-/// Adds a user, and shows the link that lets them in, this once.
+/// Adds a user, and sends the link that lets them in; where that cannot be, it is shown, this once.
 async fn invite(
     Shared(state): Shared<Arc<State>>,
     Admin(signed_in): Admin,
@@ -126,10 +135,35 @@ async fn invite(
             return shown(&state, &signed_in, errors, fields, None).await;
         }
     };
-    let id = UserId(user.id());
-    let link = link(&state, &signed_in, id, Purpose::Invitation, INVITATION_SECONDS).await?;
-    let shown_link = Some((fields.text("name").to_owned(), link));
-    shown(&state, &signed_in, Errors::default(), Fields::default(), shown_link).await
+    let user = state.store.user(signed_in.sub_account(), UserId(user.id())).await?;
+    let user = user.ok_or_else(Failure::not_found)?;
+    let made = mailed(&state, &signed_in, user, Purpose::Invitation).await?;
+    shown(&state, &signed_in, Errors::default(), Fields::default(), Some(made)).await
+}
+
+/// Makes a link, and sends it where there is a relay.
+async fn mailed(
+    state: &State,
+    signed_in: &SignedIn,
+    user: User,
+    purpose: Purpose,
+) -> Result<Made, Failure> {
+    let is_new = purpose == Purpose::Invitation;
+    let seconds = if is_new { INVITATION_SECONDS } else { LINK_SECONDS };
+    let link = link(state, signed_in, user.id, purpose, seconds).await?;
+    let [subject, words, until] = match is_new {
+        true => ["mail.invitation_subject", "mail.invitation", "mail.invitation_until"],
+        false => ["mail.link_subject", "mail.link", "mail.link_until"],
+    };
+    let paragraphs = vec![
+        text::with("mail.hello", &user.name),
+        text::with(words, &signed_in.user.name),
+        link.expose_secret().to_owned(),
+        text::words(until).to_owned(),
+    ];
+    let to = notices::person(&user.email, &user.name);
+    let sent = notices::send(state, signed_in, Letter { to, subject, paragraphs }).await?;
+    Ok(Made { name: user.name, email: user.email, link, sent })
 }
 
 async fn link(
@@ -155,13 +189,12 @@ async fn make_link(
 ) -> Result<Response, Failure> {
     let user = other(&state, &signed_in, UserId(id)).await?;
     let credentials = state.store.credentials(signed_in.sub_account(), user.id).await?;
-    let (purpose, seconds) = match credentials.password {
-        Some(_) => (Purpose::SignIn, LINK_SECONDS),
-        None => (Purpose::Invitation, INVITATION_SECONDS),
+    let purpose = match credentials.password {
+        Some(_) => Purpose::SignIn,
+        None => Purpose::Invitation,
     };
-    let link = link(&state, &signed_in, user.id, purpose, seconds).await?;
-    let (errors, fields) = (Errors::default(), Fields::default());
-    shown(&state, &signed_in, errors, fields, Some((user.name, link))).await
+    let made = mailed(&state, &signed_in, user, purpose).await?;
+    shown(&state, &signed_in, Errors::default(), Fields::default(), Some(made)).await
 }
 
 async fn set_role(

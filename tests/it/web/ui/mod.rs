@@ -1,6 +1,7 @@
 //! The pages, asked as a browser asks: cookies, forms, redirects. The browser tests look at them.
 
 mod mailbox;
+mod notices;
 mod organisation;
 mod pages;
 mod settings;

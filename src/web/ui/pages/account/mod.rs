@@ -1,5 +1,6 @@
-//! `/settings/account`: the password, the second factor, and the devices that are signed in.
+//! `/settings/account`: one's addresses, the password, the second factor, and the devices that are signed in.
 
+mod addresses;
 mod second;
 
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use axum::routing::{get, post};
 use axum_extra::extract::cookie::CookieJar;
 
 use crate::clock;
-use crate::model::Time;
-use crate::store::Session;
+use crate::model::{Address, Time};
+use crate::store::{AddressUse, NewAddress, Session};
 use crate::web::State;
 use crate::web::api::users::{self, UserChange};
 use crate::web::input::{Id, Json};
@@ -28,6 +29,9 @@ pub fn router() -> Router<Arc<State>> {
         .route("/settings/account", get(show))
         .route("/settings/account/password", post(set_password))
         .route("/settings/account/profile", post(set_profile))
+        .route("/settings/account/addresses", post(addresses::ask))
+        .route("/settings/account/addresses/remove", post(addresses::remove))
+        .route("/settings/account/address", get(addresses::show).post(addresses::confirm))
         .route("/settings/account/second-factor/begin", post(second::begin))
         .route("/settings/account/second-factor", post(second::confirm))
         .route("/settings/account/second-factor/remove", post(second::remove))
@@ -40,6 +44,11 @@ struct Account {
     errors: Errors,
     name: String,
     time_zone: String,
+    aliases: Vec<String>,
+    /// Addresses whose link is not used yet: what for, and until when.
+    waiting: Vec<(NewAddress, Time)>,
+    /// Is there a relay that brings links?
+    can_send: bool,
     password_at: Option<Time>,
     has_second: bool,
     recovery_left: usize,
@@ -71,6 +80,9 @@ async fn shown(state: &State, signed_in: &SignedIn, errors: Errors) -> Result<Re
         errors,
         name: signed_in.user.name.clone(),
         time_zone: signed_in.user.time_zone.clone(),
+        aliases: signed_in.user.aliases.iter().map(Address::to_string).collect(),
+        waiting: state.store.address_links((of, user), clock::now()).await?,
+        can_send: state.notices.can_send(of).await?,
         password_at: credentials.password_at,
         has_second: credentials.totp.is_some(),
         recovery_left: credentials.recovery.len(),

@@ -23,6 +23,7 @@ use crate::web::api::settings::{self, Provider, SettingsChange};
 use crate::web::error::{Code, Problem};
 use crate::web::input::Json;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::notices::Sent;
 use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page};
 use effects::{Effect, effects};
 
@@ -44,6 +45,8 @@ struct SubAccount {
     typed: Typed,
     provider: Option<Provider>,
     provider_fields: Fields,
+    /// What became of a test mail just now.
+    tested: Option<Sent>,
 }
 
 /// Settings as they are typed.
@@ -93,7 +96,7 @@ async fn show(
     let settings = stored(&state, &signed_in).await?;
     let typed = Typed::of(&settings);
     let (errors, fields) = (Errors::default(), Fields::default());
-    shown(&state, &signed_in, (settings, typed), errors, fields)
+    shown(&state, &signed_in, (settings, typed), errors, fields, None)
 }
 
 async fn stored(state: &State, signed_in: &SignedIn) -> Result<AccountSettings, Failure> {
@@ -107,6 +110,7 @@ fn shown(
     (settings, typed): (AccountSettings, Typed),
     errors: Errors,
     provider_fields: Fields,
+    tested: Option<Sent>,
 ) -> Result<Response, Failure> {
     let provider = settings::provider_of(state, signed_in.sub_account(), &settings)?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
@@ -117,6 +121,7 @@ fn shown(
         typed,
         provider,
         provider_fields,
+        tested,
     };
     Ok((status, page(&shown)).into_response())
 }
@@ -149,7 +154,7 @@ async fn change(
     let change = read.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
     if let Err(problem) = settings::apply(&state, of, change, &mut after) {
         let again = (after, Typed::again(&fields));
-        return shown(&state, &signed_in, again, errors(&problem), Fields::default());
+        return shown(&state, &signed_in, again, errors(&problem), Fields::default(), None);
     }
     if after == before {
         return Ok(done(jar, "flash.nothing_changed", "/settings/sub-account"));

@@ -14,13 +14,15 @@ use crate::web::State;
 use crate::web::api::settings::{self, SettingsChange};
 use crate::web::input::Json;
 use crate::web::ui::failure::Failure;
-use crate::web::ui::{Admin, Errors, Fields, done};
+use crate::web::ui::notices::{self, Letter};
+use crate::web::ui::{Admin, Errors, Fields, done, text};
 
 /// The routes of the relay.
 pub fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/settings/sub-account/provider", post(save))
         .route("/settings/sub-account/provider/remove", post(remove))
+        .route("/settings/sub-account/provider/test", post(test))
 }
 
 async fn save(
@@ -44,9 +46,27 @@ async fn save(
         Err(errors) => {
             let settings = super::stored(&state, &signed_in).await?;
             let typed = super::Typed::of(&settings);
-            super::shown(&state, &signed_in, (settings, typed), errors, fields)
+            super::shown(&state, &signed_in, (settings, typed), errors, fields, None)
         }
     }
+}
+
+/// Sends who asks a mail, and says what the relay answered.
+async fn test(
+    Shared(state): Shared<Arc<State>>,
+    Admin(signed_in): Admin,
+) -> Result<Response, Failure> {
+    let user = &signed_in.user;
+    let letter = Letter {
+        to: notices::person(&user.email, &user.name),
+        subject: "mail.test_subject",
+        paragraphs: vec![text::with("mail.hello", &user.name), text::with("mail.test", &user.name)],
+    };
+    let sent = notices::send(&state, &signed_in, letter).await?;
+    let settings = super::stored(&state, &signed_in).await?;
+    let typed = super::Typed::of(&settings);
+    let (errors, fields) = (Errors::default(), Fields::default());
+    super::shown(&state, &signed_in, (settings, typed), errors, fields, Some(sent))
 }
 
 async fn remove(
