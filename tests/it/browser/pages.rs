@@ -222,11 +222,21 @@ async fn pages_fit_every_screen() {
             "settings/account",
             "settings/sub-account",
             "settings/people",
+            "settings/developers",
+            "settings/developers/api",
+            "admin",
+            "conversations",
+            "conversations/new",
         ] {
             visitor.go(&place.url(&format!("/{path}"))).await;
             visitor.is_clean().await;
             visitor.picture(&format!("{}-{name}", path.replace('/', "-"))).await;
         }
+        visitor.go(&place.url("/conversations")).await;
+        visitor.click(".mail").await;
+        visitor.find(".message").await;
+        visitor.is_clean().await;
+        visitor.picture(&format!("thread-{name}")).await;
     }
 }
 

@@ -16,6 +16,9 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// Where one is among the settings is in sight on a telephone, too.
+document.querySelector(".sub-ways .here")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 // Menus close when one looks elsewhere.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.me[open]")) {
