@@ -47,7 +47,8 @@ statements! {
         where waiting.due <= $1 \
             and (connections.state is null or connections.state in ('active', 'disconnected')) \
         order by waiting.due limit 1000";
-    /// Of one way; within a conversation in the order in which it was written.
+    /// Of one way; within a conversation in the order in which it was written. A mailbox that must be
+    /// authorised again, whose mail waits (S1), holds up no relay.
     DUE = "select outbox.id from outbox \
         where outbox.sub_account = $1 and coalesce(outbox.connection_id, outbox.sub_account) = $2 \
             and outbox.due_at <= $3 and outbox.due_at is not null \
@@ -55,6 +56,7 @@ statements! {
             and not exists (select 1 from outbox as before \
                 where before.sub_account = outbox.sub_account \
                 and before.conversation_id = outbox.conversation_id and before.id < outbox.id \
+                and before.connection_id is not distinct from outbox.connection_id \
                 and (before.due_at is not null or before.leased_until is not null) \
                 and (before.send_at is null or before.send_at <= $3)) \
         order by outbox.due_at, outbox.id limit $4";
