@@ -31,8 +31,10 @@ statements! {
         and (refresh_until is null or refresh_until <= $5)";
     GIVE_REFRESH_BACK = "update connections set refresh_until = null \
         where sub_account = $1 and id = $2 and secret_version = $3";
+    /// A mailbox that works and lacks nothing has nothing to tell any more: what was told was of the former.
     SWAP_SECRET = "update connections set secret = $4, secret_version = secret_version + 1, \
-            refresh_until = null \
+            refresh_until = null, detail = case \
+                when state = 'active' and sent_folder is not null then null else detail end \
         where sub_account = $1 and id = $2 and secret_version = $3 and state <> 'disconnected'";
     SET_DETAIL = "update connections set detail = $3 where sub_account = $1 and id = $2 \
         and state <> 'disconnected'";
