@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::{Error, Result, Store};
+use crate::clock;
 use crate::model::{
     Account, ConnectionId, Folder, FolderRole, MessageId, SubAccountId, ThreadId, Time, UserId,
 };
@@ -27,13 +28,21 @@ statements! {
         values ($1, $2, $3, $4, $5, $6) \
         on conflict (sub_account, connection_id, name) do update set role = excluded.role, \
             uid_validity = excluded.uid_validity, uid_next = excluded.uid_next";
-    SENT_FOLDER = "update connections set sent_folder = $3 where sub_account = $1 and id = $2";
-    /// Where a thread is to be searched for, or a sent copy is to be filed.
-    ALL_SEARCHES = "select sub_account, connection_id from searches \
-        union select sub_account, connection_id from outbox \
-        where copy_wanted and connection_id is not null";
+    /// That it was not known yet is told no more.
+    SENT_FOLDER = "update connections set sent_folder = $3, detail = case \
+            when state = 'active' and sent_folder is null then null else detail end \
+        where sub_account = $1 and id = $2";
+    /// Where a thread is to be searched for, or a sent copy can be filed.
+    ALL_SEARCHES = "select sub_account, connection_id from searches where created_at <= $1 \
+        union select outbox.sub_account, outbox.connection_id from outbox \
+        join connections on connections.sub_account = outbox.sub_account \
+            and connections.id = outbox.connection_id \
+        where outbox.copy_wanted and connections.sent_folder is not null";
     SEARCHES = "select thread_id from searches where sub_account = $1 and connection_id = $2 \
-        order by created_at limit 100";
+        and created_at <= $3 order by created_at limit 100";
+    /// It stays: what was not searched for was not found to be absent (S5).
+    PUT_OFF = "update searches set created_at = $4 where sub_account = $1 and connection_id = $2 \
+        and thread_id = $3";
     IDS_OF_THREAD = "select message_id, reference_ids from messages \
         where sub_account = $1 and thread_id = $2 order by at desc limit 10";
     SENT_FOLDER_OF = "select sent_folder from connections where sub_account = $1 and id = $2";
@@ -169,14 +178,15 @@ impl Store {
     /// The connections in which something is to be searched for (T10, S5), or a copy filed (S6).
     pub async fn connections_to_search(&self) -> Result<Vec<(SubAccountId, ConnectionId)>> {
         let mut tx = self.reader().await?;
-        let rows: Vec<(Uuid, Uuid)> = tx.all(ALL_SEARCHES, Vec::new()).await?;
+        let rows: Vec<(Uuid, Uuid)> = tx.all(ALL_SEARCHES, values![clock::now()]).await?;
         Ok(rows.into_iter().map(|(of, id)| (SubAccountId(of), ConnectionId(id))).collect())
     }
 
     /// The threads to be searched for in a connection.
     pub async fn searches(&self, of: SubAccountId, id: ConnectionId) -> Result<Vec<ThreadId>> {
         let mut tx = self.reader().await?;
-        let threads: Vec<(Uuid,)> = tx.all(SEARCHES, values![of, id]).await?;
+        let now = clock::now();
+        let threads: Vec<(Uuid,)> = tx.all(SEARCHES, values![of, id, now]).await?;
         Ok(threads.into_iter().map(|(thread,)| ThreadId(thread)).collect())
     }
 
@@ -207,6 +217,19 @@ impl Store {
         let mut tx = self.reader().await?;
         let row: Option<(Option<String>,)> = tx.optional(SENT_FOLDER_OF, values![of, id]).await?;
         Ok(row.and_then(|(name,)| name))
+    }
+
+    /// A thread could not be searched for: it is tried again then.
+    pub async fn put_search_off(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+        thread: ThreadId,
+        until: Time,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(PUT_OFF, values![of, id, thread, until]).await?;
+        tx.commit().await
     }
 
     /// A thread was searched for.

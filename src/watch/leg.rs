@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant};
 use super::caution::{Caution, Trouble};
 use super::flow::{Progress, Way};
 use super::folder::{self, OWN_ID};
-use super::imap::{self, Session, Wake, folders};
+use super::imap::{self, Listed, Session, Wake, folders};
 use super::mailbox::{Error, Mailbox};
 use crate::clock;
 use crate::model::{Folder, FolderRole, ThreadId};
@@ -28,6 +28,8 @@ const TOUCH_EVERY: Duration = Duration::from_secs(600);
 /// So often are the folders listed anew: one may have been made.
 const LIST_EVERY: Duration = Duration::from_secs(3_600);
 /// So often is a thread searched for: answers to answers that name only their parent take a round each.
+/// A search that the server would not make is made again after so long.
+const SEARCH_AGAIN_SECONDS: i64 = 3_600;
 const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
 const RESET_AGAIN: Duration = Duration::from_secs(600);
@@ -129,7 +131,10 @@ impl View {
         let listed = session.folders().await?;
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let known = way.store.sent_folder(of, connection).await?;
-        let roles = folders::roles(&listed, known.as_deref());
+        let mut roles = folders::roles(&listed, known.as_deref());
+        if roles.sent.is_none() && !way.watched.account.saves_sent {
+            roles.sent = made_sent(session, &listed).await?;
+        }
         if let Some(sent) = roles.sent.as_deref().filter(|sent| known.as_deref() != Some(*sent)) {
             way.store.set_sent_folder(of, connection, sent).await?;
         }
@@ -284,14 +289,16 @@ impl View {
         }
         for thread in &searches {
             match self.search_for(way, session, *thread, &places).await {
-                // The server cannot search: asking again would only end each session.
-                Err(error @ (Error::Broken(_) | Error::Unreadable(_))) => {
-                    way.store.searched(of, connection, *thread).await?;
-                    return Err(error);
+                Ok(()) => way.store.searched(of, connection, *thread).await?,
+                // Asked again at once, a server that cannot search would only end each session.
+                Err(error @ (Error::Refused(_) | Error::Broken(_) | Error::Unreadable(_))) => {
+                    let until = clock::now().plus_seconds(SEARCH_AGAIN_SECONDS);
+                    way.store.put_search_off(of, connection, *thread, until).await?;
+                    self.open = closed();
+                    refused(error)?;
                 }
-                searched => searched?,
+                Err(error) => return Err(error),
             }
-            way.store.searched(of, connection, *thread).await?;
         }
         self.go_home(way, session, (&home, role)).await
     }
@@ -394,3 +401,27 @@ fn noted(read: Result<Progress, Error>, caution: &mut Caution) -> Result<Progres
 fn closed() -> Folder {
     Folder { name: String::new(), role: FolderRole::Other, uid_validity: 0, uid_next: 1 }
 }
+/// After a refusal the session goes on; after anything else it cannot.
+fn refused(error: Error) -> Result<(), Error> {
+    match error {
+        Error::Refused(why) => {
+            tracing::warn!(code = "search_refused", %why, "A server would not search.");
+            Ok(())
+        }
+        error => Err(error),
+    }
+}
+
+/// S6: where nobody else files copies, there is a folder for them.
+async fn made_sent(session: &mut Session, listed: &[Listed]) -> Result<Option<String>, Error> {
+    let name = folders::new_sent(listed);
+    match session.create(&name).await {
+        Ok(()) => Ok(Some(name)),
+        Err(imap::Error::Refused { text, .. }) => {
+            tracing::warn!(code = "sent_not_made", %text, "There is no folder of sent mail, and none can be made.");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+

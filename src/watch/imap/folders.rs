@@ -408,3 +408,20 @@ mod tests {
         assert!(UNWATCHED.iter().all(|name| name.to_lowercase() == *name && !SENT.contains(name)));
     }
 }
+/// How a folder of sent mail is called where there is none: beside the others, which some servers have
+/// below the Inbox only (RFC 2342 5).
+pub fn new_sent(folders: &[Listed]) -> String {
+    let mut others = folders.iter().filter(|it| !it.is_inbox()).peekable();
+    let below = |it: &Listed| {
+        let end = it.delimiter.map(|delimiter| format!("INBOX{delimiter}"));
+        end.filter(|prefix| it.name.starts_with(prefix.as_str()))
+    };
+    let prefix = others.peek().and_then(|it| below(it)).unwrap_or_default();
+    match others.all(|it| it.name.starts_with(&prefix)) {
+        true => format!("{prefix}{NEW_SENT}"),
+        false => NEW_SENT.to_owned(),
+    }
+}
+
+const NEW_SENT: &str = "Sent";
+

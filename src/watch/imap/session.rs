@@ -174,6 +174,11 @@ impl Session {
         Ok(uids.into_iter().collect())
     }
 
+    /// Makes a folder.
+    pub async fn create(&mut self, name: &str) -> Result<(), Error> {
+        self.run(&format!("CREATE {}", quoted(name)?), SMALL, |_| {}).await
+    }
+
     /// Adds a mail to a folder, as read (S6).
     pub async fn append(&mut self, name: &str, content: &[u8]) -> Result<(), Error> {
         let command = format!("APPEND {} (\\Seen) {{{}}}", quoted(name)?, content.len());
