@@ -139,6 +139,11 @@ impl Route {
         self.recipients.iter().filter(waiting).map(|it| &it.address)
     }
 
+    /// Has somebody got it?
+    pub fn is_accepted_by_some(&self) -> bool {
+        self.recipients.iter().any(|it| it.state == DeliveryState::Accepted)
+    }
+
     /// What a delivery report would say of those who were refused at once.
     pub fn refused(&self) -> Vec<RecipientReport> {
         let refused = self.recipients.iter().filter(|it| it.state == DeliveryState::Refused);

@@ -200,7 +200,7 @@ impl<L: Logins> Shared<L> {
         let next = retry::next(answer, &mut route, tries, clock::now(), how);
         tracing::info!(message.id = %mail.message, code = "mail_tried", status = next.status.name(), "Message {} is {}.", mail.message, next.status.name());
         metrics::counter!("mailweave_sends_total", "status" => next.status.name()).increment(1);
-        let copy_wanted = is_accepted && !saves_sent && next.status != SendStatus::Retrying;
+        let copy_wanted = is_accepted && !saves_sent;
         let report = if next.status == SendStatus::Bounced { route.refused() } else { Vec::new() };
         let settle = Settle {
             status: next.status,

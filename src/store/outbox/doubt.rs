@@ -5,21 +5,25 @@
 use uuid::Uuid;
 
 use super::settle::REWRITES;
+use crate::model::outgoing::Route;
 use crate::model::{
-    ConnectionId, Event, EventId, EventType, MessageId, NewIds, RecipientReport, StoredMessageId,
-    SubAccountId, Time,
+    ConnectionId, Event, EventId, EventType, MessageId, NewIds, RecipientReport, SendStatus,
+    StoredMessageId, SubAccountId, Time,
 };
 use crate::store::columns::json;
-use crate::store::messages::known;
+use crate::store::messages::{self, known};
 use crate::store::tx::Tx;
 use crate::store::value::values;
 use crate::store::{Result, Store, events};
 
 statements! {
+    /// Whose mail is about to be in doubt: their events are locked first, as everywhere.
+    DOUBTED = "select distinct sub_account from outbox \
+        where leased_until < $1 and due_at is null and status in ('queued', 'retrying')";
     /// A lease that has ended after the hand-over: the server may have the mail. Seen in the Sent folder
-    /// meanwhile, it has.
+    /// since, it has; a copy from before is an earlier try's.
     DOUBT = "update outbox set leased_until = null, \
-            status = case when copy_seen_at is null then 'unknown' else 'sent' end, \
+            status = case when copy_seen_at >= handed_at then 'sent' else 'unknown' end, \
             sent_at = copy_seen_at, detail = $2 \
         where leased_until < $1 and due_at is null and status in ('queued', 'retrying') \
         returning sub_account, id, status";
@@ -43,10 +47,11 @@ statements! {
         where status = 'unknown' and connection_id is not null and (searched_at is null \
             or (searched_at < handed_at + $2 and handed_at + $2 <= $1))";
     /// Searched for in vain, late enough, in a mailbox that is known to file what is sent through it, and
-    /// among the mails of its thread whose ids are searched for: it was not sent. It goes again.
+    /// among the mails of its thread whose ids are searched for: it was not sent. It goes again. Where an
+    /// earlier try left its copy, no other is told from it.
     ABSENT = "update outbox set status = 'retrying', due_at = $1, handed_at = null, \
             searched_at = null, detail = $3 \
-        where status = 'unknown' and searched_at >= handed_at + $2 \
+        where status = 'unknown' and searched_at >= handed_at + $2 and copy_seen_at is null \
             and exists (select 1 from connections where connections.sub_account = outbox.sub_account \
                 and connections.id = outbox.connection_id and connections.state = 'active' \
                 and connections.files_sent_at is not null and connections.sent_folder is not null) \
@@ -69,9 +74,14 @@ statements! {
     FILES_SENT = "update connections set files_sent_at = $3 where sub_account = $1 \
         and files_sent_at is null and id = (select connection_id from outbox \
             where sub_account = $1 and id = $2 and copied_at is null and not copy_wanted)";
+    REPORTED = "select status, route, report from outbox where sub_account = $1 and id = $2 \
+        and status in ('sent', 'unknown', 'bounced', 'retrying')";
     BOUNCED = "update outbox set status = 'bounced', report = $3, detail = $4, \
-            sent_at = coalesce(sent_at, $5), copy_wanted = false, due_at = null \
-        where sub_account = $1 and id = $2 and status in ('sent', 'unknown', 'bounced', 'retrying')";
+            sent_at = coalesce(sent_at, $5), due_at = null \
+        where sub_account = $1 and id = $2";
+    /// It is settled as bounced when nobody waits any more.
+    BOUNCED_IN_PART = "update outbox set report = $3, detail = $4, sent_at = coalesce(sent_at, $5) \
+        where sub_account = $1 and id = $2";
     COPIES = "select outbox.id, messages.message_id, messages.raw from outbox cross join messages \
         where outbox.sub_account = $1 and outbox.connection_id = $2 and outbox.copy_wanted \
             and messages.sub_account = outbox.sub_account and messages.id = outbox.id \
@@ -125,6 +135,9 @@ impl Store {
 
     async fn doubt(&self, now: Time, mut ids: NewIds) -> Result<()> {
         let mut tx = self.writer().await?;
+        let accounts: Vec<(Uuid,)> = tx.all(DOUBTED, values![now]).await?;
+        let accounts: Vec<SubAccountId> = accounts.iter().map(|(of,)| SubAccountId(*of)).collect();
+        events::lock(&mut tx, &accounts).await?;
         let words = "The gateway was stopped while the server was answering.";
         let rows: Vec<(Uuid, Uuid, String)> = tx.all(DOUBT, values![now, words]).await?;
         let told: Vec<(SubAccountId, Event)> = rows
@@ -180,7 +193,8 @@ pub(in crate::store) async fn copy_seen(
     Ok(before.is_some_and(|(status,)| status == "unknown"))
 }
 
-/// A delivery report says that a message did not arrive (B8).
+/// A delivery report says that a message did not arrive (B8). Those for whom it still waits get it all the
+/// same.
 pub(in crate::store) async fn bounced(
     tx: &mut Tx<'_>,
     of: SubAccountId,
@@ -188,8 +202,26 @@ pub(in crate::store) async fn bounced(
     report: &[RecipientReport],
     now: Time,
 ) -> Result<()> {
+    let row: Option<(String, String, Option<String>)> =
+        tx.optional(REPORTED, values![of, id]).await?;
+    let Some((status, route, before)) = row else { return Ok(()) };
+    let route: Route = messages::json(&route)?;
+    let report = merged(before.as_deref(), report)?;
     let word = |it: &RecipientReport| format!("{}: {}", it.address, it.status);
     let words: Vec<String> = report.iter().filter(|it| it.hard).map(word).collect();
+    let is_in_part = status == SendStatus::Retrying.name() && route.is_accepted_by_some();
+    let sql = if is_in_part { BOUNCED_IN_PART } else { BOUNCED };
     let values = values![of, id, json(&report)?, words.join(", "), now];
-    tx.execute(BOUNCED, values).await.map(drop)
+    tx.execute(sql, values).await.map(drop)
+}
+
+/// What is known of each recipient, the later word on each.
+pub(super) fn merged(
+    before: Option<&str>,
+    report: &[RecipientReport],
+) -> Result<Vec<RecipientReport>> {
+    let mut all: Vec<RecipientReport> = before.map(messages::json).transpose()?.unwrap_or_default();
+    all.retain(|known| !report.iter().any(|it| it.address.eq_ignore_ascii_case(&known.address)));
+    all.extend_from_slice(report);
+    Ok(all)
 }

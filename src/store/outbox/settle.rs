@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::doubt;
 use crate::model::outgoing::Route;
 use crate::model::{
     Event, EventId, EventType, MessageId, RecipientReport, SendStatus, StoredMessageId,
@@ -9,6 +10,7 @@ use crate::model::{
 };
 use crate::store::columns::{json, json_or_null};
 use crate::store::messages::known;
+use crate::store::tx::Tx;
 use crate::store::value::values;
 use crate::store::{Result, Store, events, record};
 
@@ -21,14 +23,18 @@ statements! {
             and outbox.leased_until >= added.column4 and outbox.due_at is not null \
             and outbox.status in ('queued', 'retrying') \
         returning outbox.sub_account, outbox.id";
-    /// What is not known is known after all when the Sent copy was seen meanwhile.
-    SETTLE = "update outbox set status = case when added.column4 = 'unknown' \
-                and outbox.copy_seen_at is not null then 'sent' else added.column4 end, \
+    /// What is not known is known after all when the Sent copy was seen since; what is sent has bounced
+    /// when a report on an earlier try says so. A copy that an earlier try wants is wanted still.
+    SETTLE = "update outbox set status = case \
+                when added.column4 = 'unknown' and outbox.copy_seen_at >= outbox.handed_at then 'sent' \
+                when added.column4 = 'sent' and outbox.report is not null then 'bounced' \
+                else added.column4 end, \
             route = added.column5, detail = added.column6, attempts = added.column7, \
             due_at = added.column8, deadline = added.column9, \
             sent_at = coalesce(added.column10, outbox.copy_seen_at), \
-            report = added.column11, \
-            copy_wanted = added.column12 and outbox.copy_seen_at is null, \
+            report = coalesce(added.column11, outbox.report), \
+            copy_wanted = (added.column12 or outbox.copy_wanted) \
+                and outbox.copy_seen_at is null and outbox.copied_at is null, \
             handed_at = case when added.column8 is null then outbox.handed_at end, \
             leased_until = null \
         from {rows uuid uuid uuid text text text bigint bigint bigint bigint text boolean} as added \
@@ -36,6 +42,7 @@ statements! {
             and outbox.id = coalesce(added.column2, null) and outbox.lease = added.column3 \
             and outbox.status in ('queued', 'retrying', 'unknown') \
         returning outbox.sub_account, outbox.id, outbox.status";
+    REPORT = "select report from outbox where sub_account = $1 and id = $2 and report is not null";
     REWRITES = "update connections set rewrites_ids = true where sub_account = $1 \
         and id = (select connection_id from outbox where sub_account = $1 and id = $2)";
 }
@@ -64,9 +71,9 @@ pub struct Settle {
 }
 
 impl Settle {
-    fn row(&self) -> Result<Vec<super::super::value::Value>> {
+    fn row(&self, report: &[RecipientReport]) -> Result<Vec<super::super::value::Value>> {
         let is_sent = matches!(self.status, SendStatus::Sent | SendStatus::Bounced);
-        let report = (!self.report.is_empty()).then_some(&self.report);
+        let report = (!report.is_empty()).then_some(&report);
         let mut row = values![self.sub_account, self.message, self.lease, self.status.name()];
         row.extend(values![json(&self.route)?, self.detail.as_deref(), self.attempts]);
         row.extend(values![self.due_at, self.deadline, is_sent.then_some(self.at)]);
@@ -112,7 +119,8 @@ impl Store {
         events::lock(&mut tx, &accounts).await?;
         let mut rows = Vec::new();
         for settle in settles {
-            rows.extend(settle.row()?);
+            let report = reported(&mut tx, settle).await?;
+            rows.extend(settle.row(&report)?);
         }
         let settled: Vec<(Uuid, Uuid, String)> = tx.all_of_rows(SETTLE, rows).await?;
         let (mut told, mut aliases) = (Vec::new(), Vec::new());
@@ -130,4 +138,14 @@ impl Store {
         events::append(&mut tx, &told).await?;
         tx.commit().await
     }
+}
+
+/// What became of recipients, with what reports said before.
+async fn reported(tx: &mut Tx<'_>, settle: &Settle) -> Result<Vec<RecipientReport>> {
+    if settle.report.is_empty() {
+        return Ok(Vec::new());
+    }
+    let place = values![settle.sub_account, settle.message];
+    let before: Option<(String,)> = tx.optional(REPORT, place).await?;
+    doubt::merged(before.as_ref().map(|(report,)| report.as_str()), &settle.report)
 }

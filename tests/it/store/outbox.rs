@@ -8,6 +8,8 @@ use mailweave::store::{Claimed, Resolution, Resolved, Settle};
 
 use super::*;
 
+mod earlier;
+
 const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(70));
 const PACE: Pace =
     Pace { per_mailbox_per_minute: 30, connections_per_mailbox: 3, connections_per_relay: 20 };
@@ -100,22 +102,33 @@ async fn settle(fresh: &Fresh, mail: &Claimed, status: SendStatus, seconds: i64)
         route.recipients[0].state = DeliveryState::Accepted;
     }
     let settle = Settle {
+        status,
+        route,
+        due_at: is_retried.then(|| at(seconds + 60)),
+        deadline: is_retried.then(|| mail.deadline.unwrap_or(at(86_400))),
+        ..settled(mail, seconds)
+    };
+    fresh.store.settle(&[settle]).await.unwrap();
+}
+
+/// What is the same whatever came of a try.
+fn settled(mail: &Claimed, seconds: i64) -> Settle {
+    Settle {
         sub_account: mail.sub_account,
         message: mail.message,
         lease: mail.lease,
-        status,
-        route,
+        status: SendStatus::Failed,
+        route: mail.route.clone(),
         detail: Some(format!("said at {seconds}")),
         attempts: mail.attempts + 1,
-        due_at: is_retried.then(|| at(seconds + 60)),
-        deadline: is_retried.then(|| mail.deadline.unwrap_or(at(86_400))),
+        due_at: None,
+        deadline: None,
         report: Vec::new(),
         copy_wanted: false,
         alias: None,
         at: at(seconds),
         event_ids: [EventId(Uuid::now_v7()), EventId(Uuid::now_v7())],
-    };
-    fresh.store.settle(&[settle]).await.unwrap();
+    }
 }
 
 async fn sweep(fresh: &Fresh, seconds: i64) {
@@ -397,7 +410,7 @@ async fn a_copy_that_is_seen_before_the_answer_is_lost_says_that_it_was_sent() {
         let via = Via::Mailbox(MAILBOX);
         let id = enqueue(&fresh, ("bob@example.com", "a@x", &[]), (via, None)).await;
         let mail = claim_one(&fresh, 0).await;
-        assert!(hand_over(&fresh, &mail, 1).await);
+        assert!(hand_over(&fresh, &mail, 0).await);
         see_copy(&fresh, id).await;
         settle(&fresh, &mail, SendStatus::Unknown, 2).await;
         assert_eq!((status(&fresh, id).await, told(&fresh).await), (SendStatus::Sent, 1));
