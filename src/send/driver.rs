@@ -298,7 +298,8 @@ impl<L: Logins> Shared<L> {
             let login = self.logins.login(of, connection, renew).await;
             let login = login.map_err(|error| match error {
                 LoginError::NeedsReauth => {
-                    later("The mailbox must be authorised again.".to_owned())
+                    let reply = "The mailbox must be authorised again.".to_owned();
+                    Answer::NotYet { reply }
                 }
                 LoginError::Unavailable(why) => later(why),
             })?;

@@ -12,6 +12,8 @@ pub enum Answer {
     Refused { reply: String },
     /// Not now.
     Later { reply: String },
+    /// Not before the user has authorised the mailbox again (S1).
+    NotYet { reply: String },
     /// It may have the mail or not (S5).
     Unknown { why: String },
 }
@@ -74,6 +76,8 @@ pub fn next(
             again(said_of_waiting(route))
         }
         Answer::Later { reply } if now < deadline => again(reply),
+        // What the user takes their time for is no failure: patience begins anew after it.
+        Answer::NotYet { reply } => Next { deadline: None, ..again(reply) },
         Answer::Accepted { reply } => {
             ended(route, Some(reply), "It was put off until it was given up.")
         }
@@ -230,6 +234,18 @@ mod tests {
             let [least, most] = [0, u32::MAX].map(|random| wait(attempts, random, &PATIENCE));
             assert_eq!((least, most), (whole / 2, whole / 2 + whole), "{attempts}");
             whole = (whole * 2).min(3_600);
+        }
+    }
+
+    #[test]
+    fn waiting_for_the_user_uses_up_no_patience() {
+        for deadline in [None, Some(NOW.plus_seconds(9)), Some(NOW)] {
+            let answer = Answer::NotYet { reply: "words".to_owned() };
+            let mut route = route(&[DeliveryState::Waiting]);
+            let tries = Tries { attempts: 3, deadline };
+            let next = next(answer, &mut route, tries, NOW, (0, &PATIENCE));
+            assert_eq!((next.status, next.deadline), (SendStatus::Retrying, None));
+            assert!(next.due_at.is_some_and(|due| due > NOW));
         }
     }
 
