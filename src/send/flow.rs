@@ -2,6 +2,7 @@
 //! recorded with its place in the outbox, in one transaction. Read this first; how it goes out from
 //! there stands in `driver`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -217,10 +218,15 @@ fn write_all(
     Ok(written)
 }
 
-/// T6: of bulk mail everybody gets their own, in a thread of their own.
+/// T6: of bulk mail everybody gets their own, in a thread of their own; and one, however often they are
+/// named.
 fn lots(request: &Request) -> Vec<Vec<Person>> {
+    let mut named = BTreeSet::new();
     match request.kind {
-        SendKind::Bulk => request.to.iter().map(|person| vec![person.clone()]).collect(),
+        SendKind::Bulk => {
+            let once = request.to.iter().filter(|person| named.insert(person.email.normal()));
+            once.map(|person| vec![person.clone()]).collect()
+        }
         SendKind::Individual | SendKind::Workflow => vec![request.to.clone()],
     }
 }

@@ -293,3 +293,20 @@ fn what_is_not_sent_can_be_cancelled() {
     assert_eq!(refused["code"], "status_does_not_fit");
     assert_eq!(relay.mails().len(), 1);
 }
+
+#[test]
+fn who_is_named_twice_in_bulk_mail_gets_it_once() {
+    let relay = Relay::start();
+    let sending = Sending::through(&relay);
+    let mut mail = sending.mail("carl@customer.test");
+    mail["kind"] = json!("bulk");
+    mail["to"] =
+        json!(["carl@customer.test", "dora@customer.test", {"email": "CARL@customer.test"}]);
+    let receipt = sending.send(&mail);
+    let messages = receipt["messages"].as_array().expect("messages");
+    assert_eq!(messages.len(), 2, "{receipt:#}");
+    for message in messages {
+        sending.wait_for(&message["id"], "sent");
+    }
+    assert_eq!(relay.mails().len(), 2);
+}
