@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use crate::model::{ConnectionId, MailboxId, NewIds, Provider, Providers, SubAccountId};
+use crate::model::{
+    ConnectionId, MailboxId, MailboxState, NewIds, Provider, Providers, SubAccountId,
+};
 use crate::reach::Reach;
 use crate::secrets::Secrets;
 use crate::store::{self, Store, StoredConnection};
@@ -150,7 +152,9 @@ impl Inner {
         id: MailboxId,
     ) -> Result<StoredConnection, Error> {
         let mailbox = self.store.mailbox(of, id).await?.ok_or(Error::Nobody)?;
-        mailbox.connection.or(mailbox.pending).ok_or(Error::NotConnected)
+        // One that has ended is only the last that there was.
+        let open = mailbox.connection.filter(|it| it.state != MailboxState::Disconnected);
+        open.or(mailbox.pending).ok_or(Error::NotConnected)
     }
 }
 

@@ -152,6 +152,13 @@ async fn a_disconnected_mailbox_is_not_read_and_resume_brings_back_what_was_miss
         let refused = desk.api.post(&format!("{path}/reauthorize"), json!(null)).await;
         assert_eq!(refused.code(), "mailbox_not_connected");
 
+        // A consent that came to nothing is asked for again.
+        let begun = desk.begin(&mailbox).await;
+        let shown = desk.consent(&begun, &lab().mailbox("stranger")).await;
+        assert_eq!(shown.status, StatusCode::BAD_REQUEST);
+        let again = desk.api.post(&format!("{path}/reauthorize"), json!({})).await;
+        assert_eq!(again.status, StatusCode::OK, "{}", again.json);
+
         // Connecting again does not restart old threads.
         assert_eq!(desk.connect(&mailbox).await, id);
         assert_ne!(desk.connection(&id).await.id, former);
