@@ -1,14 +1,15 @@
 //! The end of a connection (M4, M5): its secrets are erased here at once, and taken back at the provider
 //! where it offers that for this one application (RFC 7009). Nobody is signed out anywhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::secret::Kept;
-use super::{Connector, Error, new_ids};
+use super::{Connector, Error, Inner, new_ids};
 use crate::clock;
-use crate::model::{EventId, MailboxId, OAuth, SubAccountId};
+use crate::model::{Address, EventId, MailboxId, OAuth, SubAccountId};
 use crate::store::Ended;
 
 /// So often is a revocation tried.
@@ -46,17 +47,26 @@ impl Connector {
         let Some(oauth) = provider.and_then(|provider| provider.oauth()) else { return };
         let kept = ended.secret.and_then(|sealed| Kept::unseal(&self.0.secrets, place, &sealed));
         if let Some(Kept::RefreshToken(refresh)) = kept {
-            self.give_back(oauth.clone(), Some(refresh));
+            self.give_back((ended.provider, oauth.clone()), ended.address, Some(refresh));
         }
     }
 
-    /// Takes a refresh token back where the provider lets us, beside everything else.
-    pub(super) fn give_back(&self, oauth: OAuth, refresh: Option<SecretString>) {
+    /// Takes a refresh token of an account back where the provider lets us, beside everything else. Not
+    /// while another connection lives by a consent of that account (M6): providers end them together.
+    pub(super) fn give_back(
+        &self,
+        (provider, oauth): (String, OAuth),
+        account: Option<Address>,
+        refresh: Option<SecretString>,
+    ) {
         let Some(refresh) = refresh.filter(|_| oauth.revoke_url.is_some()) else { return };
-        let client = self.0.oauth.clone();
+        let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
             for tried in 1..=TRIES {
-                match client.revoke(&oauth, &refresh).await {
+                if inner.is_needed(&provider, account.as_ref()).await {
+                    return;
+                }
+                match inner.oauth.revoke(&oauth, &refresh).await {
                     Ok(_) => return,
                     Err(error) => {
                         tracing::warn!(code = "token_not_revoked", %error, "A token could not be revoked at the provider; it is erased here.");
@@ -65,5 +75,15 @@ impl Connector {
                 tokio::time::sleep(PAUSE * tried).await;
             }
         });
+    }
+}
+
+impl Inner {
+    /// Is there a connection that would end with this account's consent? Who cannot say takes nothing away.
+    async fn is_needed(&self, provider: &str, account: Option<&Address>) -> bool {
+        match account {
+            Some(address) => self.store.is_consented(provider, address).await.unwrap_or(true),
+            None => false,
+        }
     }
 }

@@ -107,7 +107,9 @@ impl Connector {
         let (address, refresh) = match looked_at {
             Ok(looked_at) => looked_at,
             Err(words) => {
-                self.give_back(oauth.clone(), granted.refresh);
+                let account = account(oauth, connection, &granted, &waiting.nonce);
+                let provider = (connection.provider.clone(), oauth.clone());
+                self.give_back(provider, account, granted.refresh);
                 return Err(words);
             }
         };
@@ -193,6 +195,22 @@ fn whose(
         )),
         (None, Some(found)) => Ok(found.clone()),
         (_, None) => Err("The provider does not say who consented.".to_owned()),
+    }
+}
+
+/// Whose consent it is, as far as that is told.
+fn account(
+    oauth: &OAuth,
+    connection: &StoredConnection,
+    granted: &Granted,
+    nonce: &str,
+) -> Option<Address> {
+    let token = granted.id_token.as_ref().filter(|_| oauth.tells_identity());
+    let identity = token
+        .and_then(|token| Identity::read(token.expose_secret(), oauth, nonce, clock::now()).ok());
+    match identity {
+        Some(identity) => identity.addresses.into_iter().next(),
+        None => connection.address.clone(),
     }
 }
 

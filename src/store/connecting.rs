@@ -39,7 +39,7 @@ statements! {
     NEED_REAUTH = "update connections set state = 'needs_reauth', detail = $3 \
         where sub_account = $1 and id = $2 and state = 'active' and secret_version = $4 \
         returning mailbox_id";
-    STATE_AND_SECRET = "select state, provider, secret from connections \
+    STATE_AND_SECRET = "select state, provider, address, secret from connections \
         where sub_account = $1 and id = $2";
     END = "update connections set state = 'disconnected', detail = $3, secret = null, \
             secret_version = secret_version + 1, refresh_until = null \
@@ -101,6 +101,8 @@ pub struct Proved {
 pub struct Ended {
     pub id: ConnectionId,
     pub provider: String,
+    /// Whose account it was, as far as that is known.
+    pub address: Option<Address>,
     /// It is erased here.
     pub secret: Option<Vec<u8>>,
 }
@@ -345,9 +347,9 @@ async fn end(
     id: ConnectionId,
     reason: &str,
 ) -> Result<Option<Ended>> {
-    let row: Option<(String, String, Option<Vec<u8>>)> =
+    let row: Option<(String, String, Option<String>, Option<Vec<u8>>)> =
         tx.optional(STATE_AND_SECRET, values![of, id]).await?;
-    let Some((state, provider, secret)) = row else { return Ok(None) };
+    let Some((state, provider, address, secret)) = row else { return Ok(None) };
     if state == MailboxState::Disconnected.name() {
         return Ok(None);
     }
@@ -356,7 +358,8 @@ async fn end(
     for sql in [REMOVE_FOLDERS, REMOVE_SEARCHES, REMOVE_CONSENTS] {
         tx.execute(sql, values![of, id]).await?;
     }
-    Ok(Some(Ended { id, provider, secret }))
+    let address = address.as_deref().and_then(Address::parse);
+    Ok(Some(Ended { id, provider, address, secret }))
 }
 
 async fn tell(

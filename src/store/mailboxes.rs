@@ -36,6 +36,9 @@ statements! {
             refresh_until = null, detail = case \
                 when state = 'active' and sent_folder is not null then null else detail end \
         where sub_account = $1 and id = $2 and secret_version = $3 and state <> 'disconnected'";
+    /// Somebody else's consent, or this user's in another place, with the same account (M6).
+    CONSENTED = "select sub_account from connections where address = $1 and provider = $2 \
+        and state <> 'disconnected' and secret is not null limit 1";
     SET_DETAIL = "update connections set detail = $3 where sub_account = $1 and id = $2 \
         and state <> 'disconnected'";
 }
@@ -142,6 +145,14 @@ impl Store {
         let mut tx = self.reader().await?;
         let rows: Vec<(Uuid, Uuid)> = tx.all(BY_ADDRESS, values![address.normal()]).await?;
         Ok(rows.into_iter().map(|(of, id)| (SubAccountId(of), ConnectionId(id))).collect())
+    }
+
+    /// Does a connection that has not ended live by a consent of this account (M6)?
+    pub async fn is_consented(&self, provider: &str, address: &Address) -> Result<bool> {
+        let mut tx = self.reader().await?;
+        let found: Option<(Uuid,)> =
+            tx.optional(CONSENTED, values![address.normal(), provider]).await?;
+        Ok(found.is_some())
     }
 
     /// Takes the turn of asking for a new token, until a time. `false`: another has it, or the secret is

@@ -211,6 +211,18 @@ async fn one_mailbox_serves_users_of_several_sub_accounts_each_with_its_own_thre
         desk.until_watched(&id).await;
         mailbox.append("INBOX", &reply("r1@client", "first@acme"));
         desk.until_filed(&["first@acme", "r1@client"]).await;
+        // What is taken back at the provider would end the other's, too.
+        assert_eq!(
+            desk.api.delete(&format!("/mailboxes/{id}")).await.status,
+            StatusCode::NO_CONTENT
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert_eq!(mailbox.account()["revocations"], 0);
+        let theirs = format!("/mailboxes/{}", begun.text("id"));
+        let delete = axum::http::Method::DELETE;
+        desk.api.call(delete, &theirs, &token, &json!(null)).await;
+        desk.until("the last token is revoked", async |_| mailbox.account()["revocations"] == 1)
+            .await;
         let get = axum::http::Method::GET;
         let others = desk.api.call(get, "/conversations", &token, &json!(null)).await;
         assert!(others.items().is_empty());
