@@ -175,7 +175,7 @@ impl<L: Logins> Watcher<L> {
     /// Sessions, one after the other.
     async fn go_on(&self) {
         let mut plan = Plan::new(self.options.pace);
-        let mut view = View::new(self.leg);
+        let mut view = View::new(self.leg, self.options.pace.probe_every);
         let mut renew = false;
         loop {
             let began = Instant::now();

@@ -45,6 +45,9 @@ pub struct View {
     is_sent_closed: bool,
     listed_at: Instant,
     touched_at: Instant,
+    /// When the other folders were looked at; so often they are, however busy this one is.
+    others_at: Instant,
+    others_every: Duration,
     /// When a folder was last read anew, by its name.
     resets: BTreeMap<String, Instant>,
     /// How carefully a folder is read, by its name, where that was necessary.
@@ -52,8 +55,8 @@ pub struct View {
 }
 
 impl View {
-    /// Before the first session.
-    pub fn new(leg: Leg) -> Self {
+    /// Before the first session; other folders are looked at so often.
+    pub fn new(leg: Leg, others_every: Duration) -> Self {
         let now = Instant::now();
         Self {
             leg,
@@ -62,6 +65,8 @@ impl View {
             is_sent_closed: false,
             listed_at: now,
             touched_at: now,
+            others_at: now,
+            others_every,
             resets: BTreeMap::new(),
             cautions: BTreeMap::new(),
         }
@@ -93,9 +98,11 @@ impl View {
             let looked = folder::look(way, session, &mut self.open, caution).await;
             progress = noted(looked, caution)?;
         }
+        let is_time = woken != Wake::Changed || self.others_at.elapsed() >= self.others_every;
         if self.leg == Leg::Inbox {
             self.touch(way).await?;
-        } else if woken != Wake::Changed {
+        } else if is_time {
+            self.others_at = Instant::now();
             if self.is_sent_closed || self.listed_at.elapsed() >= LIST_EVERY {
                 self.list(way, session).await?;
             }
