@@ -51,7 +51,7 @@ pub fn imap(error: &imap::Error, account: &Account) -> Failure {
     match error {
         imap::Error::Denied { text, .. } => imap_denied(text, account),
         imap::Error::Refused { text, .. } if not_connected(text) => imap_denied(text, account),
-        imap::Error::Refused { command, text } => failure(
+        imap::Error::Refused { command, text, .. } => failure(
             format!("The IMAP server {host} refused {command}: {}.", quoted(text)),
             "Try again in some minutes; if it stays so, ask who runs that server.",
         ),

@@ -20,7 +20,7 @@ use super::unclaimed::Unclaimed;
 use crate::access::{LoginError, Logins};
 use crate::clock;
 use crate::ingest::prepare::Reader;
-use crate::model::{ConnectionId, SubAccountId};
+use crate::model::{Auth, ConnectionId, SubAccountId};
 use crate::store::{Store, Watched};
 
 /// How often it is looked who is to be watched.
@@ -174,7 +174,15 @@ impl<L: Logins> Watcher<L> {
 
     /// Sessions, one after the other.
     async fn go_on(&self) {
-        let mut plan = Plan::new(self.options.pace);
+        let mut plan = Plan::new(self.pace());
+    /// Nobody else can say that a password is good no more.
+    fn pace(&self) -> Pace {
+        match self.way.watched.account.auth {
+            Auth::Password => Pace { ask_after: Duration::ZERO, ..self.options.pace },
+            Auth::Xoauth2 => self.options.pace,
+        }
+    }
+
         let mut view = View::new(self.leg, self.options.pace.probe_every);
         let mut renew = false;
         loop {

@@ -14,6 +14,9 @@ pub struct Pace {
     pub probe_every: Duration,
     /// Where the server has no IDLE, it is asked so often.
     pub poll_every: Duration,
+    /// New tokens must be refused for so long until the user is asked: a provider that could not take any
+    /// would have all its users asked. Whose consent has ended is asked when the token is renewed.
+    pub ask_after: Duration,
 }
 
 impl Default for Pace {
@@ -23,14 +26,14 @@ impl Default for Pace {
             wait_max: Duration::from_secs(15 * 60),
             probe_every: Duration::from_secs(90),
             poll_every: Duration::from_secs(30),
+            ask_after: Duration::from_secs(10 * 60),
         }
     }
 }
 
 /// A connection that lasted this long was a good one: what ended it is no reason to wait longer.
 const GOOD_AFTER: Duration = Duration::from_secs(300);
-/// Refused sign-ins in a row until the user is asked. One may be an outage behind the server's door
-/// (`User is authenticated but not connected`), so the token is renewed and it is tried again.
+/// Refused sign-ins in a row until the user is asked: the token is renewed and it is tried again.
 const DENIALS_MAX: u32 = 3;
 
 /// Why a session ended.
@@ -59,17 +62,20 @@ pub struct Plan {
     pace: Pace,
     failures: u32,
     denials: u32,
+    /// How long was waited since the first of them.
+    denied_for: Duration,
 }
 
 impl Plan {
     /// Before the first try.
     pub const fn new(pace: Pace) -> Self {
-        Self { pace, failures: 0, denials: 0 }
+        Self { pace, failures: 0, denials: 0, denied_for: Duration::ZERO }
     }
 
     /// A session was signed in.
     pub const fn handle_signed_in(&mut self) {
         self.denials = 0;
+        self.denied_for = Duration::ZERO;
     }
 
     /// A session has ended. `random` spreads the tries of many mailboxes.
@@ -80,7 +86,7 @@ impl Plan {
             End::Denied => self.denials += 1,
             End::Broken => self.failures = self.failures.max(BROKEN_FAILURES),
         }
-        if self.denials >= DENIALS_MAX {
+        if self.denials >= DENIALS_MAX && self.denied_for >= self.pace.ask_after {
             return Next::AskUser;
         }
         let after = self.wait(random);
@@ -88,6 +94,9 @@ impl Plan {
         // The first renewal is at once: an expired token is no failure.
         let is_first_denial = end == End::Denied && self.denials == 1;
         let after = if is_first_denial { Duration::ZERO } else { after };
+        if self.denials > 0 {
+            self.denied_for = self.denied_for.saturating_add(after);
+        }
         Next::Connect { after, renew: end == End::Denied }
     }
 
@@ -142,18 +151,36 @@ mod tests {
 
     #[test]
     fn a_refused_sign_in_renews_the_token_twice_and_then_asks() {
-        let mut plan = Plan::default();
+        let new = || Plan::new(Pace { ask_after: Duration::ZERO, ..Pace::default() });
+        let mut plan = new();
         assert_eq!(
             plan.handle_end(End::Denied, 0),
             Next::Connect { after: Duration::ZERO, renew: true }
         );
         assert!(matches!(plan.handle_end(End::Denied, 0), Next::Connect { renew: true, .. }));
         assert_eq!(plan.handle_end(End::Denied, 0), Next::AskUser);
-        let mut plan = Plan::default();
+        let mut plan = new();
         plan.handle_end(End::Denied, 0);
         plan.handle_signed_in();
         plan.handle_end(End::Denied, 0);
         assert!(matches!(plan.handle_end(End::Denied, 0), Next::Connect { .. }));
+    }
+
+    #[test]
+    fn nobody_is_asked_for_an_outage_of_minutes() {
+        for random in [0, u32::MAX] {
+            let (mut plan, mut waited) = (Plan::default(), Duration::ZERO);
+            while let Next::Connect { after, renew } = plan.handle_end(End::Denied, random) {
+                assert!(renew);
+                waited += after;
+            }
+            let minutes = waited.as_secs() / 60;
+            assert!((10..30).contains(&minutes), "{waited:?}");
+        }
+        let mut plan = Plan::default();
+        for _ in 0..100 {
+            assert!(matches!(plan.handle_end(AT_ONCE, 0), Next::Connect { renew: false, .. }));
+        }
     }
 
     #[test]

@@ -4,5 +4,6 @@
 mod dovecot;
 mod hostile;
 mod laboratory;
+mod patience;
 mod scripted;
 mod world;

@@ -60,9 +60,9 @@ pub enum Error {
     /// The sign-in was refused; `json` is what an OAuth server said of it.
     #[error("the sign-in was refused: {text}")]
     Denied { text: String, json: Option<String> },
-    /// A command was refused (NO or BAD).
+    /// A command was refused: NO, or BAD, which says that it was not even understood.
     #[error("{command} was refused: {text}")]
-    Refused { command: String, text: String },
+    Refused { command: String, text: String, is_bad: bool },
     /// The server cannot do what is needed.
     #[error("the server does not offer {0}")]
     Unsupported(&'static str),

@@ -266,7 +266,8 @@ impl Session {
                         // The command is over all the same.
                         self.is_lost = false;
                         let command = command.split(' ').next().unwrap_or_default().to_owned();
-                        Err(Error::Refused { command, text: text.to_owned() })
+                        let is_bad = matches!(status, Answered::Bad);
+                        Err(Error::Refused { command, text: text.to_owned(), is_bad })
                     }
                 }
             }

@@ -32,10 +32,7 @@ impl Session {
             }
             Credentials::Password(password) => self.login(&login.username, password).await,
         };
-        signed_in.map_err(|error| match error {
-            Error::Refused { text, .. } => Error::Denied { text, json: None },
-            other => other,
-        })
+        signed_in.map_err(|error| denied(error, None))
     }
 
     async fn login(&mut self, username: &str, password: &SecretString) -> Result<(), Error> {
@@ -83,9 +80,73 @@ impl Session {
             self.ended();
         }
         let json = said.map(|said| String::from_utf8_lossy(&said).chars().take(500).collect());
-        outcome.map_err(|error| match error {
-            Error::Refused { text, .. } => Error::Denied { text, json },
-            other => other,
-        })
+        outcome.map_err(|error| denied(error, json))
+    }
+}
+
+/// What a refusal says of the user: nothing, when it is the server that cannot just now.
+fn denied(error: Error, json: Option<String>) -> Error {
+    match error {
+        Error::Refused { text, is_bad: false, .. } if !will_pass(&text) => {
+            Error::Denied { text, json }
+        }
+        other => other,
+    }
+}
+
+/// RFC 5530 3, and the words of servers that have no codes: an outage behind the door, too much at once.
+fn will_pass(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    PASSING.iter().any(|words| text.contains(words))
+}
+
+const PASSING: &[&str] = &[
+    "[limit]",
+    "[inuse]",
+    "[serverbug]",
+    // Gmail and Yahoo.
+    "[throttled]",
+    "[overquota]",
+    // Exchange: `User is authenticated but not connected.`
+    "not connected",
+    "too many",
+    "temporary",
+    "temporarily",
+    "try again",
+    "unavailable",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_says_nothing_of_the_user() {
+        let is_denied = |text: &str, is_bad| {
+            let (command, text) = ("AUTHENTICATE".to_owned(), text.to_owned());
+            let error = denied(Error::Refused { command, text, is_bad }, None);
+            matches!(error, Error::Denied { .. })
+        };
+        for text in [
+            "[UNAVAILABLE] Temporary authentication failure.",
+            "[LIMIT] Too many connections",
+            "[THROTTLED]",
+            "[SERVERBUG] Internal error occurred. Refer to server log",
+            "[INUSE] Mailbox is locked",
+            "Too many simultaneous connections. (Failure)",
+            "Temporary System Error",
+        ] {
+            assert!(!is_denied(text, false), "{text}");
+        }
+        assert!(!is_denied("User is authenticated but not connected.", true));
+        assert!(!is_denied("Command Argument Error. 12", true));
+        for text in [
+            "AUTHENTICATE failed.",
+            "[AUTHENTICATIONFAILED] Invalid credentials (Failure)",
+            "[EXPIRED] That password isn't valid any more",
+            "",
+        ] {
+            assert!(is_denied(text, false), "{text}");
+        }
     }
 }

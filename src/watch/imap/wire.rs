@@ -80,7 +80,9 @@ async fn command(wire: &mut Wire, command: &str) -> Result<Vec<String>, Error> {
         match line.strip_prefix("W0 ") {
             Some(done) if done.to_ascii_uppercase().starts_with("OK") => return Ok(lines),
             Some(done) => {
-                return Err(Error::Refused { command: command.to_owned(), text: done.to_owned() });
+                let is_bad = done.to_ascii_uppercase().starts_with("BAD");
+                let (command, text) = (command.to_owned(), done.to_owned());
+                return Err(Error::Refused { command, text, is_bad });
             }
             None => lines.push(line),
         }

@@ -195,7 +195,7 @@ impl Connection {
         if verb == "EXAMINE" {
             self.open = quoted_in(command);
         }
-        let state = self.state();
+        let mut state = self.state();
         let line = |text: String| vec![format!("{text}\r\n")];
         match verb {
             "CAPABILITY" => line("* CAPABILITY IMAP4rev1 IDLE SASL-IR AUTH=PLAIN".to_owned()),
@@ -218,6 +218,10 @@ impl Connection {
                     let said = format!("(UIDNEXT {uid_next} UIDVALIDITY {uid_validity})");
                     line(format!("* STATUS \"{name}\" {said}"))
                 })
+            }
+            "CREATE" => {
+                state.folders.insert(quoted_in(command), Folder::of([]));
+                Vec::new()
             }
             "UID" => fetched(&state, &self.open, command),
             _ => Vec::new(),

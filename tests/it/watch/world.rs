@@ -257,6 +257,7 @@ fn options(imap: imap::Options, probe_every: Duration) -> driver::Options {
         wait_max: Duration::from_secs(2),
         probe_every,
         poll_every: Duration::from_millis(300),
+        ask_after: Duration::from_secs(600),
     };
     driver::Options { imap, message_bytes_max: 10_000_000, pace }
 }

@@ -1,0 +1,89 @@
+//! Servers that cannot just now, cannot at all, or are busy elsewhere: nobody is asked for it, nothing is
+//! given up for it (T8, T10, M3, S6).
+
+use std::sync::atomic::Ordering;
+
+use super::scripted::{Fault, Folder, Server, State};
+use super::world::{ANN, CARL, CONNECTION, World, mail, reply};
+use crate::store::{ACCOUNT, both};
+
+/// A server with these folders beside the Inbox, which answers a command so.
+fn server(folders: &[&str], (on, times, answer): (&str, u32, &[&str])) -> Server {
+    let mut state =
+        State { internal_date: "14-Nov-2026 22:13:20 +0000".to_owned(), ..State::default() };
+    for name in ["INBOX"].iter().chain(folders) {
+        state.folders.insert((*name).to_owned(), Folder::of([]));
+    }
+    let answer = answer.iter().map(|line| (*line).to_owned()).collect();
+    state.faults.push(Fault { on: on.to_owned(), times, answer });
+    Server::start(state)
+}
+
+/// A mail comes into a folder.
+fn comes(server: &Server, folder: &str, mail: String) {
+    server.state().folders.get_mut(folder).expect("a folder").add(mail);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_user_is_asked_for_an_outage_behind_the_door() {
+    for answer in [
+        "$ NO [UNAVAILABLE] Temporary authentication failure.",
+        "$ NO [THROTTLED] Too much",
+        "$ BAD User is authenticated but not connected.",
+    ] {
+        let server = server(&["Sent"], ("AUTHENTICATE", 10, &[answer]));
+        let [fresh, _] = both().await;
+        let mut world = World::of_scripted(fresh, server.address).await;
+        world.start();
+        comes(&server, "INBOX", reply("r1@c", CARL, ANN, "first@acme"));
+        world.until_messages(2).await;
+        world.stop().await;
+        assert_eq!(world.keys.refusals.load(Ordering::SeqCst), 0, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_will_not_search_is_watched_all_the_same() {
+    let server = server(&["Sent"], ("UID SEARCH", u32::MAX, &["$ NO I cannot search"]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.watch().await;
+    // Like the first mail, it is old when it comes, so that its answers are searched for (T10).
+    world.arrives(&mail("late@acme", ANN, CARL, "References: <older@acme>\n")).await;
+    world
+        .until("both searches are put off", async |world| {
+            let due = world.store.searches(ACCOUNT, CONNECTION).await.expect("searches");
+            due.is_empty() && world.fresh.count("searches").await == 2
+        })
+        .await;
+    comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
+    world.until_messages(3).await;
+    world.stop().await;
+    assert_eq!(server.state().connections, 2, "its sessions went on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_folder_keeps_no_other_from_being_looked_at() {
+    let always_told = ["+ idling", "* 9 EXISTS", "!idle"];
+    let server = server(&["Sent", "Projects"], ("IDLE", u32::MAX, &always_told));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.watch().await;
+    comes(&server, "Projects", reply("r1@c", CARL, ANN, "first@acme"));
+    world.until_messages(2).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_files_copies_a_folder_is_made_for_them() {
+    let server = server(&["INBOX/Archive"], ("nothing", 0, &[]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    let change = "replace(account, '\"saves_sent\":true', '\"saves_sent\":false')";
+    world.fresh.sql(&format!("update connections set account = {change}")).await;
+    world.watch().await;
+    world.stop().await;
+    let sent = world.store.sent_folder(ACCOUNT, CONNECTION).await.expect("a folder");
+    assert_eq!(sent.as_deref(), Some("INBOX/Sent"));
+    assert!(server.state().folders.contains_key("INBOX/Sent"));
+}
