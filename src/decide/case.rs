@@ -6,7 +6,7 @@ use crate::model::{
 
 use super::facts::AccountFacts;
 use super::plan::Plan;
-use super::submission::Submission;
+use super::submission::{Found, Submission};
 
 /// What is judged, and what is known.
 #[derive(Clone, Copy)]
@@ -55,7 +55,25 @@ impl<'a> Case<'a> {
     pub fn is_sent_copy(&self, message: StoredMessageId) -> bool {
         let mut known = self.account.ids.values().flatten().filter(|fact| fact.message == message);
         known.any(|fact| fact.doors.contains(Door::Send))
-            && self.submission.found.as_ref().is_some_and(|it| it.folder != FolderRole::Inbox)
+            && self.submission.found.as_ref().is_some_and(|it| self.may_be_sent_copy(it))
+    }
+
+    /// What is in the Sent folder was sent. Rules move anybody's mail to other folders: there only what
+    /// the user wrote may be a copy, and only until it is known where copies are kept (T8).
+    pub fn may_be_sent_copy(&self, found: &Found) -> bool {
+        match found.folder {
+            FolderRole::Sent => true,
+            FolderRole::Inbox => false,
+            FolderRole::Other => !found.knows_sent && self.is_by_owner(found),
+        }
+    }
+
+    fn is_by_owner(&self, found: &Found) -> bool {
+        let from = self.submission.email.headers.from.as_ref().map(|person| &person.email);
+        from.is_some_and(|from| {
+            found.mailbox.as_ref() == Some(from)
+                || self.user_of(from).is_some_and(|it| self.submission.owner() == Some(it))
+        })
     }
 
     /// On the never-log list.

@@ -42,7 +42,13 @@ pub struct Submission {
 #[derive(Clone, Debug)]
 pub struct Found {
     pub connection: ConnectionId,
+    /// The mailbox's own address, as far as it is signed in to by one.
+    pub mailbox: Option<Address>,
     pub folder: FolderRole,
+    /// It is known which folder holds sent mail (T8).
+    pub knows_sent: bool,
+    /// When the mailbox got it, as its server says.
+    pub received_at: Option<Time>,
     pub fetched: Fetched,
     /// The mail that a delivery report is about, by the ids of the header it gives back.
     pub reports_on: Vec<MessageId>,

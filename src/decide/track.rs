@@ -70,10 +70,11 @@ fn judge<'a>(case: &Case<'a>, found: &'a Found) -> Step<'a> {
 }
 
 /// S7: the message that this is the Sent copy of, known by our own header, or by the header in which
-/// Outlook.com keeps the id it replaced. In the inbox these headers are anybody's, and mean nothing.
+/// Outlook.com keeps the id it replaced. Where mail from outside may be, these headers are anybody's, and
+/// mean nothing.
 fn original<'a>(case: &Case<'a>, found: &Found) -> Option<&'a IdFact> {
     let ids = &case.submission.email.headers.original_ids;
-    if found.folder == FolderRole::Inbox {
+    if !case.may_be_sent_copy(found) {
         return None;
     }
     let facts = ids.iter().filter_map(|id| case.account.ids.get(&id.key())).flatten();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -126,12 +127,14 @@ impl<L: Logins> Shared<L> {
     fn start(&self, watched: Watched, tasks: &TaskTracker, stop: &CancellationToken) -> Running {
         let running =
             Running { watched: watched.clone(), stop: stop.child_token(), wake: Arc::default() };
+        let knows_sent = AtomicBool::new(watched.sent_folder.is_some());
         let way = Arc::new(Way {
             store: Arc::clone(&self.store),
             reader: self.reader.clone(),
             watched,
             message_bytes_max: self.options.message_bytes_max,
             unclaimed: Unclaimed::default(),
+            knows_sent,
         });
         for leg in [Leg::Inbox, Leg::Sent] {
             let watcher = Watcher {
@@ -172,9 +175,6 @@ impl<L: Logins> Watcher<L> {
         stop.run_until_cancelled(self.go_on()).await;
     }
 
-    /// Sessions, one after the other.
-    async fn go_on(&self) {
-        let mut plan = Plan::new(self.pace());
     /// Nobody else can say that a password is good no more.
     fn pace(&self) -> Pace {
         match self.way.watched.account.auth {
@@ -183,6 +183,9 @@ impl<L: Logins> Watcher<L> {
         }
     }
 
+    /// Sessions, one after the other.
+    async fn go_on(&self) {
+        let mut plan = Plan::new(self.pace());
         let mut view = View::new(self.leg, self.options.pace.probe_every);
         let mut renew = false;
         loop {

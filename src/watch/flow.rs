@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::clock;
 use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
@@ -28,6 +29,8 @@ pub struct Way {
     /// Larger mails are left out (A2).
     pub message_bytes_max: usize,
     pub unclaimed: Unclaimed,
+    /// The folder of sent mail is known: a copy that turns up elsewhere is none (T8).
+    pub knows_sent: AtomicBool,
 }
 
 /// How far a page goes.

@@ -1,11 +1,12 @@
 //! A folder that is read: its mails as they become known, and the steps in which its cursor moves.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::clock;
 use crate::decide::{Fetched, Found, Submission};
 use crate::mail::Automatic;
-use crate::model::{Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
+use crate::model::{Address, Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
 
 use super::caution::Caution;
 use super::flow::{self, Progress, Step, Way};
@@ -43,7 +44,10 @@ impl Mail {
             folder: role,
             fetched: Fetched::Ids,
             reports_on: Vec::new(),
+            mailbox: Address::parse(&way.watched.account.username),
         };
+            knows_sent: way.knows_sent.load(Ordering::Relaxed),
+            received_at: header.received_at,
         let submission = submission(way, header.fields.clone(), found);
         let (uid, fields) = (header.uid, header.fields);
         Self { uid, submission, content: Arc::default(), is_gone: false, fields }

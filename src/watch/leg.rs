@@ -2,6 +2,7 @@
 //! Sent, looks into the folders that rules may move mail to, and searches for what is late (T8, T10).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use tokio::time::{Duration, Instant};
 
@@ -27,9 +28,9 @@ const COPY_SECONDS: i64 = 30 * 24 * 3_600;
 const TOUCH_EVERY: Duration = Duration::from_secs(600);
 /// So often are the folders listed anew: one may have been made.
 const LIST_EVERY: Duration = Duration::from_secs(3_600);
-/// So often is a thread searched for: answers to answers that name only their parent take a round each.
 /// A search that the server would not make is made again after so long.
 const SEARCH_AGAIN_SECONDS: i64 = 3_600;
+/// So often is a thread searched for: answers to answers that name only their parent take a round each.
 const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
 const RESET_AGAIN: Duration = Duration::from_secs(600);
@@ -44,10 +45,10 @@ pub struct View {
     /// The folder of sent mail could not be opened: it is tried again with the next round.
     is_sent_closed: bool,
     listed_at: Instant,
-    touched_at: Instant,
     /// When the other folders were looked at; so often they are, however busy this one is.
     others_at: Instant,
     others_every: Duration,
+    touched_at: Instant,
     /// When a folder was last read anew, by its name.
     resets: BTreeMap<String, Instant>,
     /// How carefully a folder is read, by its name, where that was necessary.
@@ -64,9 +65,9 @@ impl View {
             others: Vec::new(),
             is_sent_closed: false,
             listed_at: now,
-            touched_at: now,
             others_at: now,
             others_every,
+            touched_at: now,
             resets: BTreeMap::new(),
             cautions: BTreeMap::new(),
         }
@@ -142,6 +143,7 @@ impl View {
         if roles.sent.is_none() && !way.watched.account.saves_sent {
             roles.sent = made_sent(session, &listed).await?;
         }
+        way.knows_sent.store(roles.sent.is_some(), Ordering::Relaxed);
         if let Some(sent) = roles.sent.as_deref().filter(|sent| known.as_deref() != Some(*sent)) {
             way.store.set_sent_folder(of, connection, sent).await?;
         }
@@ -404,10 +406,6 @@ fn noted(read: Result<Progress, Error>, caution: &mut Caution) -> Result<Progres
     read
 }
 
-/// Before any folder is open.
-fn closed() -> Folder {
-    Folder { name: String::new(), role: FolderRole::Other, uid_validity: 0, uid_next: 1 }
-}
 /// After a refusal the session goes on; after anything else it cannot.
 fn refused(error: Error) -> Result<(), Error> {
     match error {
@@ -432,3 +430,7 @@ async fn made_sent(session: &mut Session, listed: &[Listed]) -> Result<Option<St
     }
 }
 
+/// Before any folder is open.
+fn closed() -> Folder {
+    Folder { name: String::new(), role: FolderRole::Other, uid_validity: 0, uid_next: 1 }
+}

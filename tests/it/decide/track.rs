@@ -3,7 +3,7 @@
 use mailweave::decide::{self, Change, Decision, Fetched, Found, Part, Tracked};
 use mailweave::mail::Automatic;
 use mailweave::model::{
-    ConnectionId, Direction, Door, FolderRole, Kind, Reason, RecipientReport, Sync,
+    Address, ConnectionId, Direction, Door, FolderRole, Kind, Reason, RecipientReport, Sync, Time,
 };
 use uuid::Uuid;
 
@@ -11,6 +11,8 @@ use super::build::*;
 
 const CONNECTION: ConnectionId = ConnectionId(Uuid::from_u128(70));
 const CUSTOMER: &str = "carl@customer.example";
+/// When the server got the mails that are found.
+const RECEIVED_AT: Time = Time::from_seconds(1_700_000_000);
 
 /// A world in which Ann's mailbox is connected, and her mail `first@x` to Carl was filed by smart BCC.
 fn tracked() -> World {
@@ -27,8 +29,15 @@ fn with_sync(mut world: World, sync: Sync) -> World {
 
 fn found(mut mail: Mail, folder: FolderRole, fetched: Fetched) -> Mail {
     mail.submission.door = Door::Imap;
-    mail.submission.found =
-        Some(Found { connection: CONNECTION, folder, fetched, reports_on: Vec::new() });
+    mail.submission.found = Some(Found {
+        connection: CONNECTION,
+        mailbox: None,
+        folder,
+        knows_sent: true,
+        received_at: Some(RECEIVED_AT),
+        fetched,
+        reports_on: Vec::new(),
+    });
     mail
 }
 
@@ -278,4 +287,35 @@ fn mail_in_the_sent_folder_speaks_for_its_author() {
     let filed = decided(track(&mut world, sent));
     assert_eq!(filed.verdict.reason, Reason::Filed);
     assert!(filed.changes.iter().any(|change| matches!(change, Change::AskAgain { .. })));
+}
+
+#[test]
+fn a_copy_is_known_elsewhere_only_by_its_author_and_until_its_folder_is() {
+    let ann = Some(Address::parse("ann@outlook.example").unwrap());
+    let copy = |from: &str, knows_sent| {
+        let mut mail =
+            found(mail("NEW@x").from(from).to(CUSTOMER), FolderRole::Other, Fetched::Ids)
+                .email(|it| it.headers.original_ids = ids("first@x"));
+        let found = mail.submission.found.as_mut().unwrap();
+        (found.knows_sent, found.mailbox) = (knows_sent, ann.clone());
+        mail
+    };
+    for (from, knows_sent, is_copy) in [
+        ("ann@ours.example", false, true),
+        ("ann@private.example", false, true),
+        ("ann@outlook.example", false, true),
+        ("ann@ours.example", true, false),
+        ("ben@ours.example", false, false),
+        (CUSTOMER, false, false),
+    ] {
+        let tracked = track(&mut tracked(), copy(from, knows_sent));
+        let is_seen = match &tracked {
+            Tracked::Decided(decision) => {
+                let mut changes = decision.changes.iter();
+                changes.any(|change| matches!(change, Change::SentCopySeen { .. }))
+            }
+            _ => false,
+        };
+        assert_eq!(is_seen, is_copy, "{from} {knows_sent}: {tracked:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mailweave::ingest::flow::{self as arrive, Pending};
 use mailweave::ingest::prepare::Reader;
@@ -171,7 +172,8 @@ async fn way(fresh: &Fresh) -> Way {
         pepper: Pepper::new([3; 32]),
     };
     let unclaimed = Unclaimed::default();
-    Way { store, reader, watched, message_bytes_max: 10_000_000, unclaimed }
+    let knows_sent = AtomicBool::new(false);
+    Way { store, reader, watched, message_bytes_max: 10_000_000, unclaimed, knows_sent }
 }
 
 impl World {
