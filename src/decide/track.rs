@@ -135,13 +135,14 @@ fn in_thread<'a>(
 
 /// T9: mail with a contact is a CRM thread too, when the switch says so. Else it is none of ours (T1).
 fn in_no_thread<'a>(case: &Case<'a>, found: &Found, copy: Copy<'a>) -> Step<'a> {
-    let may_belong = case.account.settings.follow_contacts
+    let is_followed = is_followed(case, found);
+    let may_belong = is_followed
         || copy.thread_index.is_some_and(|guid| case.account.thread_indexes.contains_key(&guid))
         || case.submission.email.automatic == Some(Automatic::DeliveryReport);
     if may_belong && found.fetched < Fetched::People {
         return Step::Needs(Part::People);
     }
-    let contacts = match case.account.settings.follow_contacts {
+    let contacts = match is_followed {
         true => contacts_on(case, found, &copy),
         false => Vec::new(),
     };
@@ -152,6 +153,13 @@ fn in_no_thread<'a>(case: &Case<'a>, found: &Found, copy: Copy<'a>) -> Step<'a> 
         return Step::Needs(Part::Whole);
     }
     file(case, found, copy, Place::With(contacts), ("T9", false))
+}
+
+/// T9: does the switch say so of mail that came then?
+fn is_followed(case: &Case<'_>, found: &Found) -> bool {
+    let settings = &case.account.settings;
+    let since = settings.follow_contacts_since.unwrap_or_default();
+    settings.follow_contacts && found.received_at.is_none_or(|at| at >= since)
 }
 
 /// The contacts with whom the user exchanges this mail. What programs write is no exchange.

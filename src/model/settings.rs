@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Time;
+
 /// The switches, with the defaults of the rules. Stored as JSON: a switch that a row lacks has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -16,6 +18,9 @@ pub struct Settings {
     pub bcc_starts_thread: bool,
     /// T9: all mail with contacts is followed.
     pub follow_contacts: bool,
+    /// T9: when that was switched on; earlier mail is nobody's business here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_contacts_since: Option<Time>,
     /// S2: which mailbox bulk mail goes through.
     pub bulk_sender: BulkSender,
     /// A1: the largest file, in decoded bytes.
@@ -50,6 +55,16 @@ pub enum OversizeAttachment {
     DropFile,
 }
 
+impl Settings {
+    /// Follows contacts from now on, or no more (T9).
+    pub fn set_follow_contacts(&mut self, follow: bool, now: Time) {
+        if self.follow_contacts != follow {
+            self.follow_contacts = follow;
+            self.follow_contacts_since = follow.then_some(now);
+        }
+    }
+}
+
 impl OversizeAttachment {
     /// Does an oversize file keep its whole message out?
     pub const fn skips_message(self) -> bool {
@@ -67,6 +82,7 @@ impl Default for Settings {
             contacts_from_cc: false,
             bcc_starts_thread: true,
             follow_contacts: false,
+            follow_contacts_since: None,
             bulk_sender: BulkSender::MailboxWhenFromMatches,
             attachment_limit: 3_145_728,
             attachment_types: types.map(str::to_owned).to_vec(),

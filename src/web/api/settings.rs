@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::clock;
 use crate::model::outgoing::{Relay, RelaySecurity};
 use crate::model::settings::{BulkSender, OversizeAttachment, UntrustedSender};
 use crate::model::{Address, SubAccountId, public_domains};
@@ -174,7 +175,9 @@ pub fn apply(
     put(&mut switches.untrusted_sender, change.untrusted_sender);
     put(&mut switches.contacts_from_cc, change.contacts_from_cc);
     put(&mut switches.bcc_starts_thread, change.bcc_starts_thread);
-    put(&mut switches.follow_contacts, change.follow_contacts);
+    if let Some(follow) = change.follow_contacts {
+        switches.set_follow_contacts(follow, clock::now());
+    }
     put(&mut switches.bulk_sender, change.bulk_sender);
     put(&mut switches.oversize_attachment, change.oversize_attachment);
     let domains = change.colleague_domains.as_deref().map(colleague_domains).transpose()?;

@@ -2,6 +2,7 @@
 
 use mailweave::decide::{self, Change, Decision, Fetched, Found, Part, Tracked};
 use mailweave::mail::Automatic;
+use mailweave::model::settings::Settings;
 use mailweave::model::{
     Address, ConnectionId, Direction, Door, FolderRole, Kind, Reason, RecipientReport, Sync, Time,
 };
@@ -10,9 +11,9 @@ use uuid::Uuid;
 use super::build::*;
 
 const CONNECTION: ConnectionId = ConnectionId(Uuid::from_u128(70));
-const CUSTOMER: &str = "carl@customer.example";
 /// When the server got the mails that are found.
 const RECEIVED_AT: Time = Time::from_seconds(1_700_000_000);
+const CUSTOMER: &str = "carl@customer.example";
 
 /// A world in which Ann's mailbox is connected, and her mail `first@x` to Carl was filed by smart BCC.
 fn tracked() -> World {
@@ -189,6 +190,26 @@ fn a_contact_is_followed_only_when_the_switch_says_so() {
     let mut on = tracked().settings(|it| it.follow_contacts = true).never_log(CUSTOMER);
     let decision = decided(track(&mut on, reply(Fetched::People)));
     assert_eq!(decision.verdict.reason, Reason::NotACrmThread);
+}
+
+#[test]
+fn a_contact_is_followed_from_the_moment_the_switch_is_on() {
+    let follows = |on: Time, received_at: Option<Time>| {
+        let mut world = tracked().settings(|it| it.set_follow_contacts(true, on));
+        let mut mail = reply(Fetched::Ids);
+        mail.submission.found.as_mut().unwrap().received_at = received_at;
+        needs(&track(&mut world, mail)) == Some(Part::People)
+    };
+    assert!(follows(RECEIVED_AT, Some(RECEIVED_AT)));
+    assert!(!follows(RECEIVED_AT.plus_seconds(1), Some(RECEIVED_AT)));
+    assert!(follows(RECEIVED_AT.plus_seconds(1), None), "a server that does not say");
+
+    let mut settings = Settings::default();
+    settings.set_follow_contacts(true, RECEIVED_AT);
+    settings.set_follow_contacts(true, RECEIVED_AT.plus_seconds(9));
+    assert_eq!(settings.follow_contacts_since, Some(RECEIVED_AT), "it was on");
+    settings.set_follow_contacts(false, RECEIVED_AT);
+    assert_eq!(settings, Settings::default());
 }
 
 #[test]
