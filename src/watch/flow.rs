@@ -70,7 +70,7 @@ pub async fn page<M: Mailbox>(
     mut step: Step,
 ) -> Result<Progress, Error> {
     let mut mails: Vec<Mail> =
-        headers.into_iter().map(|header| Mail::of(way, folder.role, header)).collect();
+        headers.into_iter().filter_map(|header| Mail::of(way, folder.role, header)).collect();
     let (mut rounds, mut ahead) = (0, None);
     loop {
         if let Some(first_left) = complete(way, mailbox, &mut mails, &mut rounds).await? {

@@ -37,20 +37,23 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// Known by its header fields alone.
-    pub fn of(way: &Way, role: FolderRole, header: Header) -> Self {
+    /// Known by its header fields alone. `None`: it is a draft, in a folder that is not known for drafts (T8).
+    pub fn of(way: &Way, role: FolderRole, header: Header) -> Option<Self> {
+        if header.is_draft && role == FolderRole::Other {
+            return None;
+        }
         let found = Found {
             connection: way.watched.connection,
-            folder: role,
-            fetched: Fetched::Ids,
-            reports_on: Vec::new(),
             mailbox: Address::parse(&way.watched.account.username),
-        };
+            folder: role,
             knows_sent: way.knows_sent.load(Ordering::Relaxed),
             received_at: header.received_at,
+            fetched: Fetched::Ids,
+            reports_on: Vec::new(),
+        };
         let submission = submission(way, header.fields.clone(), found);
         let (uid, fields) = (header.uid, header.fields);
-        Self { uid, submission, content: Arc::default(), is_gone: false, fields }
+        Some(Self { uid, submission, content: Arc::default(), is_gone: false, fields })
     }
 
     /// Is it a delivery report?

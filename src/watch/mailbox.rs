@@ -10,6 +10,8 @@ pub struct Header {
     pub uid: u32,
     /// When the server got it.
     pub received_at: Option<Time>,
+    /// It is not finished (RFC 3501 2.3.2).
+    pub is_draft: bool,
     /// The header fields that decide, without To and Cc.
     pub fields: Vec<u8>,
 }

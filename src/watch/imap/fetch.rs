@@ -29,6 +29,7 @@ const HEADER_BYTES_MAX: usize = 262_144;
 #[derive(Default)]
 struct Fetched {
     received_at: Option<Time>,
+    is_draft: bool,
     sections: Vec<Vec<u8>>,
 }
 
@@ -121,6 +122,9 @@ fn read(attributes: &[AttributeValue<'_>]) -> Fetched {
     for attribute in attributes {
         match attribute {
             AttributeValue::InternalDate(text) => fetched.received_at = internal_date(text),
+            AttributeValue::Flags(flags) => {
+                fetched.is_draft = flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Draft"));
+            }
             AttributeValue::BodySection { data: Some(data), .. } => {
                 fetched.sections.push(data.to_vec());
             }
@@ -153,11 +157,12 @@ fn of_mails(error: Error) -> mailbox::Error {
 impl Mailbox for Session {
     async fn headers(&mut self, from: u32, to: u32) -> Result<Vec<Header>, mailbox::Error> {
         let items =
-            format!("INTERNALDATE BODY.PEEK[HEADER.FIELDS ({FIELDS})]<0.{FIELDS_BYTES_MAX}>");
+            format!("FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS ({FIELDS})]<0.{FIELDS_BYTES_MAX}>");
         let fetched = self.fetch((from, to), &items, PAGE_BYTES_MAX).await.map_err(of_mails)?;
         let header = |(uid, fetched): (u32, Fetched)| Header {
             uid,
             received_at: fetched.received_at,
+            is_draft: fetched.is_draft,
             fields: fetched.sections.into_iter().next().unwrap_or_default(),
         };
         Ok(fetched.into_iter().map(header).collect())

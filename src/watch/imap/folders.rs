@@ -220,6 +220,112 @@ const UNWATCHED: &[&str] = &[
     "보낼 편지함",
     "스팸함",
     "휴지통",
+    "нежелательные",
+    "удалённые",
+    "ανεπιθύμητη αλληλογραφία",
+    "ανεπιθύμητα",
+    "διαγραμμένα",
+    "πρόχειρα",
+    "κάδος ανακύκλωσης",
+    "απορρίμματα",
+    "εξερχόμενα",
+    "nevyžiadaná pošta",
+    "odstránená pošta",
+    "rozpísané",
+    "koncept",
+    "kôš",
+    "koš",
+    "na odoslanie",
+    "lomtár",
+    "kimenő",
+    "небажана пошта",
+    "видалені",
+    "кошик",
+    "чернетки",
+    "вихідні",
+    "e-mail nedorit",
+    "elemente șterse",
+    "mesaje șterse",
+    "coș de gunoi",
+    "ciorne",
+    "mesaje nefinalizate",
+    "нежелана поща",
+    "изтрити",
+    "изтрити елементи",
+    "кошче",
+    "чернови",
+    "neželena e-pošta",
+    "izbrisano",
+    "izbrisani elementi",
+    "osnutki",
+    "smeti",
+    "neželjena e-pošta",
+    "neželjena pošta",
+    "izbrisane stavke",
+    "nedovršeno",
+    "skice",
+    "smeće",
+    "nepageidaujamas el. paštas",
+    "šlamštas",
+    "panaikinti elementai",
+    "ištrinta",
+    "šiukšlinė",
+    "juodraščiai",
+    "nevēlamais e-pasts",
+    "surogātpasts",
+    "dzēstie vienumi",
+    "dzēstie",
+    "atkritne",
+    "melnraksti",
+    "rämpspost",
+    "kustutatud üksused",
+    "kustutatud kirjad",
+    "prügikast",
+    "mustandid",
+    "correu brossa",
+    "elements suprimits",
+    "suprimits",
+    "paperera",
+    "esborranys",
+    "email sampah",
+    "item terhapus",
+    "sampah",
+    "draf",
+    "konsep",
+    "email rác",
+    "thư rác",
+    "mục đã xóa",
+    "thùng rác",
+    "bản nháp",
+    "thư nháp",
+    "อีเมลขยะ",
+    "จดหมายขยะ",
+    "รายการที่ถูกลบ",
+    "รายการที่ลบ",
+    "ถังขยะ",
+    "แบบร่าง",
+    "דואר זבל",
+    "פריטים שנמחקו",
+    "אשפה",
+    "טיוטות",
+    "البريد الإلكتروني غير الهام",
+    "البريد غير الهام",
+    "العناصر المحذوفة",
+    "المحذوفة",
+    "المهملات",
+    "المسودات",
+    "जंक ईमेल",
+    "हटाए गए आइटम",
+    "रद्दी",
+    "ड्राफ़्ट",
+    "ruslpóstur",
+    "eyddir hlutir",
+    "rusl",
+    "drög",
+    "нежељена пошта",
+    "избрисане ставке",
+    "смеће",
+    "недовршене поруке",
 ];
 
 /// A folder as the server lists it.
@@ -267,9 +373,20 @@ impl Listed {
         decoded(last).to_lowercase()
     }
 
+    /// It, or a folder that it is in, is named for spam, trash or drafts.
+    fn is_put_aside(&self) -> bool {
+        let name = decoded(&self.name).to_lowercase();
+        let mut parts = name.split(|c| Some(c) == self.delimiter);
+        parts.any(|part| UNWATCHED.contains(&part))
+    }
+
     /// By its attribute or its name, sent mail is kept in it.
     pub(super) fn may_be_sent(&self) -> bool {
-        !self.is_unwatched && (self.is_sent || SENT.contains(&self.leaf().as_str()))
+        !self.is_unwatched && (self.is_sent || self.is_named_sent())
+    }
+
+    fn is_named_sent(&self) -> bool {
+        SENT.contains(&self.leaf().as_str()) && !self.is_put_aside()
     }
 
     fn is_inbox(&self) -> bool {
@@ -282,7 +399,7 @@ pub fn roles(folders: &[Listed], known: Option<&str>) -> Roles {
     let is_there = |name: &&str| folders.iter().any(|folder| folder.name == *name);
     let by_attribute = || folders.iter().find(|it| it.is_sent && !it.is_unwatched);
     let by_name = || {
-        let named = |it: &&&Listed| SENT.contains(&it.leaf().as_str()) && !it.is_unwatched;
+        let named = |it: &&&Listed| it.is_named_sent() && !it.is_unwatched;
         // The one nearest to the top: a folder in an archive may have the name, too.
         folders.iter().filter(|it| named(&it)).min_by_key(|it| it.name.len())
     };
@@ -294,12 +411,29 @@ pub fn roles(folders: &[Listed], known: Option<&str>) -> Roles {
         !folder.is_inbox()
             && !folder.is_unwatched
             && Some(&folder.name) != sent.as_ref()
-            && !UNWATCHED.contains(&folder.leaf().as_str())
+            && !folder.is_put_aside()
     };
     let others = folders.iter().filter(is_other).take(OTHERS_MAX);
     let others = others.map(|folder| folder.name.clone()).collect();
     Roles { sent, others }
 }
+
+/// How a folder of sent mail is called where there is none: beside the others, which some servers have
+/// below the Inbox only (RFC 2342 5).
+pub fn new_sent(folders: &[Listed]) -> String {
+    let mut others = folders.iter().filter(|it| !it.is_inbox()).peekable();
+    let below = |it: &Listed| {
+        let end = it.delimiter.map(|delimiter| format!("INBOX{delimiter}"));
+        end.filter(|prefix| it.name.starts_with(prefix.as_str()))
+    };
+    let prefix = others.peek().and_then(|it| below(it)).unwrap_or_default();
+    match others.all(|it| it.name.starts_with(&prefix)) {
+        true => format!("{prefix}{NEW_SENT}"),
+        false => NEW_SENT.to_owned(),
+    }
+}
+
+const NEW_SENT: &str = "Sent";
 
 /// A name as people read it. What is no modified UTF-7 stays as it is.
 fn decoded(name: &str) -> String {
@@ -385,6 +519,39 @@ mod tests {
     }
 
     #[test]
+    fn watches_nothing_that_is_below_them_either_in_any_language() {
+        for name in [
+            "Trash/2020/Customers",
+            "Drafts/Sent",
+            "INBOX/Spam",
+            "Izbrisano",
+            "&BkYGMQ-/Trash",
+            "Ne&AX4-eljena e-po&AWE-ta",
+            "R&AOQ-mpspost",
+            "&DhYOMQ4HDgIOIg4w-",
+            "Esborranys",
+            "Sampah",
+            "T&AOk-ma/&BCcENQRABD0EPgQyBDg-",
+        ] {
+            assert_eq!(roles(&[folder(name)], None), Roles::default(), "{name}");
+        }
+        assert_eq!(roles(&[folder("Trashy/Drafting")], None).others, ["Trashy/Drafting"]);
+    }
+
+    #[test]
+    fn a_new_folder_of_sent_mail_stands_beside_the_others() {
+        for (names, new) in [
+            (&["INBOX"][..], "Sent"),
+            (&["INBOX", "Archive"], "Sent"),
+            (&["INBOX", "INBOX/Archive", "INBOX/Old"], "INBOX/Sent"),
+            (&["INBOX", "INBOX/Archive", "Old"], "Sent"),
+        ] {
+            let folders: Vec<Listed> = names.iter().map(|name| folder(name)).collect();
+            assert_eq!(new_sent(&folders), new, "{names:?}");
+        }
+    }
+
+    #[test]
     fn decodes_names_and_leaves_what_is_none() {
         for (name, text) in [
             ("Entw&APw-rfe", "Entwürfe"),
@@ -408,20 +575,3 @@ mod tests {
         assert!(UNWATCHED.iter().all(|name| name.to_lowercase() == *name && !SENT.contains(name)));
     }
 }
-/// How a folder of sent mail is called where there is none: beside the others, which some servers have
-/// below the Inbox only (RFC 2342 5).
-pub fn new_sent(folders: &[Listed]) -> String {
-    let mut others = folders.iter().filter(|it| !it.is_inbox()).peekable();
-    let below = |it: &Listed| {
-        let end = it.delimiter.map(|delimiter| format!("INBOX{delimiter}"));
-        end.filter(|prefix| it.name.starts_with(prefix.as_str()))
-    };
-    let prefix = others.peek().and_then(|it| below(it)).unwrap_or_default();
-    match others.all(|it| it.name.starts_with(&prefix)) {
-        true => format!("{prefix}{NEW_SENT}"),
-        false => NEW_SENT.to_owned(),
-    }
-}
-
-const NEW_SENT: &str = "Sent";
-

@@ -26,6 +26,8 @@ struct Memory {
     mails: BTreeMap<u32, String>,
     /// Left out of answers to ranges, as Exchange does.
     withheld: Vec<u32>,
+    /// Not finished yet.
+    drafts: Vec<u32>,
     /// Their reading cuts the connection.
     cut_at: Option<u32>,
     bodies: Vec<u32>,
@@ -68,6 +70,7 @@ impl Mailbox for Memory {
         let header = |(uid, mail): (&u32, &String)| Header {
             uid: *uid,
             received_at: Some(NOW),
+            is_draft: self.drafts.contains(uid),
             fields: Self::fields(mail, &IDS),
         };
         let headers: Vec<Header> = found.map(header).collect();
@@ -390,5 +393,19 @@ async fn a_thread_that_is_tracked_late_is_searched_for() {
         let mut reasons = world.reasons().await;
         reasons.sort();
         assert_eq!(reasons, ["filed", "filed", "filed", "not_a_crm_thread"]);
+    }
+}
+
+#[tokio::test]
+async fn a_draft_is_no_mail_wherever_it_is_kept() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("finished@acme", ANN, CARL, "In-Reply-To: <first@acme>\n"));
+        let draft = mailbox.add(&mail("draft@acme", ANN, CARL, "In-Reply-To: <first@acme>\n"));
+        mailbox.drafts = vec![draft];
+        let mut other = world.folder(FolderRole::Other).await;
+        world.catch_up(&mut mailbox, &mut other).await;
+        assert_eq!(mailbox.bodies, [1]);
+        assert_eq!(world.reasons().await, ["filed", "filed"]);
     }
 }
