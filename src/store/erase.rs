@@ -3,6 +3,9 @@
 //!
 //! SQLite overwrites what is deleted, and its log is cut after an erasure. PostgreSQL's autovacuum does
 //! that in its own time. Mail in other people's conversations that mentions an erased contact stays.
+//!
+//! Each begins with the lock that filing begins with: what was known of somebody is not acted on once
+//! that somebody is gone.
 
 use uuid::Uuid;
 
@@ -142,6 +145,7 @@ impl Store {
     /// Erases a contact with its conversation; `false` if there is none.
     pub async fn erase_contact(&self, of: SubAccountId, contact: ContactId) -> Result<bool> {
         let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
         let found: Option<(String,)> = tx.optional(CONTACT_TO_ERASE, values![of, contact]).await?;
         let Some((email,)) = found else { return Ok(false) };
         let conversation: Option<(Uuid,)> =
@@ -171,6 +175,7 @@ impl Store {
         conversation: ConversationId,
     ) -> Result<bool> {
         let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
         let messages = tx.all(MESSAGES_OF_CONVERSATION, values![of, conversation]).await?;
         erase_messages(&mut tx, of, messages).await?;
         tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
@@ -192,6 +197,7 @@ impl Store {
         now: Time,
     ) -> Result<bool> {
         let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
         let found: Option<(String,)> = tx.optional(USER_TO_ERASE, values![of, user]).await?;
         if found.is_none() {
             return Ok(false);

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::support::postgres;
 
+mod erasing;
 mod events;
 mod growth;
 mod opening;
