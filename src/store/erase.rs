@@ -23,7 +23,7 @@ pub enum Mail {
 }
 
 statements! {
-    CONTACT_TO_ERASE = "select email from contacts where sub_account = $1 and id = $2";
+    CONTACT_TO_ERASE = "select email, written from contacts where sub_account = $1 and id = $2";
     USER_TO_ERASE = "select name from users where sub_account = $1 and id = $2";
     MESSAGES_OF_CONTACT = "select messages.id from conversations join messages \
             on messages.sub_account = conversations.sub_account \
@@ -38,6 +38,15 @@ statements! {
         and (replace(lower(matched), $2, '') <> lower(matched) \
             or replace(lower(candidates), $2, '') <> lower(candidates) \
             or replace(lower(report), $2, '') <> lower(report))";
+    /// What waits, or was discarded and can be taken back, from that address or to it.
+    HELD_NAMING = "select messages.id from verdicts cross join messages \
+        where verdicts.sub_account = $1 and verdicts.outcome in ('held', 'ignored') \
+            and verdicts.stored_message_id is not null \
+            and messages.sub_account = verdicts.sub_account \
+            and messages.id = verdicts.stored_message_id and messages.state = 'held' \
+            and (replace(lower(messages.sender), $2, '') <> lower(messages.sender) \
+                or replace(lower(messages.recipients_to), $2, '') <> lower(messages.recipients_to) \
+                or replace(lower(messages.recipients_cc), $2, '') <> lower(messages.recipients_cc))";
     VERDICTS_OF_USER = "select id from verdicts where sub_account = $1 and user_id = $2";
     VERDICTS_OF_MESSAGES = "select verdicts.id from {rows uuid uuid} as asked cross join verdicts \
         where verdicts.sub_account = asked.column1 \
@@ -146,13 +155,15 @@ impl Store {
     pub async fn erase_contact(&self, of: SubAccountId, contact: ContactId) -> Result<bool> {
         let mut tx = self.writer().await?;
         events::lock(&mut tx, &[of]).await?;
-        let found: Option<(String,)> = tx.optional(CONTACT_TO_ERASE, values![of, contact]).await?;
-        let Some((email,)) = found else { return Ok(false) };
+        let found: Option<(String, String)> =
+            tx.optional(CONTACT_TO_ERASE, values![of, contact]).await?;
+        let Some((email, written)) = found else { return Ok(false) };
         let conversation: Option<(Uuid,)> =
             tx.optional(CONVERSATION_OF_CONTACT, values![of, contact]).await?;
         let messages = tx.all(MESSAGES_OF_CONTACT, values![of, contact]).await?;
         erase_messages(&mut tx, of, messages).await?;
         erase_mentions(&mut tx, of, &email).await?;
+        erase_held(&mut tx, of, &[email, written]).await?;
         tx.execute(REMOVE_LINKS_OF_CONTACT, values![of, contact]).await?;
         let mut objects = vec![contact.0];
         if let Some((conversation,)) = conversation {
@@ -293,7 +304,7 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
     events::forget(tx, of, messages.into_iter().map(|(message,)| message)).await
 }
 
-/// What was decided about mail of that address that is in no conversation, held mail included.
+/// What was decided about mail of that address that is in no conversation, and what is held for it.
 async fn erase_mentions(tx: &mut Tx<'_>, of: SubAccountId, email: &str) -> Result<()> {
     let address =
         Address::parse(email).ok_or_else(|| Error::damaged("a contact without address"))?;
@@ -305,6 +316,17 @@ async fn erase_mentions(tx: &mut Tx<'_>, of: SubAccountId, email: &str) -> Resul
     let held = tx.all_of_rows(HELD_OF_VERDICTS, rows).await?;
     erase_messages(tx, of, held).await?;
     blank_verdicts(tx, of, verdicts.into_iter().map(|(verdict, _)| (verdict,)).collect()).await
+}
+
+/// Held mail that is from that address or to it, in any of its forms: released, it would bring its
+/// contact back. Mail keeps an address as it was written, and so may have another form than verdicts.
+async fn erase_held(tx: &mut Tx<'_>, of: SubAccountId, forms: &[String]) -> Result<()> {
+    for form in forms {
+        let quoted = json(&form.to_lowercase())?;
+        let held = tx.all(HELD_NAMING, values![of, quoted]).await?;
+        erase_messages(tx, of, held).await?;
+    }
+    Ok(())
 }
 
 async fn blank_verdicts(tx: &mut Tx<'_>, of: SubAccountId, verdicts: Vec<(Uuid,)>) -> Result<()> {
