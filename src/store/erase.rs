@@ -33,6 +33,8 @@ statements! {
         where sub_account = $1 and conversation_id = $2 and conversation_id is not null";
     MESSAGES_OF_USER = "select id from messages \
         where sub_account = $1 and user_id = $2 and user_id is not null";
+    HELD_OF_USER = "select id from messages \
+        where sub_account = $1 and user_id = $2 and user_id is not null and state = 'held'";
     /// An address in JSON, whatever its case; `like` would take its `_` for any letter.
     VERDICTS_NAMING = "select id, stored_message_id from verdicts where sub_account = $1 \
         and (replace(lower(matched), $2, '') <> lower(matched) \
@@ -270,8 +272,10 @@ async fn erase_mailboxes_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId
     events::forget(tx, of, mailboxes.into_iter().map(|(id,)| id)).await
 }
 
-/// The mail stays, and names nobody who is gone.
+/// The mail stays, and names nobody who is gone. What is held goes: nobody is left to release it.
 async fn disown_mail_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> Result<()> {
+    let held = tx.all(HELD_OF_USER, values![of, user]).await?;
+    erase_messages(tx, of, held).await?;
     tx.execute(DISOWN_MESSAGES, values![of, user]).await?;
     tx.execute(DISOWN_VERDICTS, values![of, user]).await.map(drop)
 }
