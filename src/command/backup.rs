@@ -28,6 +28,8 @@ pub struct Backup {
 /// Put a backup back, where there is no store yet
 ///
 /// Stop the gateway first. Nothing is overwritten: move the old data directory away, or set another.
+/// Mail that was still to be sent when the backup was made may have been sent since: it becomes `unknown`,
+/// and is sent again only where its user says so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

@@ -21,6 +21,13 @@ const ADD_TABLE: &str =
 const ADD_FILE: &str = "insert into backup_files (name, content) values ($1, $2)";
 const FILES: &str = "select name, content from backup_files order by name";
 const REMOVE_TABLE: &str = "drop table backup_files";
+/// S5: what waited, or was on its way, when the copy was made may have been sent since; and without the
+/// time of a hand-over its absence from the Sent folder proves nothing.
+const DOUBT: &str = "update outbox set status = 'unknown', due_at = null, lease = null, \
+        leased_until = null, handed_at = null, searched_at = null, detail = $1 \
+    where due_at is not null or leased_until is not null";
+const RESTORED: &str =
+    "The store was restored from a backup; whether this mail was sent since then is not known.";
 
 impl Store {
     /// Copies the store and the files beside it into a file that must not exist yet.
@@ -40,7 +47,8 @@ impl Store {
         finish(copied.await, &part, to)
     }
 
-    /// Puts a copy in the place of a store, where none may be; gives the files that were beside it.
+    /// Puts a copy in the place of a store, where none may be; gives the files that were beside it. What
+    /// it was about to send waits for its user's word (S5).
     pub async fn restore(from: &Path, to: &Path) -> Result<Vec<Beside>> {
         let part = part_of(to)?;
         make(&part)?;
@@ -73,6 +81,7 @@ async fn take_files(copy: &Path) -> Result<Vec<Beside>> {
     let mut copy = open(copy).await?;
     let files = sqlx::query_as(FILES).fetch_all(&mut copy).await?;
     sqlx::query(REMOVE_TABLE).execute(&mut copy).await?;
+    sqlx::query(DOUBT).bind(RESTORED).execute(&mut copy).await?;
     copy.close().await?;
     Ok(files)
 }

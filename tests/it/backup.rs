@@ -5,8 +5,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use mailweave::clock;
+use mailweave::model::{EventId, NewIds, StoredMessageId};
+use mailweave::store::{Resolution, Resolved, Store};
 use sqlx::Connection;
+use uuid::Uuid;
 
+use super::store::{ACCOUNT, both, open};
 use super::support::gateway::{Account, Gateway};
 use super::support::sender::Sender;
 
@@ -73,6 +78,50 @@ fn a_backup_made_while_mail_comes_in_is_whole_and_serves_elsewhere() {
     assert!((before as usize..=sent).contains(&filed), "{before} <= {filed} <= {sent}");
     send(&other, &account, 1_000_000);
     assert_eq!(account.api.list("/api/v1/verdicts").len(), filed + 1);
+}
+
+/// Mail in the outbox of the store: its status, when it is due, until when it is in hand, when it was handed
+/// over.
+const OUTBOX: [[&str; 4]; 6] = [
+    ["queued", "1", "null", "null"],
+    ["retrying", "1", "null", "1"],
+    ["queued", "1", "9", "null"],
+    ["queued", "null", "9", "1"],
+    ["sent", "null", "null", "1"],
+    ["failed", "null", "null", "1"],
+];
+
+#[tokio::test]
+async fn what_was_still_to_be_sent_waits_for_its_user_after_a_restore() {
+    let place = tempfile::tempdir().expect("a directory");
+    let [fresh, _] = both().await;
+    for (n, [status, due_at, leased_until, handed_at]) in OUTBOX.iter().enumerate() {
+        let (of, id) = (fresh.id(ACCOUNT.0), fresh.id(Uuid::from_u128(n as u128)));
+        fresh.sql(&format!("insert into outbox (sub_account, id, conversation_id, user_id, kind, status, route, attempts, due_at, lease, leased_until, handed_at, copy_wanted, created_at) values ({of}, {id}, {id}, {id}, 'workflow', '{status}', '{{}}', 0, {due_at}, null, {leased_until}, {handed_at}, 0, 0)")).await;
+    }
+    let (copy, put_back) = (place.path().join("copy"), place.path().join("mailweave.db"));
+    open(&fresh.url).await.back_up(&copy, &[]).await.expect("a backup");
+    Store::restore(&copy, &put_back).await.expect("a store");
+
+    let url = format!("sqlite:{}", put_back.display());
+    let store = open(&url).await;
+    let now = clock::now();
+    store.expire_leases(now).await.expect("a start");
+    for days in 0..3 {
+        let now = now.plus_seconds(days * 86_400);
+        store.sweep_outbox(now, NewIds::new(now, 1)).await.expect("a sweep");
+        assert_eq!(store.next_due().await.expect("an answer"), None, "nothing goes by itself");
+    }
+    let mut tables = sqlx::SqliteConnection::connect(&url).await.expect("a store");
+    let statuses: Vec<String> = sqlx::query_scalar("select status from outbox order by id")
+        .fetch_all(&mut tables)
+        .await
+        .expect("an outbox");
+    assert_eq!(statuses, ["unknown", "unknown", "unknown", "unknown", "sent", "failed"]);
+    let (id, event) = (StoredMessageId(Uuid::from_u128(0)), EventId(Uuid::from_u128(9)));
+    let resolved = store.resolve(ACCOUNT, id, Resolution::Resend, event, now).await;
+    assert_eq!(resolved.expect("an answer"), Some(Resolved::Yes));
+    assert_eq!(store.next_due().await.expect("an answer"), Some(now));
 }
 
 #[test]
