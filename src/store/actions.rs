@@ -8,7 +8,7 @@ use super::messages::{json as read_json, known, read_message};
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::verdicts::read_verdict;
-use super::{Result, Store, again, events};
+use super::{Result, Store, again, events, inboxes, named};
 use crate::model::{
     Door, Event, EventId, EventType, Message, NewIds, Outcome, Reason, Standing, State,
     SubAccountId, Time, Verdict, VerdictId,
@@ -30,6 +30,7 @@ statements! {
         where sub_account = $1 and message_id = $2";
     OWNER = "select contact_id from conversations where sub_account = $1 and id = $2";
     REMOVE_LINKS = "delete from message_contacts where sub_account = $1 and message_id = $2";
+    REMOVE_WORDS = "delete from search_messages where sub_account = $1 and message_id = $2";
     REMOVE_EMPTY_THREAD = "delete from threads where sub_account = $1 and id = $2
         and not exists (select 1 from messages where messages.sub_account = $1
             and messages.thread_id = $2)";
@@ -139,7 +140,7 @@ impl Store {
             tx.execute(SET_STATE, values![of, message.id, State::Skipped.name()]).await?;
         } else if message.conversation_id.is_some() {
             take_out(&mut tx, of, &message).await?;
-            let event = held_event(id, now, &mut ids);
+            let event = event(EventType::VerdictHeld, id.0, now, &mut ids);
             events::append(&mut tx, &[(of, event)]).await?;
         }
         let action = values![of, ids.next_id(), id, now, "undo", actor, standing_json(&former)?];
@@ -227,14 +228,22 @@ async fn take_out(tx: &mut Tx<'_>, of: SubAccountId, message: &Message) -> Resul
     let (id, conversation) = (message.id, message.conversation_id);
     let mut contacts: Vec<(Uuid,)> = tx.all(CONTACTS_OF_MESSAGE, values![of, id]).await?;
     contacts.extend(tx.optional::<(Uuid,)>(OWNER, values![of, conversation]).await?);
-    tx.execute(TAKE_BACK, values![of, id]).await?;
-    tx.execute(REMOVE_ALIASES, values![of, id]).await?;
-    tx.execute(REMOVE_LINKS, values![of, id]).await?;
+    let keys = named::keys(tx, of, &[(id.0,)]).await?;
+    for sql in [TAKE_BACK, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS] {
+        tx.execute(sql, values![of, id]).await?;
+    }
+    let thread: Vec<(Uuid,)> = message.thread_id.iter().map(|thread| (thread.0,)).collect();
+    named::keep(tx, of, &thread, &keys).await?;
     let mut gone = vec![id.0];
     tx.execute(REMOVE_EMPTY_THREAD, values![of, message.thread_id]).await?;
-    tx.execute(again::RECOUNT, values![of, conversation]).await?;
-    if tx.execute(REMOVE_EMPTY_CONVERSATION, values![of, conversation]).await? > 0 {
-        gone.extend(conversation.map(|conversation| conversation.0));
+    if let Some(conversation) = conversation {
+        tx.execute(again::RECOUNT, values![of, conversation]).await?;
+        if tx.execute(REMOVE_EMPTY_CONVERSATION, values![of, conversation]).await? > 0 {
+            inboxes::forget(tx, of, conversation).await?;
+            gone.push(conversation.0);
+        } else if let Some(user) = message.user_id {
+            inboxes::recount(tx, of, user, conversation).await?;
+        }
     }
     for (contact,) in contacts {
         if tx.execute(REMOVE_LONELY_CONTACT, values![of, contact]).await? > 0 {
@@ -253,7 +262,6 @@ fn standing_json(verdict: &Verdict) -> Result<String> {
     json(&Standing::of(verdict))
 }
 
-fn held_event(verdict: VerdictId, now: Time, ids: &mut NewIds) -> Event {
-    let id = EventId(ids.next_id());
-    Event { id, event_type: EventType::VerdictHeld, object_id: verdict.0, at: now }
+fn event(event_type: EventType, object_id: Uuid, at: Time, ids: &mut NewIds) -> Event {
+    Event { id: EventId(ids.next_id()), event_type, object_id, at }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::columns::json;
 use super::tx::Tx;
 use super::value::values;
-use super::{Database, Error, Result, Store, events};
+use super::{Database, Error, Result, Store, events, inboxes, named};
 use crate::model::{Address, ContactId, ConversationId, SubAccountId, Time, UserId};
 
 /// What becomes of a user's mail when the user goes.
@@ -73,7 +73,6 @@ statements! {
     REMOVE_LINKS = "delete from message_contacts where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_OUTGOING = "delete from outbox where (sub_account, id) in {rows uuid uuid}";
     REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
-    REMOVE_FROM_INBOXES = "delete from inboxes where sub_account = $1 and conversation_id = $2";
     REMOVE_DRAFTS_IN = "delete from drafts where sub_account = $1 and conversation_id = $2";
     REMOVE_DRAFTS_OF = "delete from drafts where sub_account = $1 and user_id = $2";
     REMOVE_INBOX = "delete from inboxes where sub_account = $1 and user_id = $2";
@@ -169,7 +168,7 @@ impl Store {
         tx.execute(REMOVE_LINKS_OF_CONTACT, values![of, contact]).await?;
         let mut objects = vec![contact.0];
         if let Some((conversation,)) = conversation {
-            tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
+            inboxes::forget(&mut tx, of, ConversationId(conversation)).await?;
             tx.execute(REMOVE_DRAFTS_IN, values![of, conversation]).await?;
             tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
             objects.push(conversation);
@@ -191,7 +190,7 @@ impl Store {
         events::lock(&mut tx, &[of]).await?;
         let messages = tx.all(MESSAGES_OF_CONVERSATION, values![of, conversation]).await?;
         erase_messages(&mut tx, of, messages).await?;
-        tx.execute(REMOVE_FROM_INBOXES, values![of, conversation]).await?;
+        inboxes::forget(&mut tx, of, conversation).await?;
         tx.execute(REMOVE_DRAFTS_IN, values![of, conversation]).await?;
         events::forget(&mut tx, of, [conversation.0]).await?;
         let removed = tx.execute(REMOVE_CONVERSATION, values![of, conversation]).await?;
@@ -299,10 +298,12 @@ async fn erase_messages(tx: &mut Tx<'_>, of: SubAccountId, messages: Vec<(Uuid,)
     let verdicts = tx.all_of_rows(VERDICTS_OF_MESSAGES, rows.clone()).await?;
     blank_verdicts(tx, of, verdicts).await?;
     let threads: Vec<(Uuid,)> = tx.all_of_rows(THREADS_OF_MESSAGES, rows.clone()).await?;
+    let keys = named::keys(tx, of, &messages).await?;
     let all = [REMOVE_ATTACHMENTS, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS, REMOVE_OUTGOING];
     for sql in all.into_iter().chain([REMOVE_MESSAGES]) {
         tx.execute_rows(sql, rows.clone()).await?;
     }
+    named::keep(tx, of, &threads, &keys).await?;
     let threads = threads.into_iter().flat_map(|(thread,)| values![of, thread]).collect();
     tx.execute_rows(REMOVE_EMPTY_THREADS, threads).await?;
     events::forget(tx, of, messages.into_iter().map(|(message,)| message)).await

@@ -12,6 +12,9 @@ statements! {
         where expires_at is not null and expires_at <= $1 order by expires_at limit 500";
     REMOVE_ATTACHMENTS = "delete from attachments \
         where (sub_account, message_id) in {rows uuid uuid}";
+    /// Of what was filed once, and taken back.
+    REMOVE_WORDS = "delete from search_messages \
+        where (sub_account, message_id) in {rows uuid uuid}";
     REMOVE_MESSAGES = "delete from messages \
         where (sub_account, id) in {rows uuid uuid} and state = 'held'";
     /// What was discarded stays so; it only cannot be taken back any more.
@@ -41,6 +44,7 @@ impl Store {
             .flatten()
             .collect();
         tx.execute_rows(REMOVE_ATTACHMENTS, messages.clone()).await?;
+        tx.execute_rows(REMOVE_WORDS, messages.clone()).await?;
         tx.execute_rows(REMOVE_MESSAGES, messages).await?;
         let verdicts = overdue.iter().flat_map(|(of, id, _)| values![*of, *id]).collect();
         tx.execute_rows(EXPIRE, verdicts).await?;

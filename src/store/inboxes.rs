@@ -6,7 +6,9 @@ use super::conversations::{Row, StoredConversation};
 use super::tx::Tx;
 use super::value::values;
 use super::{Result, Store, Window};
-use crate::model::{ConversationId, Direction, Door, MailboxId, Message, SubAccountId, UserId};
+use crate::model::{
+    ConversationId, Direction, Door, Doors, MailboxId, Message, SubAccountId, UserId,
+};
 
 /// What is read of a conversation as a user has it, and of whom it is with.
 macro_rules! inbox_columns {
@@ -61,6 +63,24 @@ statements! {
                 then excluded.last_message_at else inboxes.last_message_at end,
             last_inbound_at = case when excluded.last_inbound_at > inboxes.last_inbound_at
                 then excluded.last_inbound_at else inboxes.last_inbound_at end";
+    REMOVE_FROM_ALL = "delete from inboxes where sub_account = $1 and conversation_id = $2";
+    REMOVE_EMPTY = "delete from inboxes
+        where sub_account = $1 and user_id = $2 and conversation_id = $3
+        and not exists (select 1 from messages where messages.sub_account = $1
+            and messages.conversation_id = $3 and messages.user_id = $2)";
+    /// As [`ADD_TO_INBOXES`] has it: what has come by that one door alone is no news.
+    RECOUNT = "update inboxes set
+            subject = (select messages.subject from messages where messages.sub_account = $1
+                and messages.conversation_id = $3 and messages.user_id = $2
+                order by messages.at desc, messages.id desc limit 1),
+            last_message_at = (select max(messages.at) from messages
+                where messages.sub_account = $1
+                and messages.conversation_id = $3 and messages.user_id = $2),
+            last_inbound_at = coalesce((select max(messages.at) from messages
+                where messages.sub_account = $1
+                and messages.conversation_id = $3 and messages.user_id = $2
+                and messages.direction = 'inbound' and messages.doors <> $4), 0)
+        where sub_account = $1 and user_id = $2 and conversation_id = $3";
 }
 
 /// Which of a user's conversations are wanted.
@@ -105,6 +125,28 @@ pub(super) async fn add<'m>(
         rows.extend(values![of, user, conversation, subject, message_at, inbound_at, 0_i64]);
     }
     tx.execute_rows(ADD_TO_INBOXES, rows).await.map(drop)
+}
+
+/// A message of that user is no longer in the conversation: what the inbox says of it is what the others
+/// say, and nothing when there are none.
+pub(super) async fn recount(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<()> {
+    tx.execute(REMOVE_EMPTY, values![of, user, conversation]).await?;
+    let imported = Doors::only(Door::Import).0;
+    tx.execute(RECOUNT, values![of, user, conversation, imported]).await.map(drop)
+}
+
+/// The conversation is gone.
+pub(super) async fn forget(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    conversation: ConversationId,
+) -> Result<()> {
+    tx.execute(REMOVE_FROM_ALL, values![of, conversation]).await.map(drop)
 }
 
 /// What was imported is history, and what one has written is no news.

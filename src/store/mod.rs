@@ -66,6 +66,7 @@ mod idempotency;
 mod inboxes;
 mod mailboxes;
 mod messages;
+mod named;
 mod open;
 mod outbox;
 mod overview;
@@ -241,6 +242,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         inboxes::STATEMENTS,
         mailboxes::STATEMENTS,
         messages::STATEMENTS,
+        named::STATEMENTS,
         overview::STATEMENTS,
         open::STATEMENTS,
         recent::STATEMENTS,

@@ -23,6 +23,7 @@ mod opening;
 mod outbox;
 mod search;
 mod threads;
+mod undoing;
 mod watching;
 
 /// A store that is thrown away, and a way to look into its tables behind its back.
