@@ -116,6 +116,8 @@ impl Store {
         }
         let verdict = Verdict { reason: Reason::Released, ..former.clone() };
         tx.execute(SET_STATE, values![of, message.id, State::Filed.name()]).await?;
+        let event = event(EventType::MessageFiled, message.id.0, now, &mut ids);
+        events::append(&mut tx, &[(of, event)]).await?;
         let action = values![of, ids.next_id(), id, now, "release", actor, standing_json(&former)?];
         done(tx, of, action, verdict).await
     }
@@ -138,6 +140,9 @@ impl Store {
         };
         if verdict.reason == Reason::AttachmentTooLarge {
             tx.execute(SET_STATE, values![of, message.id, State::Skipped.name()]).await?;
+            // Whoever follows reads it again: it is shown as left out, and its words are not found.
+            let event = event(EventType::MessageFiled, message.id.0, now, &mut ids);
+            events::append(&mut tx, &[(of, event)]).await?;
         } else if message.conversation_id.is_some() {
             take_out(&mut tx, of, &message).await?;
             let event = event(EventType::VerdictHeld, id.0, now, &mut ids);

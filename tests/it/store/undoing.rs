@@ -107,3 +107,39 @@ async fn a_thread_is_followed_by_the_ids_its_mails_name_whoever_goes() {
         assert!(is_followed(&fresh.store).await);
     }
 }
+
+#[tokio::test]
+async fn filing_without_the_file_is_told_and_so_is_undoing_it() {
+    for fresh in both().await {
+        let store = &fresh.store;
+        let [sample, _] = chain();
+        let skip = |facts: Facts| {
+            let mut filing = sample.judge(&facts).remove(0);
+            filing.decision.verdict.reason = Reason::AttachmentTooLarge;
+            for change in &mut filing.decision.changes {
+                if let Change::AddMessage(message) = change {
+                    message.state = State::Skipped;
+                }
+            }
+            vec![filing]
+        };
+        let skipped = store.file(&[(ACCOUNT, sample.question())], skip).await.unwrap().remove(0);
+        catch_up(store).await;
+        let preview = "select preview from search_messages";
+        assert_eq!(fresh.sql(preview).await, [[""]]);
+        let (id, made) =
+            (skipped.decision.verdict.id, (NOW, NewIds::new(NOW, Uuid::now_v7().as_u128())));
+        store.file_without_files(ACCOUNT, id, "user Ann", made).await.unwrap();
+        catch_up(store).await;
+        assert_eq!(fresh.sql(preview).await, [["Hello"]]);
+        undo(store, &skipped).await;
+        catch_up(store).await;
+        assert_eq!(fresh.sql(preview).await, [[""]]);
+        let events = store.events_after(ACCOUNT, 0, 10).await.unwrap();
+        let message = skipped.decision.verdict.stored_message_id.map(|id| id.0);
+        assert_eq!(events.len(), 3);
+        for event in events {
+            assert_eq!((event.event_type, event.object_id), (EventType::MessageFiled, message));
+        }
+    }
+}
