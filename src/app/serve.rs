@@ -245,7 +245,10 @@ fn smtp_options(config: &Config, certificates: &Arc<Certificates>) -> driver::Op
         hostname: config.smtp.hostname.clone(),
         domains: config.smtp.domains.clone(),
         max_message_bytes: config.smtp.max_message_bytes,
-        proxy: if config.smtp.proxy_protocol { Proxy::Required } else { Proxy::Absent },
+        proxy: match config.smtp.proxy_protocol {
+            true => Proxy::From(config.smtp.proxy_from.clone()),
+            false => Proxy::Absent,
+        },
         limits: config.smtp.limits.clone(),
         certificates: Some(Arc::clone(certificates)),
     }

@@ -6,7 +6,8 @@ use super::Error;
 
 const PREFIX: &str = "MAILWEAVE_";
 /// Keys whose values are lists: comma-separated in the environment.
-const LISTS: [&str; 5] = ["listen", "domains", "scopes", "allowed_networks", "allowed_domains"];
+const LISTS: [&str; 6] =
+    ["listen", "domains", "scopes", "allowed_networks", "allowed_domains", "proxy_from"];
 /// `smtp.listen` is a list, `http.listen` is not.
 const NO_LIST: [&str; 1] = ["http.listen"];
 const SECTIONS: [&str; 9] =

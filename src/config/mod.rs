@@ -63,6 +63,8 @@ pub struct Smtp {
     pub domains: Vec<String>,
     pub max_message_bytes: usize,
     pub proxy_protocol: bool,
+    /// Whose PROXY headers are believed; at least one network.
+    pub proxy_from: Vec<Network>,
     pub verify: Verify,
     pub limits: Limits,
 }
@@ -210,7 +212,8 @@ fn check(raw: RawConfig, keys: Keys, file: Option<&Path>) -> Result<Config, Erro
                 .filter(|path| !path.as_os_str().is_empty()),
         },
         dns_resolver: checker.resolver(&raw.dns.resolver)?,
-        allowed_networks: checker.networks(&raw.outgoing.allowed_networks)?,
+        allowed_networks: checker
+            .networks("outgoing.allowed_networks", &raw.outgoing.allowed_networks)?,
         sending: checker.sending(&raw.outgoing)?,
         log: checker.log(raw.log)?,
         keys,
@@ -251,6 +254,10 @@ impl Checker {
             "off" => Verify::Off,
             other => return Err(self.wrong("smtp.verify", "\"dns\" or \"off\"", other)),
         };
+        let proxy_from = self.networks("smtp.proxy_from", &smtp.proxy_from)?;
+        if proxy_from.is_empty() {
+            return Err(self.wrong("smtp.proxy_from", "at least one network", ""));
+        }
         if smtp.max_message_bytes < 65_536 {
             let found = smtp.max_message_bytes.to_string();
             return Err(self.wrong("smtp.max_message_bytes", "at least 65536", &found));
@@ -264,6 +271,7 @@ impl Checker {
             domains,
             max_message_bytes: smtp.max_message_bytes,
             proxy_protocol: smtp.proxy_protocol,
+            proxy_from,
             verify,
             limits: smtp.limits.clone(),
         })
@@ -334,8 +342,7 @@ impl Checker {
         }
     }
 
-    fn networks(&self, texts: &[String]) -> Result<Vec<Network>, Error> {
-        let key = "outgoing.allowed_networks";
+    fn networks(&self, key: &str, texts: &[String]) -> Result<Vec<Network>, Error> {
         let expected = "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8";
         let network = |text: &String| text.parse().map_err(|_| self.wrong(key, expected, text));
         texts.iter().map(network).collect()
@@ -413,6 +420,7 @@ mod tests {
             ("MAILWEAVE_SMTP__LISTEN", "127.0.0.1:2, [::1]:3"),
             ("MAILWEAVE_SMTP__VERIFY", "off"),
             ("MAILWEAVE_SMTP__PROXY_PROTOCOL", "true"),
+            ("MAILWEAVE_SMTP__PROXY_FROM", "203.0.113.7, fd00::/8"),
             ("MAILWEAVE_SMTP__LIMITS__CONNECTIONS", "7"),
             ("MAILWEAVE_HTTP__LISTEN", "127.0.0.1:0"),
             ("MAILWEAVE_OUTGOING__ALLOWED_NETWORKS", "127.0.0.0/8, ::1"),
@@ -424,6 +432,7 @@ mod tests {
         assert_eq!((config.smtp.verify, config.smtp.limits.connections), (Verify::Off, 7));
         assert_eq!(config.data_dir, Path::new("y"));
         assert!(config.smtp.proxy_protocol);
+        assert_eq!(config.smtp.proxy_from.len(), 2);
         assert_eq!(config.allowed_networks.len(), 2);
     }
 
@@ -442,13 +451,15 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_key_place_and_what_was_expected() {
-        let tables: [(&str, &[(&str, &str)], &[&str]); 13] = [
+        let tables: [(&str, &[(&str, &str)], &[&str]); 15] = [
             ("[smtp]\nlisten = 5\n", &[], &["config.toml, line 2", "invalid type"]),
             ("\n\n[smtp]\nlissten = []\n", &[], &["config.toml, line 4", "lissten", "listen"]),
             ("[smtp\n", &[], &["config.toml, line 1"]),
             ("[smtp]\nlisten = [\"here\"]\n", &[], &["smtp.listen", "ADDRESS:PORT", "here"]),
             ("[smtp]\nverify = \"maybe\"\n", &[], &["smtp.verify", "\"dns\" or \"off\""]),
             ("[smtp]\ndomains = []\n", &[], &["smtp.domains", "at least one"]),
+            ("[smtp]\nproxy_from = []\n", &[], &["smtp.proxy_from", "at least one"]),
+            ("[smtp]\nproxy_from = [\"lb\"]\n", &[], &["smtp.proxy_from", "10.0.0.0/8"]),
             (
                 "[outgoing]\nallowed_networks = [\"10/8\"]\n",
                 &[],

@@ -42,6 +42,20 @@ impl Default for RawConfig {
     }
 }
 
+/// Loopback, private and link-local networks (RFC 1122, 1918, 6598, 3927, 4193, 4291), where a load
+/// balancer stands.
+const PRIVATE_NETWORKS: [&str; 9] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "::1",
+    "fc00::/7",
+    "fe80::/10",
+];
+
 /// `[smtp]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +65,7 @@ pub struct Smtp {
     pub domains: Vec<String>,
     pub max_message_bytes: usize,
     pub proxy_protocol: bool,
+    pub proxy_from: Vec<String>,
     pub verify: String,
     pub limits: Limits,
 }
@@ -63,6 +78,7 @@ impl Default for Smtp {
             domains: vec!["bcc.localhost".to_owned()],
             max_message_bytes: 36_700_160,
             proxy_protocol: false,
+            proxy_from: PRIVATE_NETWORKS.map(str::to_owned).to_vec(),
             verify: "dns".to_owned(),
             limits: Limits::default(),
         }

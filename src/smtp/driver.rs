@@ -24,6 +24,7 @@ use super::Receiver;
 use super::limits::Limits;
 use super::reply::{self, Reply, Starttls};
 use super::session;
+use crate::perimeter::Network;
 use crate::tls::{self, Certificates};
 
 /// What the listener is told.
@@ -42,11 +43,22 @@ pub struct Options {
 }
 
 /// Whether a load balancer stands in front and says who the client is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proxy {
     Absent,
-    /// Every connection begins with a PROXY header.
-    Required,
+    /// Every connection comes from one of these networks, and begins with a PROXY header. Whoever else
+    /// reaches the listener could write any address into one.
+    From(Vec<Network>),
+}
+
+impl Proxy {
+    /// May that address connect?
+    fn admits(&self, peer: IpAddr) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::From(networks) => networks.iter().any(|network| network.contains(peer)),
+        }
+    }
 }
 
 /// What all connections share.
@@ -179,6 +191,9 @@ fn admit<R: Receiver>(
 ) {
     metrics::counter!("mailweave_smtp_connections_total").increment(1);
     let admission = &shared.settings.admission;
+    if !shared.proxy.admits(peer.ip()) {
+        return shun(peer.ip(), admission);
+    }
     let Some(mut place) = admission.enter() else {
         return turn_away(stream, peer, admission);
     };
@@ -211,6 +226,15 @@ fn turn_away(stream: TcpStream, peer: SocketAddr, admission: &Admission) {
     // The socket does not block; its buffer is empty, so that the line fits or nobody reads it.
     if let Ok(mut stream) = stream.into_std() {
         let _ignored = stream.write_all(&output);
+    }
+}
+
+/// Notes a connection that is closed without a word: it does not come from the load balancer.
+fn shun(peer: IpAddr, admission: &Admission) {
+    let code = "not_from_the_proxy";
+    metrics::counter!("mailweave_smtp_refusals_total", "code" => code).increment(1);
+    if admission.may_log() {
+        tracing::info!(code, %peer, "Closed a connection of {peer}, which is not in smtp.proxy_from.");
     }
 }
 

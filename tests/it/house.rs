@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("mail", &["model"]),
     ("decide", &["mail", "model"]),
     ("store", &["decide", "model", "clock"]),
-    ("smtp", &["model", "tls", "clock"]),
+    ("smtp", &["clock", "model", "perimeter", "tls"]),
     ("ingest", &["clock", "decide", "mail", "model", "smtp", "store"]),
     (
         "send",

@@ -75,7 +75,7 @@ impl<R: Receiver> Connection<R> {
 
     /// Runs it to its end.
     pub async fn run(mut self) {
-        if self.shared.proxy == Proxy::Required && !self.learn_peer().await {
+        if self.shared.proxy != Proxy::Absent && !self.learn_peer().await {
             return;
         }
         loop {

@@ -8,7 +8,7 @@ const LOOPBACK: std::net::Ipv4Addr = std::net::Ipv4Addr::LOCALHOST;
 
 async fn behind_balancer() -> Running {
     Running::start(|options| {
-        options.proxy = Proxy::Required;
+        options.proxy = Proxy::From(vec!["127.0.0.0/30".parse().unwrap()]);
         options.limits.proxy_seconds = 3;
         options.limits.connections_per_ip = 1;
     })
@@ -39,6 +39,17 @@ async fn takes_the_balancers_own_checks() {
     let mut client = running.connect(LOOPBACK).await;
     client.send(b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00").await;
     assert!(client.reply().await.starts_with("220"));
+}
+
+#[tokio::test]
+async fn believes_nobody_else() {
+    // A27: PROXY is never believed from an unlisted peer.
+    let running = behind_balancer().await;
+    let mut client = running.connect([127, 0, 0, 9].into()).await;
+    assert_eq!(client.reply().await, "", "closed before it says anything");
+    let mut balancer = running.connect([127, 0, 0, 2].into()).await;
+    balancer.send("PROXY TCP4 203.0.113.9 192.0.2.1 4000 25\r\n").await;
+    assert!(balancer.reply().await.starts_with("220"));
 }
 
 #[tokio::test]
