@@ -107,6 +107,14 @@ impl Ruling<'_> {
         });
         Self::Hold(reason, Matched::default(), candidates.take(CANDIDATES_MAX).collect())
     }
+
+    /// The same, which names somebody if it is a hold.
+    pub fn naming(mut self, person: Option<&Person>) -> Self {
+        if let Self::Hold(_, matched, _) = &mut self {
+            matched.address = person.map(|person| person.email.normal().to_owned());
+        }
+        self
+    }
 }
 
 /// More people than this are not offered.

@@ -31,7 +31,8 @@ pub fn contacts_of<'a>(
     };
     if contacts.is_empty() {
         // The only outsiders are in Cc, where they are participants: somebody chooses.
-        return Err(Box::new(Ruling::choose(Reason::NoRecipient, wanted_cc)));
+        let first = wanted_cc.first().copied();
+        return Err(Box::new(Ruling::choose(Reason::NoRecipient, wanted_cc).naming(first)));
     }
     Ok(distinct(contacts))
 }

@@ -272,7 +272,10 @@ pub fn explanation(reason: Reason, matched: &Matched) -> String {
         Reason::Duplicate => "This mail is in the CRM already; it was not filed a second time.".to_owned(),
         Reason::UnknownSender => format!("Held: {who} is not the address of any user here. Release it, or add the address as your alias."),
         Reason::UnverifiedSender => format!("Held: the mail says it is from {who}, but nothing proves it. Release it if you sent it."),
-        Reason::NoRecipient => "Held: no recipient can be seen (everyone was in Bcc). Choose the contact it belongs to.".to_owned(),
+        Reason::NoRecipient => match address {
+            Some(address) => format!("Held: who could be its contact is in Cc alone, as {address} is. Choose the contact it belongs to."),
+            None => "Held: no recipient can be seen (everyone was in Bcc). Choose the contact it belongs to.".to_owned(),
+        },
         Reason::AmbiguousForward => "Held: it is a forward, but whose mail was forwarded is not certain. Choose the contact it belongs to.".to_owned(),
         Reason::Unreadable => "Held: this mail could not be read. It is kept as it came.".to_owned(),
         Reason::Postmaster => "Kept for the operator: it was addressed to postmaster.".to_owned(),

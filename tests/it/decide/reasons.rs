@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mailweave::mail::{Automatic, Defect, Forward};
 use mailweave::model::settings::OversizeAttachment;
+use mailweave::model::verdict::explanation;
 use mailweave::model::{Door, Outcome, Reason, Trust};
 
 use super::build::*;
@@ -315,6 +316,19 @@ fn every_row_of_the_policy_holds() {
     for (name, mut world, mail, expected) in rows() {
         let decision = world.judge(mail);
         assert_eq!(reason(&decision), expected, "{name}: {:?}", decision.verdict);
+    }
+}
+
+#[test]
+fn whoever_can_be_seen_is_not_called_hidden() {
+    for (mail, said) in [
+        (mail("a@x"), "everyone was in Bcc"),
+        (mail("a@x").to("ben@ours.example").cc("carl@customer.example"), "carl@customer.example"),
+    ] {
+        let verdict = world().judge(mail).verdict;
+        let sentence = explanation(verdict.reason, &verdict.matched);
+        assert!(sentence.contains(said), "{sentence}");
+        assert_eq!(sentence.contains("Bcc"), said.contains("Bcc"), "{sentence}");
     }
 }
 
