@@ -9,9 +9,11 @@ use secrecy::SecretString;
 use super::secret::Kept;
 use super::{Connector, Error, Inner, new_ids};
 use crate::clock;
-use crate::model::{Address, EventId, MailboxId, OAuth, SubAccountId};
-use crate::store::Ended;
+use crate::model::{Address, EventId, MailboxId, OAuth, SubAccountId, UserId};
+use crate::store::{Ended, Window};
 
+/// Of a user, that are not disconnected, there is one.
+const MAILBOXES_MAX: i64 = 100;
 /// So often is a revocation tried.
 const TRIES: u32 = 4;
 /// The pause after the first try; each is longer than the one before.
@@ -28,6 +30,15 @@ impl Connector {
             self.revoke_later(of, ended);
         }
         Ok(true)
+    }
+
+    /// Disconnects whatever mailboxes a user has, as when the user goes.
+    pub async fn disconnect_all(&self, of: SubAccountId, user: UserId) -> Result<(), Error> {
+        let window = Window { after: None, limit: MAILBOXES_MAX };
+        for mailbox in self.0.store.mailboxes(of, Some(user), window).await? {
+            self.disconnect(of, mailbox.id).await?;
+        }
+        Ok(())
     }
 
     /// Tracks the threads of an earlier connection again (M5). Answers how many.

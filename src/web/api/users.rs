@@ -259,6 +259,8 @@ pub async fn delete(
     Id(id): Id,
     Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
+    // M5: what the user has consented to is taken back at the provider.
+    state.connector.disconnect_all(of, UserId(id)).await?;
     let mail = if query.keep_messages { Mail::Keep } else { Mail::Erase };
     let (now, _) = now_and_ids();
     match state.store.erase_user(of, UserId(id), mail, now).await? {

@@ -189,6 +189,20 @@ async fn a_disconnected_mailbox_is_not_read_and_resume_brings_back_what_was_miss
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_user_s_consent_is_taken_back() {
+    for desk in Desk::both().await {
+        let mailbox = lab().mailbox("deleted");
+        let id = desk.connect(&mailbox).await;
+        let path = format!("/users/{}?keep_messages=true", desk.user);
+        assert_eq!(desk.api.delete(&path).await.status, StatusCode::NO_CONTENT);
+        desk.until("the token is revoked", async |_| mailbox.account()["revocations"] == 1).await;
+        assert_eq!(desk.events().await, ["mailbox.active", "mailbox.disconnected"]);
+        let gone = desk.api.get(&format!("/mailboxes/{id}")).await;
+        assert_eq!(gone.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_mailbox_serves_users_of_several_sub_accounts_each_with_its_own_threads() {
     for mut desk in Desk::both().await {
         let mailbox = lab().mailbox("shared");
