@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn after_all_only_what_there_is_news_of_is_looked_at_unless_some_was_missed() {
         let (tell, news) = broadcast::channel(2);
-        let written = |id| tell.send(News::Written(SubAccountId(Uuid::from_u128(id)))).unwrap();
+        let written = |id| {
+            tell.send(News::Written(SubAccountId(Uuid::from_u128(id)))).unwrap();
+        };
         let mut changes = Changes::new(news);
         assert_eq!(changes.take(), Whose::All);
         assert_eq!(changes.take(), these([]));
@@ -92,7 +94,7 @@ mod tests {
         written(1);
         assert_eq!(changes.take(), these([1]));
         assert_eq!(changes.take(), these([]));
-        (1..=5).for_each(|id| drop(written(id)));
+        (1..=5).for_each(written);
         assert_eq!(changes.take(), Whose::All);
         changes.forget();
         assert_eq!(changes.take(), Whose::All);
