@@ -208,7 +208,7 @@ impl<L: Logins> Watcher<L> {
                 }
                 Next::AskUser => {
                     let of = self.way.watched.sub_account;
-                    self.logins.refused(of, connection, &error.to_string()).await;
+                    Box::pin(self.logins.refused(of, connection, &error.to_string())).await;
                     return self.stop.cancel();
                 }
             }
@@ -218,10 +218,13 @@ impl<L: Logins> Watcher<L> {
     /// One session, to its end. The large futures are boxed and end before the waiting: an async function
     /// is as large as its largest branch for all its life, and thousands of these wait.
     async fn session(&self, plan: &mut Plan, view: &mut View, renew: bool) -> Error {
+        // The semaphore is never closed. Who waits for a turn needs no more room than that.
+        let turn = self.sign_ins.acquire().await;
         let mut session = match Box::pin(self.open(renew)).await {
             Ok(session) => session,
             Err(error) => return error,
         };
+        drop(turn);
         plan.handle_signed_in();
         if let Err(error) = Box::pin(view.open(&self.way, &mut session)).await {
             return error;
@@ -251,8 +254,6 @@ impl<L: Logins> Watcher<L> {
             LoginError::NeedsReauth => Error::Ended,
             LoginError::Unavailable(why) => Error::Lost(why),
         })?;
-        // The semaphore is never closed.
-        let _turn = self.sign_ins.acquire().await;
         let host = &watched.account.imap;
         Ok(Box::new(Session::open(&self.options.imap, host, &login).await?))
     }

@@ -179,12 +179,21 @@ pub async fn look<M: Mailbox>(
     let Some(last) = headers.last().map(|header| header.uid) else {
         return Ok(Progress::default());
     };
-    let from = folder.uid_next;
-    let headers = without_gaps(mailbox, headers, from, last).await?;
+    Box::pin(read(way, mailbox, folder, (headers, last), caution)).await
+}
+
+async fn read<M: Mailbox>(
+    way: &Way,
+    mailbox: &mut M,
+    folder: &mut Folder,
+    (headers, last): (Vec<Header>, u32),
+    caution: &mut Caution,
+) -> Result<Progress, Error> {
+    let headers = without_gaps(mailbox, headers, folder.uid_next, last).await?;
     let to = last.saturating_add(1);
     let progress = flow::page(way, mailbox, folder, headers, Step::to(to)).await?;
     match folder.uid_next < to {
-        true => Box::pin(catch_up(way, mailbox, folder, to, caution)).await,
+        true => catch_up(way, mailbox, folder, to, caution).await,
         false => Ok(progress),
     }
 }

@@ -13,6 +13,7 @@ use super::imap::{self, Listed, Session, Wake, folders};
 use super::mailbox::{Error, Mailbox};
 use crate::clock;
 use crate::model::{Folder, FolderRole, ThreadId};
+use crate::store::Wanted;
 
 /// Which of the two sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,9 +172,12 @@ impl View {
             selected.uid_next = session.status(name).await?.uid_next;
         }
         self.open = self.place(way, session, (name, role), selected).await?;
+        if self.open.uid_next >= selected.uid_next {
+            return Ok(Progress::default());
+        }
         let caution = self.cautions.entry(name.to_owned()).or_default();
-        let read = folder::catch_up(way, session, &mut self.open, selected.uid_next, caution).await;
-        noted(read, caution)
+        let read = folder::catch_up(way, session, &mut self.open, selected.uid_next, caution);
+        noted(Box::pin(read).await, caution)
     }
 
     /// Where a folder was read up to. When its UIDs have lost their meaning it is read from its beginning:
@@ -202,7 +206,7 @@ impl View {
                 folder.uid_next.min(selected.uid_next)
             }
             Some(_) => self.reset(name)?,
-            None => match folder::beginning(way, session, selected.uid_next).await {
+            None => match Box::pin(folder::beginning(way, session, selected.uid_next)).await {
                 Ok(uid_next) => uid_next,
                 Err(error) => {
                     if matches!(error, Error::Unreadable(_) | Error::Refused(_)) {
@@ -291,12 +295,22 @@ impl View {
         if searches.is_empty() || !known.iter().any(|folder| folder.name == INBOX) {
             return Ok(());
         }
+        Box::pin(self.search_for_all(way, session, &searches)).await
+    }
+
+    async fn search_for_all(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        threads: &[ThreadId],
+    ) -> Result<(), Error> {
+        let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let (home, role) = (self.open.name.clone(), self.open.role);
         let mut places = vec![(INBOX.to_owned(), FolderRole::Inbox)];
         if role == FolderRole::Sent {
             places.push((home.clone(), role));
         }
-        for thread in &searches {
+        for thread in threads {
             match self.search_for(way, session, *thread, &places).await {
                 Ok(()) => way.store.searched(of, connection, *thread).await?,
                 // Asked again at once, a server that cannot search would only end each session.
@@ -345,25 +359,30 @@ impl View {
         }
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         while let Some(copy) = way.store.wanted_copy(of, connection).await? {
-            let since = clock::now().plus_seconds(-COPY_SECONDS);
-            let mut there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
-            if there.is_empty() {
-                // A server that files copies after all, with ids of its own (S7).
-                there = session.search(since, OWN_ID, &copy.message_id).await?;
-            }
-            if there.is_empty() {
-                match session.append(&self.open.name, &copy.content).await {
-                    Ok(()) => {}
-                    // It does not take it, and would not the next time.
-                    Err(imap::Error::Refused { text, .. }) => {
-                        tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            way.store.copied(of, copy.message, clock::now()).await?;
+            Box::pin(self.file_copy(way, session, copy)).await?;
         }
         Ok(())
+    }
+
+    async fn file_copy(&self, way: &Way, session: &mut Session, copy: Wanted) -> Result<(), Error> {
+        let connection = way.watched.connection;
+        let since = clock::now().plus_seconds(-COPY_SECONDS);
+        let mut there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
+        if there.is_empty() {
+            // A server that files copies after all, with ids of its own (S7).
+            there = session.search(since, OWN_ID, &copy.message_id).await?;
+        }
+        if there.is_empty() {
+            match session.append(&self.open.name, &copy.content).await {
+                Ok(()) => {}
+                // It does not take it, and would not the next time.
+                Err(imap::Error::Refused { text, .. }) => {
+                    tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(way.store.copied(way.watched.sub_account, copy.message, clock::now()).await?)
     }
 
     async fn enter_to_search(
