@@ -4,6 +4,8 @@
 /// An extension such as `pdf` or `exe`; `None` for text and for what nobody knows.
 pub(super) fn extension(content: &[u8]) -> Option<&'static str> {
     match infer::get(content).map(|kind| kind.extension()) {
+        // Two letters, with which a text may begin (BMW); the header behind them has zeros.
+        Some("bmp" | "exe") if !content.contains(&0) => None,
         Some("zip" | "docx" | "xlsx" | "pptx") => Some(in_zip(content)),
         // The root storage's class names the program; old files often leave it out.
         Some("msi") | None if content.starts_with(&COMPOUND_FILE) => Some(in_compound(content)),
@@ -120,6 +122,9 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n".to_vec(), Some("png")),
             (b"\xFF\xD8\xFF\xE0".to_vec(), Some("jpg")),
             (b"MZ\x90\0".to_vec(), Some("exe")),
+            (b"BM\x46\0\0\0\0\0".to_vec(), Some("bmp")),
+            (b"BMW offer, as discussed".to_vec(), None),
+            (b"MZ 5 is the part".to_vec(), None),
             (b"Rar!\x1a\x07\x00".to_vec(), Some("rar")),
             (b"\0\0\0\x18ftypmp42\0\0\0\0".to_vec(), Some("mp4")),
             (b"\0\0\0\x18ftypnone\0\0\0\0".to_vec(), Some("mp4")),
