@@ -169,7 +169,10 @@ fn start(
         batch: Batch::start(Arc::clone(&app.store)),
         reader: app.reader.clone(),
         verifier: parts.verifier.clone(),
-        rate: Rate::new(config.smtp.limits.mails_per_sub_account_per_minute),
+        rate: Rate::new(
+            config.smtp.limits.mails_per_sub_account_per_minute,
+            config.smtp.limits.contacts_per_sub_account_per_minute,
+        ),
     });
     let options = smtp_options(config, &parts.certificates);
     let smtp = driver::Listener::new(options, gateway)?;

@@ -14,7 +14,8 @@ pub struct Keys(BTreeMap<String, Value>);
 const AT_RUN_TIME: [&str; 5] =
     ["log.filter", "smtp.limits.", "smtp.max_message_bytes", "tls.certificate", "tls.key"];
 /// Limits that are built into what the start makes.
-const AT_START: [&str; 4] = [
+const AT_START: [&str; 5] = [
+    "smtp.limits.contacts_per_sub_account_per_minute",
     "smtp.limits.mails_per_sub_account_per_minute",
     "smtp.limits.memory_bytes",
     "smtp.limits.stop_seconds",

@@ -41,7 +41,7 @@ impl Receiver for Gateway {
 
     async fn deliver(&self, mail: MailObject) -> Delivery {
         let MailObject { envelope, content } = mail;
-        if !self.rate.allows(&envelope) {
+        if !self.rate.allows(&envelope, clock::now()) {
             return Delivery::Throttled;
         }
         let Some(read) = self.read(Arc::new(content)).await else {
@@ -57,7 +57,12 @@ impl Receiver for Gateway {
                 again: None,
             };
             match self.batch.file(pending).await {
-                Ok(decision) => tell(decision.as_ref()),
+                Ok(decision) => {
+                    tell(decision.as_ref());
+                    if let Some(decision) = decision {
+                        self.rate.count(&decision, clock::now());
+                    }
+                }
                 // The sender comes again; what is filed already is then a duplicate.
                 Err(Refused::Unavailable) => delivery = Delivery::Unavailable,
                 Err(Refused::Full) => delivery = Delivery::Full,

@@ -27,6 +27,9 @@ pub struct Limits {
     /// Mails of a sub-account in a minute, by any connection; those beyond are asked to come later, so
     /// that one runaway rule does not fill the store. 0: no limit.
     pub mails_per_sub_account_per_minute: u32,
+    /// Contacts that mail of a sub-account makes in a minute; beyond, its mail is asked to come later.
+    /// 0: no limit.
+    pub contacts_per_sub_account_per_minute: u32,
     /// Mails of a connection.
     pub mails_per_connection: u32,
     /// Seconds from one command to the end of the next (RFC 5321 4.5.3.2.7).
@@ -61,7 +64,7 @@ pub struct Limits {
 
 impl Limits {
     /// The first limit that is 0 and would refuse everybody. Of unknown recipients none may be allowed,
-    /// a grace of none is strict, and mails of a sub-account may have no limit.
+    /// a grace of none is strict, and mails and contacts of a sub-account may have no limit.
     pub fn zero(&self) -> Option<&'static str> {
         let limits = [
             ("connections", u64::from(self.connections)),
@@ -98,6 +101,7 @@ impl Default for Limits {
             junk_commands: 100,
             hops: 100,
             mails_per_sub_account_per_minute: 600_000,
+            contacts_per_sub_account_per_minute: 600_000,
             mails_per_connection: 1_000_000,
             command_seconds: 300,
             overload_seconds: 10,

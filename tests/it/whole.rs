@@ -494,3 +494,21 @@ fn the_sign_in_link_of_the_first_start_works_once() {
         assert_eq!(String::from_utf8_lossy(&form.body).contains("mw_"), expected == 200);
     }
 }
+
+#[test]
+fn a_flood_of_new_contacts_is_asked_to_come_later() {
+    let limit = "SMTP__LIMITS__CONTACTS_PER_SUB_ACCOUNT_PER_MINUTE";
+    let gateway = Gateway::setup().with(limit, "1").start();
+    let account = gateway.account(ANNA);
+    let send = |number: usize| {
+        let mail = offer(&format!("{number}@x"), &format!("c{number}@customer.example"));
+        let mut sender = Sender::connect(gateway.smtp()).unwrap();
+        sender.send(ANNA, &account.bcc_address, &mail).unwrap().code
+    };
+    // A minute may end between two of them.
+    let codes: Vec<u16> = (0..4).map(send).collect();
+    assert_eq!(codes[0], 250);
+    assert!(codes.contains(&451), "{codes:?}");
+    let made = codes.iter().filter(|code| **code == 250).count();
+    assert_eq!(account.api.list("/api/v1/contacts").len(), made);
+}
