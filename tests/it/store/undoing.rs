@@ -10,10 +10,17 @@ use super::*;
 /// Files a mail that came in.
 async fn file_inbound(store: &Store, sample: &Sample) -> Filing {
     let judge = |facts: Facts| {
+        let known = &facts.account(ACCOUNT).unwrap().ids;
         let mut filings = sample.judge(&facts);
-        for change in filings.iter_mut().flat_map(|filing| &mut filing.decision.changes) {
-            if let Change::AddMessage(message) = change {
-                message.direction = Some(Direction::Inbound);
+        for filing in &mut filings {
+            // As the gateway has it: an id that leads to the thread already is not added once more.
+            filing.decision.changes.retain(|change| {
+                !matches!(change, Change::AddAlias { key, own: false, .. } if known.contains_key(key))
+            });
+            for change in &mut filing.decision.changes {
+                if let Change::AddMessage(message) = change {
+                    message.direction = Some(Direction::Inbound);
+                }
             }
         }
         filings
