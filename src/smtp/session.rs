@@ -179,11 +179,6 @@ impl Session {
         let Some(Asked::Recipient(address)) = self.asked.take() else { return };
         let Some(transaction) = &mut self.transaction else { return };
         match answer {
-            Ok(route @ Route::User { .. }) if transaction.is_too_large => {
-                let rejection = transaction::too_large(Recipient { address, route });
-                self.actions.push_back(Action::Reject(rejection));
-                self.reply(reply::TOO_LARGE);
-            }
             Ok(route @ (Route::User { .. } | Route::Postmaster)) => {
                 transaction.accept(address, route);
                 self.reply(reply::RECIPIENT_OK);

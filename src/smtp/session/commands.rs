@@ -62,9 +62,8 @@ impl Session {
             return self.close_with(reply::TOO_MANY_MAILS);
         }
         let limit = self.options.max_message_bytes;
-        // What no number holds is nobody's mail. Else who it is for is to be told (V1), and that is known
-        // at RCPT: it is refused there, and not waited for (RFC 1870 6.1).
-        if mail.size == Some(u64::MAX) {
+        // RFC 1870 6.1: what is announced as too large is not waited for.
+        if mail.size.is_some_and(|size| size > limit) {
             return self.say(reply::TOO_LARGE);
         }
         self.transaction = Some(Transaction::new(mail, limit));
@@ -91,9 +90,6 @@ impl Session {
         }
         // RFC 5321 4.5.1: always accepted, even while the store is away.
         if address.local() == "postmaster" {
-            if transaction.is_too_large {
-                return self.say(reply::TOO_LARGE);
-            }
             transaction.accept(address, Route::Postmaster);
             return self.say(reply::RECIPIENT_OK);
         }

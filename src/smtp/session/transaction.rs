@@ -14,8 +14,6 @@ pub struct Transaction {
     pub encoding: Encoding,
     pub content: Content,
     pub stage: Stage,
-    /// It was announced as larger than is accepted (RFC 1870): it has no recipients.
-    pub is_too_large: bool,
     recipients: Vec<Recipient>,
     known: BTreeSet<Address>,
 }
@@ -39,7 +37,6 @@ impl Transaction {
             encoding: mail.encoding,
             content: Content::new(limit, mail.size),
             stage: Stage::Sender,
-            is_too_large: mail.size.is_some_and(|size| size > limit),
             recipients: Vec::new(),
             known: BTreeSet::new(),
         }
@@ -81,17 +78,9 @@ pub struct Finished {
     pub content: Vec<u8>,
 }
 
-/// What the recipient of a mail is told that was announced as too large.
-pub fn too_large(recipient: Recipient) -> Rejection {
-    let (reason, what) = TOO_LARGE;
-    Rejection { recipients: vec![recipient], reason, what: what.to_owned(), header: Vec::new() }
-}
-
-const TOO_LARGE: (Reason, &str) = (Reason::TooLarge, "larger than this server accepts");
-
 fn rejection(fault: Fault, recipients: Vec<Recipient>, header: Vec<u8>) -> Option<Rejection> {
     let (reason, what) = match fault {
-        Fault::TooLarge => TOO_LARGE,
+        Fault::TooLarge => (Reason::TooLarge, "larger than this server accepts"),
         Fault::Smuggling => {
             (Reason::ProtocolError, "a lone dot beside CR or LF where a line must end with CRLF")
         }
