@@ -33,7 +33,11 @@ pub async fn run(store: Arc<Store>, stop: CancellationToken) {
     loop {
         match keep_up(&store, &stop, || tide.pace(commits(&mut news), Instant::now())).await {
             Ok(()) => {}
-            Err(Error::Conflict(_)) => continue,
+            // Another was first.
+            Err(Error::Conflict(_)) => {
+                tokio::time::sleep(REST).await;
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(code = "index_failed", %error, "The search index could not be brought up to date; it is tried again.");
             }

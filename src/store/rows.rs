@@ -14,7 +14,7 @@ use super::value::Value;
 
 /// At most so many rows in one statement. A page of a mailbox has 500 mails, and eight statements for each
 /// thing that is asked about them took longer than what they asked.
-const ROWS_MAX: usize = 512;
+pub(super) const ROWS_MAX: usize = 512;
 /// And of each statement of those that are run together: measured at arriving mail, more gain nothing.
 const ROWS_TOGETHER_MAX: usize = 64;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::rows::ROWS_MAX;
 use super::value::values;
 use super::{Result, Store, inboxes};
 use crate::model::words::{Query, Words};
@@ -204,8 +205,8 @@ impl Store {
             messages.iter().map(|indexed| (indexed.message.id.0, indexed)).collect();
         let ids = latest.keys().flat_map(|id| values![of, *id]).collect();
         tx.execute_rows(REMOVE_WORDS, ids).await?;
-        // In statements of 64 rows each counts from the highest place so far.
-        let numbered = (0..64_i64).cycle().map(|place| place + 1).zip(latest.values());
+        // Each statement counts from the highest place so far.
+        let numbered = (0..ROWS_MAX as i64).cycle().map(|place| place + 1).zip(latest.values());
         let mut rows = Vec::new();
         for (place, Indexed { message, words, preview }) in numbered {
             rows.extend(values![of, message.id, place, words.joined(), preview]);

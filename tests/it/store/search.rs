@@ -48,6 +48,23 @@ fn samples() -> [Sample; 3] {
 }
 
 #[tokio::test]
+async fn many_that_came_together_are_all_found() {
+    const MAILS: usize = 150;
+    for fresh in both().await {
+        let ids: Vec<String> = (0..MAILS).map(|number| format!("{number}@x")).collect();
+        let mails: Vec<Sample> =
+            ids.iter().map(|id| mail("bob@x.example", id, "Offer", "Cheese.")).collect();
+        for mails in mails.chunks(50) {
+            file(&fresh.store, mails).await.unwrap();
+        }
+        catch_up(&fresh.store).await;
+        let query = Query::parse("cheese").unwrap();
+        let found = fresh.store.search(ACCOUNT, None, &query, None, 500).await.unwrap();
+        assert_eq!(found.len(), MAILS);
+    }
+}
+
+#[tokio::test]
 async fn messages_are_found_by_text_subject_and_people() {
     for fresh in both().await {
         file(&fresh.store, &samples()).await.unwrap();
