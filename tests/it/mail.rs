@@ -89,10 +89,12 @@ fn headers_alone_are_those_of_the_mail() {
 fn the_content_of_each_file_is_what_was_described() {
     let limits = Limits::default();
     for (name, raw) in mails() {
-        let files = read(&raw).files;
+        let email = read(&raw);
+        let of_attached = email.attached_mail.iter().flat_map(|attached| &attached.files);
+        let files: Vec<_> = email.files.iter().chain(of_attached).collect();
         for (position, described) in files.iter().enumerate() {
             let (file, content) = attachment::content(&raw, &limits, position).unwrap();
-            assert_eq!(&file, described, "{name}");
+            assert_eq!(file, **described, "{name}");
             assert_eq!(content.len() as u64, file.size, "{name}");
         }
         assert!(attachment::content(&raw, &limits, files.len()).is_none(), "{name}");
