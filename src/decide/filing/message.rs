@@ -4,14 +4,21 @@ use super::{Copy, Draft, files};
 use crate::mail::Automatic;
 use crate::model::{Attachment, AttachmentId, Door, Doors, Kind, Message, State, Time};
 
+/// T10: mail is searched for 30 days back. A server's clock that says something older is wrong.
+const FOUND_LATE_SECONDS: i64 = 30 * 24 * 3_600;
+
 impl Draft<'_, '_> {
     /// The row of the mail, as held; `dated` is the time of a mail that was forwarded.
     pub(super) fn message(&mut self, copy: &Copy<'_>, dated: Option<Time>) -> Message {
         let submission = self.case.submission;
         let email = &submission.email;
         let imported = (submission.door == Door::Import).then_some(copy.date).flatten();
+        let arrived = submission.found.as_ref().and_then(|found| found.received_at);
+        // What is found late stands where it arrived (T10), not where it was found.
+        let earliest = self.verdict.at.plus_seconds(-FOUND_LATE_SECONDS);
+        let arrived = arrived.filter(|at| *at >= earliest);
         // A date that is yet to come would stand on top of every list until then.
-        let written = dated.or(imported).filter(|at| *at <= self.verdict.at);
+        let written = dated.or(imported).or(arrived).filter(|at| *at <= self.verdict.at);
         Message {
             id: self.stored_id(),
             state: State::Held,
