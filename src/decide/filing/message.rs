@@ -5,7 +5,8 @@ use crate::mail::Automatic;
 use crate::model::{Attachment, AttachmentId, Door, Doors, Kind, Message, State, Time};
 
 /// T10: mail is searched for 30 days back. A server's clock that says something older is wrong.
-const FOUND_LATE_SECONDS: i64 = 30 * 24 * 3_600;
+const FOUND_LATE_SECONDS_MAX: i64 = 30 * 24 * 3_600;
+const FOUND_LATE_SECONDS_MIN: i64 = 120;
 
 impl Draft<'_, '_> {
     /// The row of the mail, as held; `dated` is the time of a mail that was forwarded.
@@ -14,9 +15,11 @@ impl Draft<'_, '_> {
         let email = &submission.email;
         let imported = (submission.door == Door::Import).then_some(copy.date).flatten();
         let arrived = submission.found.as_ref().and_then(|found| found.received_at);
-        // What is found late stands where it arrived (T10), not where it was found.
-        let earliest = self.verdict.at.plus_seconds(-FOUND_LATE_SECONDS);
-        let arrived = arrived.filter(|at| *at >= earliest);
+        // What is found late stands where it arrived (T10), not where it was found. Servers tell that to
+        // the second: of what is found at once, the order in which it was found is the better one.
+        let late = -FOUND_LATE_SECONDS_MAX..-FOUND_LATE_SECONDS_MIN;
+        let age = |at: Time| at.as_seconds() - self.verdict.at.as_seconds();
+        let arrived = arrived.filter(|at| late.contains(&age(*at)));
         // A date that is yet to come would stand on top of every list until then.
         let written = dated.or(imported).or(arrived).filter(|at| *at <= self.verdict.at);
         Message {
