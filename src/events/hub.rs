@@ -99,6 +99,10 @@ impl Hub {
             Start::After(_) => return Err(Refused::Gone),
         };
         let tail = self.tail(of, bounds.last, objects);
+        if position < bounds.last {
+            // What was erased a moment ago may be held still: the news of it is on its way here.
+            tail.forget();
+        }
         let own = Arc::clone(&tail.places).try_acquire_owned().map_err(|_| Refused::Full)?;
         Ok(Reader::new(tail, types, position, self.closed.clone(), [place, own]))
     }
