@@ -11,7 +11,7 @@ use super::users::outside_address;
 use crate::clock;
 use crate::ingest::release;
 use crate::model::{
-    self, Door, MessageId, Outcome, Pepper, Reason, SubAccountId, Time, UserId, VerdictId,
+    self, Address, Door, MessageId, Outcome, Pepper, Reason, SubAccountId, Time, UserId, VerdictId,
     verdict::explanation,
 };
 use crate::store::{Action, Position, Undone, VerdictFilter};
@@ -283,18 +283,7 @@ async fn add_alias(
     of: SubAccountId,
     verdict: &model::Verdict,
 ) -> Result<(), Problem> {
-    let no_alias = || {
-        let detail = "Only the sender of mail held as `unknown_sender` can become an alias.";
-        Problem::new(Code::ActionDoesNotFit, detail)
-    };
-    let is_unknown = verdict.reason == Reason::UnknownSender;
-    let (Some(user), Some(message), true) =
-        (verdict.user_id, verdict.stored_message_id, is_unknown)
-    else {
-        return Err(no_alias());
-    };
-    let message = state.store.message(of, message).await?.ok_or_else(no_alias)?;
-    let sender = message.from.ok_or_else(no_alias)?.email;
+    let (user, sender) = unknown_sender(state, of, verdict).await?;
     let add = |user: &mut model::User| {
         if !user.aliases.contains(&sender) {
             user.aliases.push(sender);
@@ -302,6 +291,27 @@ async fn add_alias(
         Ok::<(), Problem>(())
     };
     state.store.change_user(of, user, add).await?.ok_or_else(no_alias)?.map(drop)
+}
+
+fn no_alias() -> Problem {
+    let detail = "Only the sender of mail held as `unknown_sender` can become an alias.";
+    Problem::new(Code::ActionDoesNotFit, detail)
+}
+
+/// The user to whose address a held mail was sent, and its sender, who is no user.
+pub async fn unknown_sender(
+    state: &State,
+    of: SubAccountId,
+    verdict: &model::Verdict,
+) -> Result<(UserId, Address), Problem> {
+    let is_unknown = verdict.reason == Reason::UnknownSender;
+    let (Some(user), Some(message), true) =
+        (verdict.user_id, verdict.stored_message_id, is_unknown)
+    else {
+        return Err(no_alias());
+    };
+    let message = state.store.message(of, message).await?.ok_or_else(no_alias)?;
+    Ok((user, message.from.ok_or_else(no_alias)?.email))
 }
 
 fn not_released(error: release::Error) -> Problem {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use axum::http::StatusCode;
 use mailweave::clock;
+use mailweave::model::Trust;
 use mailweave::store::{AddressUse, NewAddress};
 use mailweave::web::auth::token_hash;
 use serde_json::json;
@@ -89,6 +90,7 @@ async fn a_test_mail_says_what_the_relay_answered_in_its_words() {
     assert_eq!(user.post(path, &[]).await.status, StatusCode::FORBIDDEN);
 }
 
+/// B2.
 #[tokio::test]
 async fn an_alias_is_one_when_its_link_was_used_by_who_asked_for_it() {
     for api in &Api::both().await {
@@ -131,6 +133,36 @@ async fn an_alias_is_one_when_its_link_was_used_by_who_asked_for_it() {
         ann.submit("/settings/account/addresses/remove", &gone).await.has("The address is removed");
         assert_eq!(ann.post(path, &confirm).await.status, StatusCode::GONE, "it was good once");
         assert_eq!(aliases().await, json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_made_an_alias_by_the_stranger_s_own_link_alone() {
+    for api in &Api::both().await {
+        let relay = Relay::start();
+        use_relay(api, relay.address).await;
+        let (mut ann, id) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let raw = "From: carl@customer.example\nTo: ann@acme.example\nMessage-ID: <1@c>\n\nHi\n";
+        let verdict = api.mail_in(&id, raw, Trust::Dmarc).await;
+        let page = format!("/activity/{verdict}");
+        ann.get(&page).await.has("A link is sent to carl@customer.example");
+        let add = [("add_alias", "1")];
+        ann.submit(&format!("{page}/release"), &add).await.has("The link is on its way");
+        let mail = relay.wait_for(1).remove(0);
+        assert_eq!(mail.to, ["carl@customer.example"]);
+        let held = api.get(&format!("/verdicts/{verdict}")).await.json;
+        assert_eq!(held["reason"], "unknown_sender");
+        assert_eq!(api.get(&format!("/users/{id}")).await.json["aliases"], json!([]));
+
+        let written = text(&mail.content);
+        let code = after(&written, "/settings/account/address?code=");
+        ann.submit("/settings/account/address", &[("code", code)])
+            .await
+            .has("The address is yours");
+        assert_eq!(
+            api.get(&format!("/users/{id}")).await.json["aliases"],
+            json!(["carl@customer.example"])
+        );
     }
 }
 

@@ -25,6 +25,8 @@ use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, 
 /// A link works so long: a day.
 const LINK_SECONDS: i64 = 24 * 3_600;
 const ALIASES_MAX: usize = 100;
+/// What is said when one is on its way.
+pub const LINK_SENT: &str = "flash.address_link_sent";
 
 #[derive(Template)]
 #[template(path = "address.html", config = "src/web/ui/askama.toml")]
@@ -45,27 +47,32 @@ pub async fn ask(
         Ok(wanted) => wanted,
         Err(errors) => return shown(&state, &signed_in, errors).await,
     };
-    let field = field(wanted.purpose);
-    let refused = |words: String| Errors::of_field(field, words);
+    match send_link(&state, &signed_in, &wanted).await? {
+        Ok(()) => Ok(done(jar, LINK_SENT, "/settings/account")),
+        Err(words) => {
+            shown(&state, &signed_in, Errors::of_field(field(wanted.purpose), words)).await
+        }
+    }
+}
+
+/// Sends a link that proves an address. `Err` says in words why it could not be sent.
+pub async fn send_link(
+    state: &State,
+    signed_in: &SignedIn,
+    wanted: &NewAddress,
+) -> Result<Result<(), String>, Failure> {
     let code = new_token();
-    let (whose, hash) = (whose(&signed_in), token_hash(code.expose_secret()));
+    let (whose, hash) = (whose(signed_in), token_hash(code.expose_secret()));
     let (now, until) = (clock::now(), clock::now().plus_seconds(LINK_SECONDS));
-    if !state.store.add_address_link(whose, &wanted, hash, (now, until)).await? {
-        let errors = refused(text::words("error.too_many_links").to_owned());
-        return shown(&state, &signed_in, errors).await;
+    if !state.store.add_address_link(whose, wanted, hash, (now, until)).await? {
+        return Ok(Err(text::words("error.too_many_links").to_owned()));
     }
-    let letter = letter(&state, &signed_in.user, &wanted, code.expose_secret());
-    match notices::send(&state, &signed_in, letter).await? {
-        Sent::Taken(_) => Ok(done(jar, "flash.address_link_sent", "/settings/account")),
-        Sent::Refused(answer) => {
-            let errors = refused(text::with("error.link_not_sent", answer));
-            shown(&state, &signed_in, errors).await
-        }
-        Sent::NoRelay => {
-            let errors = refused(text::words("account.no_relay").to_owned());
-            shown(&state, &signed_in, errors).await
-        }
-    }
+    let letter = letter(state, &signed_in.user, wanted, code.expose_secret());
+    Ok(match notices::send(state, signed_in, letter).await? {
+        Sent::Taken(_) => Ok(()),
+        Sent::Refused(answer) => Err(text::with("error.link_not_sent", answer)),
+        Sent::NoRelay => Err(text::words("account.no_relay").to_owned()),
+    })
 }
 
 /// What is wanted, unless something is wrong with it. Another sign-in address is for who knows the password.

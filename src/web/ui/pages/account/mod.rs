@@ -1,6 +1,6 @@
 //! `/settings/account`: one's addresses, the password, the second factor, and the devices that are signed in.
 
-mod addresses;
+pub mod addresses;
 mod second;
 
 use std::sync::Arc;

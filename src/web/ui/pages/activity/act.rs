@@ -7,12 +7,14 @@ use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
 
 use super::one;
-use crate::model::VerdictId;
+use crate::model::{Verdict, VerdictId};
+use crate::store::{AddressUse, NewAddress};
 use crate::web::State;
 use crate::web::api::verdicts::{self, Release};
 use crate::web::error::{Code, Problem};
 use crate::web::input::{Id, OptionalJson};
 use crate::web::ui::failure::Failure;
+use crate::web::ui::pages::account::addresses;
 use crate::web::ui::{Errors, Fields, SignedIn, done, text};
 
 pub async fn release(
@@ -22,7 +24,10 @@ pub async fn release(
     Id(id): Id,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    one::verdict(&state, &signed_in, VerdictId(id)).await?;
+    let verdict = one::verdict(&state, &signed_in, VerdictId(id)).await?;
+    if fields.is_on("add_alias") && !signed_in.is_admin() {
+        return prove_alias(&state, &signed_in, jar, &verdict).await;
+    }
     // A candidate that was picked, or an address that was typed.
     let contact = fields.filled("contact_email").or(fields.filled("candidate"));
     let asked = Release {
@@ -34,6 +39,25 @@ pub async fn release(
     match verdicts::release(shared, signed_in.reader(), Id(id), OptionalJson(asked)).await {
         Ok(_) => Ok(done(jar, "flash.released", &format!("/activity/{id}"))),
         Err(problem) => refused(&state, &signed_in, id, &problem).await,
+    }
+}
+
+/// An alias that a user adds is confirmed by a link sent to it: anybody's address would else become a
+/// colleague's by a click. The mail waits meanwhile.
+async fn prove_alias(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    jar: CookieJar,
+    verdict: &Verdict,
+) -> Result<Response, Failure> {
+    let address = match verdicts::unknown_sender(state, signed_in.sub_account(), verdict).await {
+        Ok((_, address)) => address,
+        Err(problem) => return refused(state, signed_in, verdict.id.0, &problem).await,
+    };
+    let wanted = NewAddress { address, purpose: AddressUse::Alias };
+    match addresses::send_link(state, signed_in, &wanted).await? {
+        Ok(()) => Ok(done(jar, addresses::LINK_SENT, &format!("/activity/{}", verdict.id))),
+        Err(words) => one::shown(state, signed_in, verdict.id, Errors::of_field("", words)).await,
     }
 }
 

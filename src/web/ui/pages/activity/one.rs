@@ -58,13 +58,15 @@ struct Can {
     choose: bool,
     needs_contact: bool,
     add_alias: bool,
+    /// By a link that is sent there first.
+    prove_alias: bool,
     without_files: bool,
     discard: bool,
     undo: bool,
 }
 
 impl Can {
-    fn of(verdict: &Verdict) -> Self {
+    fn of(verdict: &Verdict, signed_in: &SignedIn) -> Self {
         let is_held = verdict.outcome() == Outcome::Held && verdict.stored_message_id.is_some();
         let is_left_out = verdict.reason == Reason::AttachmentTooLarge;
         let is_undone_by_us = matches!(
@@ -78,6 +80,7 @@ impl Can {
             add_alias: is_held
                 && verdict.reason == Reason::UnknownSender
                 && verdict.user_id.is_some(),
+            prove_alias: !signed_in.is_admin(),
             without_files: is_left_out,
             discard: is_held,
             undo: (is_undone_by_us || is_left_out) && verdict.stored_message_id.is_some(),
@@ -164,7 +167,7 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
         checks: checks(verdict),
         conversation: verdict.conversation_id.map(|id| format!("/conversations/{id}")),
         expires_at: verdict.expires_at.filter(|_| outcome == Outcome::Held),
-        can: Can::of(verdict),
+        can: Can::of(verdict, signed_in),
         candidates: candidates
             .map(|one| (one.email.clone(), one.name.clone().unwrap_or_default()))
             .collect(),
