@@ -26,6 +26,7 @@ const HELD_SECONDS: i64 = 30 * 24 * 3600;
 const RECHECK_SECONDS: i64 = 300;
 /// T1: how long it is known that a mail was seen and not kept.
 const PRIVATE_SECONDS: i64 = 30 * 24 * 3600;
+
 /// What a ruling makes true.
 pub fn decide(case: &Case<'_>, ruling: Ruling<'_>, ids: &mut NewIds) -> Decision {
     let mut draft = Draft::new(case, ids);

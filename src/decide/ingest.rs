@@ -166,9 +166,8 @@ fn placed<'a>(
     let user = actor_or_owner(case, &author);
     let (direction, place, rule) = match author {
         Author::Participant(joined) => {
-            let from = copy.from.filter(|from| case.is_colleague(&from.email));
-            let direction = from.map_or(Direction::Inbound, |_| Direction::Outbound);
-            (direction, Place::Thread(joined), "B7")
+            let by_colleague = copy.from.is_some_and(|from| case.is_colleague(&from.email));
+            (direction_from(by_colleague), Place::Thread(joined), "B7")
         }
         Author::User(_) => match thread::find(case.account, &copy) {
             Some(joined) => (Direction::Outbound, Place::Thread(joined), "B5"),
@@ -177,6 +176,10 @@ fn placed<'a>(
         Author::Outsider(from) => from_outside(case, &copy, from)?,
     };
     Ok(Plan { copy, direction, user, place, rule, id_conflict: false })
+}
+
+const fn direction_from(colleague: bool) -> Direction {
+    if colleague { Direction::Outbound } else { Direction::Inbound }
 }
 
 type Placed<'a> = (Direction, Place<'a>, &'static str);
@@ -192,8 +195,7 @@ fn from_outside<'a>(
     // B5, whatever address the answer came from (T5); of a stranger's word alone, B7 is the rule.
     let joined = thread::find(case.account, copy).filter(|_| is_colleague || is_vouched_for);
     if let Some(joined) = joined {
-        let direction = if is_colleague { Direction::Outbound } else { Direction::Inbound };
-        return Ok((direction, Place::Thread(joined), "B5"));
+        return Ok((direction_from(is_colleague), Place::Thread(joined), "B5"));
     }
     if is_colleague {
         return Ok((Direction::Outbound, Place::With(people::contacts_of(case, copy)?), "B3"));
