@@ -5,20 +5,25 @@ use std::net::TcpListener;
 
 use super::visitor::Visitor;
 use crate::support::browser::Look;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, Setup};
 use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, lab};
 
 /// A port that nobody has: the provider sends the browser back to an address that is known before.
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn gateway() -> Gateway {
-    let (lab, address) = (lab(), format!("127.0.0.1:{}", free_port()));
+/// A gateway that browsers find where it says, and that believes the laboratory's certificates.
+pub fn setup() -> Setup {
+    let address = format!("127.0.0.1:{}", free_port());
     Gateway::setup()
-        .with("HTTP__LISTEN", &address)
-        .with("HTTP__PUBLIC_URL", format!("http://{address}"))
-        .with("TLS__EXTRA_ROOTS", lab.ca().display().to_string())
+        .with("HTTP__LISTEN", address)
+        .with("TLS__EXTRA_ROOTS", lab().ca().display().to_string())
+}
+
+fn gateway() -> Gateway {
+    let lab = lab();
+    setup()
         .with("PROVIDERS__OUTLOOK__CLIENT_ID", CLIENT_ID)
         .with("PROVIDERS__OUTLOOK__CLIENT_SECRET", CLIENT_SECRET)
         .with("PROVIDERS__OUTLOOK__AUTHORIZE_URL", lab.authorize_url())

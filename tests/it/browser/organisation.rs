@@ -3,20 +3,16 @@
 
 use serde_json::json;
 
-use super::mailbox::free_port;
+use super::mailbox::setup;
 use super::visitor::Visitor;
 use crate::support::browser::Look;
 use crate::support::gateway::Gateway;
 use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, lab};
 
 fn gateway() -> Gateway {
-    let (lab, address) = (lab(), format!("127.0.0.1:{}", free_port()));
-    Gateway::setup()
-        .with("HTTP__LISTEN", &address)
-        .with("HTTP__PUBLIC_URL", format!("http://{address}"))
-        .with("TLS__EXTRA_ROOTS", lab.ca().display().to_string())
+    setup()
         .with("OUTGOING__ALLOWED_NETWORKS", "127.0.0.0/8, ::1/128")
-        .with("SIGN_IN__OPENID__ISSUER", lab.issuer())
+        .with("SIGN_IN__OPENID__ISSUER", lab().issuer())
         .with("SIGN_IN__OPENID__CLIENT_ID", CLIENT_ID)
         .with("SIGN_IN__OPENID__CLIENT_SECRET", CLIENT_SECRET)
         .with("SIGN_IN__OPENID__NAME", "Example Ltd")
