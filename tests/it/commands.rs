@@ -182,6 +182,7 @@ async fn a_token_is_made_for_a_sub_account_that_exists() {
     assert!(text(&output.stderr).contains(&id), "it says which there are");
 }
 
+/// B12.
 #[tokio::test]
 async fn import_files_mbox_maildir_and_eml_and_nothing_twice() {
     let place = Place::with_user("ann@firm.example").await;

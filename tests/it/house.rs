@@ -206,6 +206,20 @@ fn functions_fit_on_a_screen() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the product does, rule by rule: their letters, and how many there are of each.
+const RULES: [(char, u32); 6] = [('S', 10), ('T', 10), ('B', 13), ('A', 4), ('M', 6), ('V', 4)];
+
+#[test]
+fn every_rule_is_named_by_a_test() {
+    let tests: Vec<String> = sources("tests").into_iter().map(|(_, text)| text).collect();
+    let words = tests.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
+    let named: BTreeSet<&str> = words.collect();
+    let rules =
+        RULES.iter().flat_map(|(letter, count)| (1..=*count).map(move |n| format!("{letter}{n}")));
+    let unnamed: Vec<String> = rules.filter(|rule| !named.contains(rule.as_str())).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
+}
+
 #[test]
 fn nothing_is_left_undone() {
     let undone = [

@@ -631,6 +631,7 @@ async fn what_is_released_takes_the_place_of_what_was_held_once() {
     }
 }
 
+/// B13.
 #[tokio::test]
 async fn held_mail_goes_after_its_time_and_its_verdict_says_so() {
     for fresh in both().await {

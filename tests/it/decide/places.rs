@@ -129,6 +129,7 @@ fn a_participant_who_answers_to_all_joins_the_thread_and_makes_no_contact() {
     assert!(new_contacts(&decision).is_empty());
 }
 
+/// A2.
 #[test]
 fn a_skipped_message_makes_its_contact_and_advances_its_thread() {
     let mut world = world();
@@ -165,6 +166,7 @@ fn the_direction_of_an_assigned_mail_follows_its_author() {
     }
 }
 
+/// T5, B5, B12.
 #[test]
 fn an_answer_from_another_address_stays_in_its_thread_when_somebody_vouches_for_it() {
     let answer = || mail("b@y").from("carl@home.example").to("ann@ours.example").answers("a@x");

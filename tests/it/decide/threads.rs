@@ -144,6 +144,7 @@ fn an_outsider_who_guessed_an_id_is_held() {
     assert_eq!(guessed.verdict.reason.name(), "unknown_sender");
 }
 
+/// B9.
 #[test]
 fn held_mail_makes_nothing_a_duplicate_and_no_thread() {
     let mut world = world();

@@ -240,6 +240,7 @@ async fn private_mail_is_never_fetched_and_leaves_nothing() {
     }
 }
 
+/// T4.
 #[tokio::test]
 async fn replies_and_answers_join_the_thread_once_in_whatever_order() {
     for world in worlds().await {
@@ -265,6 +266,7 @@ async fn replies_and_answers_join_the_thread_once_in_whatever_order() {
     }
 }
 
+/// T7.
 #[tokio::test]
 async fn a_folder_that_is_read_anew_files_nothing_twice() {
     for world in worlds().await {
@@ -285,6 +287,7 @@ async fn a_folder_that_is_read_anew_files_nothing_twice() {
     }
 }
 
+/// T7.
 #[tokio::test]
 async fn a_lost_connection_moves_no_cursor() {
     for world in worlds().await {

@@ -8,6 +8,7 @@ use super::api::{ADMIN, Api, mail};
 
 const PARTS: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; charset=utf-8\n\n<p>Hello <b>Bob</b></p><script>alert(1)</script>\n--b\nContent-Type: text/html; name=\"x.txt\"\nContent-Disposition: attachment; filename=\"..\\\\..\\\\n\u{202e}otes.txt\"\n\nplain notes\n--b\nContent-Type: application/x-msdownload; name=\"run.exe\"\nContent-Disposition: attachment; filename=\"run.exe\"\nContent-Transfer-Encoding: base64\n\nTVqQAAMAAAAEAAAA\n--b--\n";
 
+/// B10, A3, A4.
 #[tokio::test]
 async fn a_message_shows_what_its_mail_says() {
     for api in Api::both().await {

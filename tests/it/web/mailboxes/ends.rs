@@ -76,6 +76,7 @@ async fn another_account_cannot_authorise_a_mailbox_again() {
     }
 }
 
+/// M4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_address_takes_over_once_it_is_active() {
     for mut desk in Desk::both().await {
@@ -121,6 +122,7 @@ async fn another_address_takes_over_once_it_is_active() {
     }
 }
 
+/// M5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disconnected_mailbox_is_not_read_and_resume_brings_back_what_was_missed() {
     for mut desk in Desk::both().await {
