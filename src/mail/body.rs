@@ -13,6 +13,9 @@ pub(super) struct Body {
     pub defects: Vec<Defect>,
 }
 
+/// A character takes at most so many bytes of any character set, but for what switches between alphabets.
+const CHAR_BYTES_MAX: usize = 4;
+
 /// A piece of the body: one part, or the renderings of one `multipart/alternative`.
 #[derive(Default)]
 struct Piece {
@@ -26,7 +29,8 @@ pub(super) fn read(parts: &[Part<'_>], limits: &Limits) -> Body {
     let mut body = Body::default();
     let mut pieces: Vec<Piece> = Vec::new();
     for part in parts.iter().filter(|part| is_body(part)) {
-        let (text, defects) = decode::text(part);
+        let (text, defects) =
+            decode::text(part, limits.text_chars_max.saturating_mul(CHAR_BYTES_MAX));
         body.defects.extend(defects);
         let joins = |piece: &&mut Piece| {
             part.alternative.is_some() && piece.alternative == part.alternative
@@ -117,6 +121,8 @@ impl Body {
             let length = clipped(text, limits.text_chars_max).len();
             if length < text.len() {
                 text.truncate(length);
+                // It waits with the mail for its judgement.
+                text.shrink_to_fit();
                 self.defects.push(Defect::Clipped);
             }
         }

@@ -28,11 +28,26 @@ pub(super) fn bytes<'a>(part: &Part<'a>) -> (Cow<'a, [u8]>, Option<Defect>) {
     }
 }
 
-/// The text of a part, its line ends LF, without NUL and byte order mark.
-pub(super) fn text(part: &Part<'_>) -> (String, Vec<Defect>) {
+/// The text of a part, its line ends LF, without NUL and byte order mark; as much of it as so many bytes are
+/// in its character set. One that is longer would take several times its length of memory.
+pub(super) fn text(part: &Part<'_>, bytes_max: usize) -> (String, Vec<Defect>) {
     let (bytes, bad_encoding) = bytes(part);
-    let (text, bad_charset) = characters(&bytes, part.media.parameter("charset"));
-    (with_line_feeds(text), bad_encoding.into_iter().chain(bad_charset).collect())
+    let start = beginning(&bytes, bytes_max);
+    let (text, bad_charset) = characters(start, part.media.parameter("charset"));
+    let is_cut = (start.len() < bytes.len()).then_some(Defect::Clipped);
+    let defects = bad_encoding.into_iter().chain(bad_charset).chain(is_cut);
+    (with_line_feeds(text), defects.collect())
+}
+
+/// The first bytes, and no part of a character of UTF-8.
+fn beginning(bytes: &[u8], bytes_max: usize) -> &[u8] {
+    let Some((start, rest)) = bytes.split_at_checked(bytes_max) else { return bytes };
+    let is_continued = |byte: &u8| byte & 0xC0 == 0x80;
+    if !rest.first().is_some_and(is_continued) {
+        return start;
+    }
+    let tail = start.iter().rev().take(3).take_while(|byte| is_continued(byte)).count();
+    start.get(..start.len().saturating_sub(tail + 1)).unwrap_or(start)
 }
 
 /// RFC 2045 6.8. What is not of the alphabet is dropped, as the RFC asks for; and all that follows
@@ -173,6 +188,13 @@ pub(super) fn with_line_feeds(text: Cow<'_, str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn is_not_cut_within_a_character() {
+        let text = "a\u{20ac}b".as_bytes();
+        let lengths: Vec<usize> = (0..6).map(|most| beginning(text, most).len()).collect();
+        assert_eq!(lengths, [0, 1, 1, 1, 4, 5]);
+    }
 
     #[test]
     fn decodes_quoted_printable_leniently() {

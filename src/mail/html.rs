@@ -5,12 +5,16 @@
 use std::collections::BTreeSet;
 
 use mail_parser::decoders::html::add_html_token;
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr3};
 
 /// Levels of quotation that are marked.
 const QUOTES_MAX: usize = 30;
 /// The longest name of a character reference, with `&` and `;`.
 const REFERENCE_BYTES_MAX: usize = 34;
+
+/// Pictures in one text, and the longest name of one.
+const CONTENT_IDS_MAX: usize = 1_000;
+const CONTENT_ID_BYTES_MAX: usize = 998;
 
 /// The text of the HTML, at most about `bytes_max` of it: paragraphs and lines as lines, quotations
 /// with `> `, no scripts and no styles.
@@ -32,13 +36,24 @@ pub(super) fn to_text(html: &str, bytes_max: usize) -> String {
     page.text
 }
 
-/// Every `cid:` that the HTML refers to.
+/// Every `cid:` that the HTML refers to, the first thousand; what is too long to be one (RFC 5322 2.1.1)
+/// is none.
 pub(super) fn content_ids(html: &str) -> BTreeSet<&str> {
     const SCHEME: &str = "cid:";
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '>' | ')' | '<');
-    let found = memmem::find_iter(html.as_bytes(), SCHEME);
-    let references = found.filter_map(|at| html.get(at + SCHEME.len()..));
-    references.filter_map(|rest| rest.split(is_end).next()).filter(|id| !id.is_empty()).collect()
+    let mut ids = BTreeSet::new();
+    let mut rest = html;
+    while ids.len() < CONTENT_IDS_MAX
+        && let Some((_, behind)) = rest.split_once(SCHEME)
+    {
+        // The search goes on behind it: in `cid:cid:cid:…` every end would be looked for anew.
+        let (id, after) = behind.split_at(behind.find(is_end).unwrap_or(behind.len()));
+        if (1..=CONTENT_ID_BYTES_MAX).contains(&id.len()) {
+            ids.insert(id);
+        }
+        rest = after;
+    }
+    ids
 }
 
 /// A tag, its name as written, or what stands between tags.
@@ -452,5 +467,8 @@ mod tests {
     fn finds_the_pictures_of_the_body() {
         let html = "<img src=\"cid:a@b\"> <td style='background:url(cid:c)'> cid:";
         assert_eq!(content_ids(html).into_iter().collect::<Vec<_>>(), ["a@b", "c"]);
+        assert_eq!(content_ids(&"cid:".repeat(300_000)).len(), 0);
+        let many: String = (0..5_000).map(|n| format!("<img src=cid:{n}>")).collect();
+        assert_eq!(content_ids(&many).len(), CONTENT_IDS_MAX);
     }
 }

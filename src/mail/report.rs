@@ -154,7 +154,8 @@ fn complaint(structure: &Structure<'_>, limits: &Limits) -> Vec<RecipientReport>
     for block in &blocks {
         let head = Head::read(&mut Lines::new(block), limits, |_| false);
         let named = head.all("original-rcpt-to").filter_map(typed_address);
-        reports.extend(named.take(RECIPIENTS_MAX).map(|address| report(address, None, false)));
+        let room = RECIPIENTS_MAX.saturating_sub(reports.len());
+        reports.extend(named.take(room).map(|address| report(address, None, false)));
     }
     if reports.is_empty() {
         reports = recipients_of_attached(structure, limits);
@@ -169,7 +170,8 @@ fn recipients_of_attached(structure: &Structure<'_>, limits: &Limits) -> Vec<Rec
     let (bytes, _) = decode::bytes(part);
     let head = Head::of_mail(&mut Lines::new(&bytes), limits);
     let people = head.all("to").flat_map(|value| values::people(value, RECIPIENTS_MAX).0);
-    people.map(|person| report(person.email.written().to_owned(), None, false)).collect()
+    let reports = people.map(|person| report(person.email.written().to_owned(), None, false));
+    reports.take(RECIPIENTS_MAX).collect()
 }
 
 #[cfg(test)]

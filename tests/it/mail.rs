@@ -212,6 +212,7 @@ fn bodies_without_end_are_cut() {
         ("text/html", "<div>".repeat(1_000_000) + "text"),
         ("text/html", format!("<style>{}</style>text", "p{}".repeat(3_000_000))),
         ("text/html", "<img src=cid:x>".repeat(100_000) + "text"),
+        ("text/html", "cid:".repeat(262_144)),
         ("text/plain", "x".repeat(5_000_000)),
         ("text/plain", ">".repeat(1_000_000)),
         ("text/plain", "On ".repeat(1_000_000) + " wrote:"),

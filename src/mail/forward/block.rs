@@ -39,6 +39,8 @@ const LOOK_AHEAD: usize = 40;
 const WRAPPED_FROM: usize = 70;
 /// Bytes behind a marker that are searched for labels.
 const GLUED_MAX: usize = 4_000;
+/// And so many colons in them: real blocks have ten, and some in their times.
+const COLONS_MAX: usize = 64;
 /// No label is longer, in characters.
 const LABEL_MAX: usize = 24;
 
@@ -238,7 +240,7 @@ impl<'a> Reader<'a> {
 
 /// The next label that is not known yet: what stands before it, the label, what stands behind it.
 fn next_label<'a>(text: &'a str, reader: &Reader<'_>) -> Option<(&'a str, String, &'a str)> {
-    text.match_indices(':').find_map(|(colon, _)| {
+    text.match_indices(':').take(COLONS_MAX).find_map(|(colon, _)| {
         let (before, behind) = text.split_at_checked(colon)?;
         let starts = before.char_indices().rev().take(LABEL_MAX).filter(|(_, c)| !c.is_lowercase());
         let labels = starts.filter_map(|(start, _)| {
