@@ -20,7 +20,7 @@ use crate::ingest::flow::Pending;
 use crate::ingest::prepare::Reader;
 use crate::mail;
 use crate::model::{self, Address, Door, SubAccountId, Trust, TrustResults, UserId};
-use crate::store::{Store, VerdictFilter, Window};
+use crate::store::{RawMail, Store, VerdictFilter, Window};
 
 /// Mails that are filed together.
 const BATCH_MAX: usize = 64;
@@ -206,7 +206,7 @@ impl Import {
         let (account, owners) = (self.sub_account, vec![self.user]);
         let submission =
             self.reader.submission(&read, Door::Import, account, owners, trust, clock::now());
-        Pending { submission, content: read.content, envelope: None, again: None }
+        Pending { submission, content: RawMail::pack(&read.content), envelope: None, again: None }
     }
 }
 

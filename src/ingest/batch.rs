@@ -113,7 +113,7 @@ async fn gather(waiting: &mut mpsc::Receiver<Waiting>, batch: &mut Vec<Waiting>,
 fn fitting(waiting: &[Waiting]) -> usize {
     let mut bytes = 0;
     let fits = |it: &&Waiting| {
-        bytes += it.pending.content.len();
+        bytes += it.pending.content.kept_bytes();
         bytes <= BATCH_BYTES_MAX
     };
     waiting.iter().take_while(fits).count().max(1)

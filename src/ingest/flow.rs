@@ -2,11 +2,10 @@
 //! one transaction. Read this first.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use crate::decide::{self, Decision, Facts, Question, Submission};
 use crate::model::{Envelope, NewIds, SubAccountId, Time};
-use crate::store::{self, Again, Filing, Store};
+use crate::store::{self, Again, Filing, RawMail, Store};
 
 use super::prepare;
 
@@ -15,7 +14,7 @@ use super::prepare;
 pub struct Pending {
     pub submission: Submission,
     /// The raw mail.
-    pub content: Arc<Vec<u8>>,
+    pub content: RawMail,
     /// Kept with held mail, so that its sender can be checked again.
     pub envelope: Option<Envelope>,
     /// Set when a stored mail is judged again: who asked, and for what.
@@ -48,7 +47,7 @@ fn judge(batch: &[Pending], mut facts: Facts, now: Time, seed: u128) -> Vec<Fili
         facts.apply(&decision);
         filings.push(Filing {
             decision,
-            content: Arc::clone(&pending.content),
+            content: pending.content.clone(),
             envelope: pending.envelope.clone(),
             again: pending.again.clone(),
         });

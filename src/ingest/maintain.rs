@@ -69,7 +69,7 @@ async fn recheck(
     let Some(waiting) = store.waiting(account, id).await? else {
         return store.postpone_recheck(account, id, None).await;
     };
-    let trust = verify_again(reader, verifier, &waiting).await;
+    let trust = verify_again(reader, verifier, &waiting).await?;
     // Without DNS, the user's Sent folder may still speak for the mail.
     let again = match trust.trust {
         Trust::Unknown => next(waiting.at, clock::now()),
@@ -87,12 +87,16 @@ async fn recheck(
     }
 }
 
-async fn verify_again(reader: &Reader, verifier: &Verifier, waiting: &Waiting) -> TrustResults {
+async fn verify_again(
+    reader: &Reader,
+    verifier: &Verifier,
+    waiting: &Waiting,
+) -> Result<TrustResults, Error> {
     let Some(envelope) = &waiting.envelope else {
-        return TrustResults::without_checks(Trust::Unverified);
+        return Ok(TrustResults::without_checks(Trust::Unverified));
     };
-    let read = reader.read(Arc::clone(&waiting.content));
-    verifier.verify(envelope, &waiting.content, read.email.headers.from.as_ref()).await
+    let read = reader.read(Arc::new(waiting.content.unpack()?));
+    Ok(verifier.verify(envelope, &read.content, read.email.headers.from.as_ref()).await)
 }
 
 /// When it is checked next: after as long as it has waited, at most an hour, for a day in all.

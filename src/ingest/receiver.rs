@@ -10,7 +10,7 @@ use crate::model::{
     Trust, TrustResults, UserId, Verdict, VerdictId,
 };
 use crate::smtp::{Delivery, MailObject, Receiver, Rejection, Unavailable};
-use crate::store::{self, Filing, Store};
+use crate::store::{self, Filing, RawMail, Store};
 
 use super::batch::{Batch, Refused};
 use super::flow::Pending;
@@ -44,7 +44,7 @@ impl Receiver for Gateway {
         if !self.rate.allows(&envelope, clock::now()) {
             return Delivery::Throttled;
         }
-        let Some(read) = self.read(Arc::new(content)).await else {
+        let Some((read, raw)) = self.read(content).await else {
             return Delivery::Unavailable;
         };
         let trust = self.trust(&envelope, &read).await;
@@ -52,7 +52,7 @@ impl Receiver for Gateway {
         for submission in self.reader.submissions(&read, &envelope, &trust) {
             let pending = Pending {
                 submission,
-                content: Arc::clone(&read.content),
+                content: raw.clone(),
                 envelope: Some(envelope.clone()),
                 again: None,
             };
@@ -87,17 +87,20 @@ impl Receiver for Gateway {
 impl Gateway {
     /// Records a verdict on a mail that was not stored.
     async fn record(&self, decision: Decision) -> Result<(), store::Error> {
-        let content = Arc::new(Vec::new());
-        let filing = Filing { decision, content, envelope: None, again: None };
+        let filing = Filing { decision, content: RawMail::default(), envelope: None, again: None };
         self.store.file(&[], |_| vec![filing.clone()]).await.map(drop)
     }
 
-    async fn read(&self, content: Arc<Vec<u8>>) -> Option<Read> {
-        if content.len() <= READ_INLINE_MAX {
-            return Some(self.reader.read(content));
-        }
+    /// Reads a mail, and packs it while the one before it is being filed.
+    async fn read(&self, content: Vec<u8>) -> Option<(Read, RawMail)> {
+        let is_small = content.len() <= READ_INLINE_MAX;
         let reader = self.reader.clone();
-        tokio::task::spawn_blocking(move || reader.read(content)).await.ok()
+        let read = move || {
+            let read = reader.read(Arc::new(content));
+            let raw = RawMail::pack(&read.content);
+            (read, raw)
+        };
+        if is_small { Some(read()) } else { tokio::task::spawn_blocking(read).await.ok() }
     }
 
     /// B2: is the author who they say?

@@ -137,7 +137,7 @@ async fn judge_again(
 ) -> Result<Result<Decision, Reason>, store::Error> {
     let Judged { waiting, trust, mut again, contact, recorded } = judged;
     let account = waiting.sub_account;
-    let read = reader.read(Arc::clone(&waiting.content));
+    let read = reader.read(Arc::new(waiting.content.unpack()?));
     again.contact = contact.map(|address| named(address, &read.email, &read.forward));
     let owners = owners(&waiting);
     let submission = reader.submission(&read, waiting.door, account, owners, trust, now);
@@ -161,7 +161,7 @@ async fn judge_again(
         }
         vec![Filing {
             decision,
-            content: Arc::clone(&waiting.content),
+            content: waiting.content.clone(),
             envelope: waiting.envelope.clone(),
             again: Some(recorded.clone()),
         }]

@@ -22,7 +22,7 @@ use crate::model::{
     State, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId,
 };
 use crate::secrets::Secrets;
-use crate::store::{self, Answered, Filing, Store};
+use crate::store::{self, Answered, Filing, RawMail, Store};
 
 /// What the CRM asks for.
 #[derive(Clone, Debug)]
@@ -180,7 +180,7 @@ async fn without_unsubscribed(
 /// A mail that is written and not yet recorded.
 struct Written {
     submission: Submission,
-    content: Arc<Vec<u8>>,
+    content: RawMail,
 }
 
 fn write_all(
@@ -302,7 +302,10 @@ fn read_back(
     let (of, owners) = (request.sub_account, vec![request.user]);
     let submission = office.reader.submission(&read, Door::Send, of, owners, trust, now);
     let sending = Some(Sending { outgoing, conversation: request.conversation });
-    Ok(Written { submission: Submission { sending, ..submission }, content })
+    Ok(Written {
+        submission: Submission { sending, ..submission },
+        content: RawMail::pack(&content),
+    })
 }
 
 async fn record(office: &Office, written: &[Written], now: Time) -> Result<Vec<Answered>, Error> {
@@ -322,7 +325,7 @@ fn judge(written: &[Written], mut facts: Facts, now: Time, seed: u128) -> Vec<Fi
     for mail in written {
         let Some(decision) = decide::send(&facts, &mail.submission, &mut ids) else { continue };
         facts.apply(&decision);
-        let content = Arc::clone(&mail.content);
+        let content = mail.content.clone();
         filings.push(Filing { decision, content, envelope: None, again: None });
     }
     filings

@@ -1,12 +1,10 @@
 //! What is judged anew: the mail that waits, and how its former verdict makes room (V3, B2).
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use super::tx::Tx;
 use super::value::values;
-use super::{Error, Result, Store};
+use super::{Error, RawMail, Result, Store};
 use crate::clock;
 use crate::decide::Decision;
 use crate::model::{
@@ -18,7 +16,7 @@ statements! {
     WAITING = "select verdicts.sub_account, verdicts.id as verdict_id, verdicts.at, verdicts.door, \
             verdicts.user_id, verdicts.reason, verdicts.matched, verdicts.candidates, \
             verdicts.expires_at, verdicts.trust, messages.id as message_id, messages.envelope, \
-            messages.raw \
+            messages.raw, messages.raw_size \
         from verdicts join messages on messages.sub_account = verdicts.sub_account \
             and messages.id = verdicts.stored_message_id \
         where verdicts.sub_account = $1 and verdicts.id = $2 \
@@ -63,7 +61,7 @@ pub struct Waiting {
     pub user: Option<UserId>,
     /// `None` when it did not come by SMTP.
     pub envelope: Option<Envelope>,
-    pub content: Arc<Vec<u8>>,
+    pub content: RawMail,
 }
 
 #[derive(sqlx::FromRow)]
@@ -81,6 +79,7 @@ struct WaitingRow {
     message_id: Uuid,
     envelope: Option<String>,
     raw: Vec<u8>,
+    raw_size: i64,
 }
 
 impl Store {
@@ -137,7 +136,7 @@ impl WaitingRow {
             door,
             user: self.user_id.map(UserId),
             envelope: envelope.map_err(Error::damaged)?,
-            content: Arc::new(self.raw),
+            content: RawMail::of_row(self.raw, self.raw_size),
         })
     }
 }

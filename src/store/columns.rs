@@ -1,12 +1,10 @@
 //! Nouns as columns: what a message, an attachment, a verdict look like in their tables.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::record::needs_key;
 use super::value::{Value, values};
-use super::{Error, Result};
+use super::{Error, RawMail, Result};
 use crate::model::{Attachment, Message, MessageId, StoredMessageId, SubAccountId, Verdict};
 
 /// As JSON.
@@ -24,7 +22,7 @@ pub(super) fn message_row(
     of: SubAccountId,
     message: &Message,
     envelope: Option<String>,
-    content: &Arc<Vec<u8>>,
+    content: &RawMail,
 ) -> Result<Vec<Value>> {
     Ok(values![
         of,
@@ -49,8 +47,8 @@ pub(super) fn message_row(
         message.id_conflict,
         message.forwarded,
         envelope,
-        content.len() as i64,
-        Arc::clone(content),
+        content.size() as i64,
+        content.kept(),
     ])
 }
 

@@ -1,9 +1,7 @@
 //! Filing: facts, judgement and record of a batch of mails in one transaction.
 
-use std::sync::Arc;
-
 use super::watching::{Advance, Advanced};
-use super::{Error, Result, Store, facts, record};
+use super::{Error, RawMail, Result, Store, facts, record};
 use crate::decide::Decision;
 use crate::decide::facts::{Facts, Question};
 use crate::model::{Envelope, SubAccountId};
@@ -13,7 +11,7 @@ use crate::model::{Envelope, SubAccountId};
 pub struct Filing {
     pub decision: Decision,
     /// The raw mail, stored if the decision adds a message.
-    pub content: Arc<Vec<u8>>,
+    pub content: RawMail,
     /// Stored with a held mail, so that it can be judged again.
     pub envelope: Option<Envelope>,
     /// Set when a verdict that exists is judged anew.
@@ -124,7 +122,7 @@ impl Store {
     }
 
     fn room_for(&self, filings: &[Filing]) -> Result<()> {
-        let bytes: usize = filings.iter().map(|filing| filing.content.len()).sum();
+        let bytes: usize = filings.iter().map(|filing| filing.content.kept_bytes()).sum();
         if self.has_room_for(bytes as u64) { Ok(()) } else { Err(Error::Full) }
     }
 }

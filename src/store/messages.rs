@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::value::values;
 use super::window::Position;
-use super::{Error, Result, Store, Tx, Window};
+use super::{Error, RawMail, Result, Store, Tx, Window};
 use crate::model::{
     Attachment, AttachmentId, ContactId, ConversationId, Direction, Doors, FileState, Kind,
     Message, MessageId, Person, State, StoredMessageId, SubAccountId, ThreadId, Time, UserId,
@@ -62,7 +62,7 @@ statements! {
     SKIPPED_BY = "select stored_message_id, id from verdicts
         where (sub_account, stored_message_id) in {rows uuid uuid}
         and stored_message_id is not null and outcome = 'skipped'";
-    RAW = "select raw from messages where sub_account = $1 and id = $2";
+    RAW = "select raw, raw_size from messages where sub_account = $1 and id = $2";
     ATTACHMENTS = "select id, message_id, position, file_name, content_type, size, sha256, inline,
         state, reason from attachments
         where (sub_account, message_id) in {rows uuid uuid} order by message_id, position";
@@ -259,8 +259,8 @@ impl Store {
     /// A mail as it came.
     pub async fn raw(&self, of: SubAccountId, id: StoredMessageId) -> Result<Option<Vec<u8>>> {
         let mut tx = self.reader().await?;
-        let row: Option<(Vec<u8>,)> = tx.optional(RAW, values![of, id]).await?;
-        Ok(row.map(|(raw,)| raw))
+        let row: Option<(Vec<u8>, i64)> = tx.optional(RAW, values![of, id]).await?;
+        row.map(|(raw, size)| RawMail::of_row(raw, size).unpack()).transpose()
     }
 
     /// A file, and the message it is of.

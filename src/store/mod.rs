@@ -70,6 +70,7 @@ mod named;
 mod open;
 mod outbox;
 mod overview;
+mod raw;
 mod recent;
 mod record;
 mod route;
@@ -121,6 +122,7 @@ pub use outbox::{
     Answered, Cancelled, Claimed, Progress, Resolution, Resolved, Settle, Shipment, Wanted,
 };
 pub use overview::{AccountOverview, HOURS, Rates};
+pub use raw::RawMail;
 pub use recent::{RecentFile, RecentMail, RecentMessage};
 pub use search::{EventReach, Found, Indexed, Preview};
 pub use sessions::{NewSession, Session};

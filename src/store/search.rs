@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::ROWS_MAX;
 use super::value::values;
-use super::{Result, Store, inboxes};
+use super::{Result, Store, inboxes, raw};
 use crate::model::words::{Query, Words};
 use crate::model::{
     ConversationId, Direction, Message, State, StoredMessageId, SubAccountId, UserId,
@@ -47,8 +47,10 @@ statements! {
         on conflict do nothing";
     MOVE_PROGRESS = "update search_progress set position = $3 where sub_account = $1 and position = $2";
     /// The beginning of a mail, where its text is; the files behind it are not searched.
-    BEGINNING = "select substr(raw, 1, cast($3 as integer)) as beginning from messages where sub_account = $1 and id = $2";
-    BEGINNINGS = "select messages.id, substr(messages.raw, 1, cast(asked.column3 as integer)) as beginning \
+    BEGINNING = "select substr(raw, 1, cast($3 as integer)) as beginning, length(raw) = raw_size as is_plain \
+        from messages where sub_account = $1 and id = $2";
+    BEGINNINGS = "select messages.id, substr(messages.raw, 1, cast(asked.column3 as integer)) as beginning, \
+            length(messages.raw) = messages.raw_size as is_plain \
         from {rows uuid uuid bigint} as asked cross join messages \
         where messages.sub_account = asked.column1 and messages.id = asked.column2";
     REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
@@ -170,9 +172,9 @@ impl Store {
         id: StoredMessageId,
     ) -> Result<Option<Vec<u8>>> {
         let mut tx = self.reader().await?;
-        let row: Option<(Vec<u8>,)> =
+        let row: Option<(Vec<u8>, bool)> =
             tx.optional(BEGINNING, values![of, id, BEGINNING_BYTES]).await?;
-        Ok(row.map(|(beginning,)| beginning))
+        Ok(row.map(|(raw, is_plain)| raw::beginning(raw, is_plain, BEGINNING_BYTES)))
     }
 
     /// The beginnings of mails as they came, each as long as it may be.
@@ -184,8 +186,10 @@ impl Store {
     ) -> Result<BTreeMap<StoredMessageId, Vec<u8>>> {
         let mut tx = self.reader().await?;
         let asked = ids.into_iter().flat_map(|id| values![of, id, bytes]).collect();
-        let rows: Vec<(Uuid, Vec<u8>)> = tx.all_of_rows(BEGINNINGS, asked).await?;
-        Ok(rows.into_iter().map(|(id, raw)| (StoredMessageId(id), raw)).collect())
+        let rows: Vec<(Uuid, Vec<u8>, bool)> = tx.all_of_rows(BEGINNINGS, asked).await?;
+        let read =
+            |(id, raw, is_plain)| (StoredMessageId(id), raw::beginning(raw, is_plain, bytes));
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Puts messages into the index and moves it on from one event to another; `false`: another was

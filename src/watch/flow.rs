@@ -160,7 +160,7 @@ async fn fetch<M: Mailbox>(
     mails: &mut [Mail],
     needs: &[(usize, Part)],
 ) -> Result<Option<usize>, Error> {
-    let mut bytes: usize = mails.iter().map(|mail| mail.content.len()).sum();
+    let mut bytes: usize = mails.iter().map(|mail| mail.content.kept_bytes()).sum();
     for (at, part) in needs {
         let Some(mail) = mails.get_mut(*at) else { continue };
         if bytes > BODIES_BYTES_MAX && *at > 0 {
@@ -181,7 +181,7 @@ async fn fetch<M: Mailbox>(
                     Body::TooLarge(header) => mail.become_whole(way, header, Fetched::TooLarge),
                     Body::Gone => mail.is_gone = true,
                 }
-                bytes += mail.content.len();
+                bytes += mail.content.kept_bytes();
             }
         }
     }
@@ -218,7 +218,7 @@ fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Option<Vec<(&Mail
             Some(Tracked::Needs(_)) => return None,
             Some(Tracked::Decided(decision)) => {
                 facts.apply(&decision);
-                let content = Arc::clone(&mail.content);
+                let content = mail.content.clone();
                 let filing = Filing { decision: *decision, content, envelope: None, again: None };
                 filings.push((mail, filing));
             }

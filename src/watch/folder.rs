@@ -7,6 +7,7 @@ use crate::clock;
 use crate::decide::{Fetched, Found, Submission};
 use crate::mail::Automatic;
 use crate::model::{Address, Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
+use crate::store::RawMail;
 
 use super::caution::Caution;
 use super::flow::{self, Progress, Step, Way};
@@ -30,7 +31,7 @@ pub struct Mail {
     pub uid: u32,
     pub submission: Submission,
     /// The mail, once it is fetched.
-    pub content: Arc<Vec<u8>>,
+    pub content: RawMail,
     /// It was removed meanwhile.
     pub is_gone: bool,
     fields: Vec<u8>,
@@ -53,7 +54,7 @@ impl Mail {
         };
         let submission = submission(way, header.fields.clone(), found);
         let (uid, fields) = (header.uid, header.fields);
-        Some(Self { uid, submission, content: Arc::default(), is_gone: false, fields })
+        Some(Self { uid, submission, content: RawMail::default(), is_gone: false, fields })
     }
 
     /// Is it a delivery report?
@@ -75,8 +76,8 @@ impl Mail {
     /// All of it is known.
     pub fn become_whole(&mut self, way: &Way, content: Vec<u8>, fetched: Fetched) {
         let Some(found) = self.submission.found.take() else { return };
-        self.submission = submission(way, content.clone(), Found { fetched, ..found });
-        self.content = Arc::new(content);
+        self.content = RawMail::pack(&content);
+        self.submission = submission(way, content, Found { fetched, ..found });
     }
 }
 

@@ -10,7 +10,7 @@ use mailweave::model::{
     EventId, EventType, Kind, Matched, Message, MessageId, Person, Reason, Route, State,
     StoredMessageId, SubAccountId, Thread, ThreadId, Time, UserId, Verdict, VerdictId,
 };
-use mailweave::store::{Again, Error, Filing, Holder, Mail, Options, Store};
+use mailweave::store::{Again, Error, Filing, Holder, Mail, Options, RawMail, Store};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -312,7 +312,7 @@ impl Sample {
             at: NOW,
         };
         let decision = Decision { sub_account: ACCOUNT, verdict, changes, events: vec![event] };
-        let content = Arc::new(self.content.clone().into_bytes());
+        let content = RawMail::pack(self.content.as_bytes());
         Filing { decision, content, envelope: None, again: None }
     }
 }
@@ -677,6 +677,12 @@ async fn traces(fresh: &Fresh) -> Vec<String> {
     traces
 }
 
+/// These words, and noise: so they are kept as they are.
+fn unpackable(words: &str, bytes: u32) -> Vec<u8> {
+    let noise = (0..bytes).map(|n| (n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 13) as u8);
+    words.bytes().chain(noise).collect()
+}
+
 /// Mail with bob, filed and held, and one with carol.
 async fn fill(fresh: &Fresh) -> Vec<Filing> {
     let mut first = sample("bob@example.com", "a@x");
@@ -686,7 +692,7 @@ async fn fill(fresh: &Fresh) -> Vec<Filing> {
     let carol = sample("carol@example.com", "c@y");
     let filings = file(&fresh.store, &[first, reply, carol]).await.unwrap();
     let mut held = sample("bob@example.com", "b@xheld").hold();
-    held.content = Arc::new("top secret ".repeat(2_000).into_bytes());
+    held.content = RawMail::pack(&unpackable("top secret", 20_000));
     fresh.store.file(&[], |_| vec![held.clone()]).await.unwrap();
     filings
 }

@@ -12,7 +12,7 @@ use crate::model::{Address, MailboxState, SendKind, StoredMessageId, SubAccountI
 use crate::store::messages::{json, known};
 use crate::store::tx::Tx;
 use crate::store::value::values;
-use crate::store::{Result, Store};
+use crate::store::{RawMail, Result, Store};
 
 statements! {
     /// One process claims at a time, so that together they keep within the limits.
@@ -78,6 +78,7 @@ statements! {
             outbox.route, outbox.attempts, outbox.deadline, connections.state, \
             case when outbox.connection_id is null then sub_accounts.provider end as relay, \
             case when messages.raw_size <= 131072 then messages.raw end as content, \
+            messages.raw_size, \
             (select written from contacts where contacts.sub_account = outbox.sub_account \
                 and contacts.unsubscribed and contacts.id = (select conversations.contact_id \
                     from conversations where conversations.sub_account = outbox.sub_account \
@@ -125,6 +126,7 @@ struct Row {
     state: Option<String>,
     relay: Option<Vec<u8>>,
     content: Option<Vec<u8>>,
+    raw_size: i64,
     unsubscribed: Option<String>,
 }
 
@@ -221,6 +223,8 @@ impl Row {
         let unsubscribed = self.unsubscribed.as_deref().and_then(Address::parse);
         let is_to_them =
             unsubscribed.is_some_and(|address| route.waiting().any(|it| *it == address));
+        let raw = self.content.map(|raw| RawMail::of_row(raw, self.raw_size));
+        let content = raw.map(|raw| raw.unpack()).transpose()?;
         Ok(Claimed {
             sub_account: SubAccountId(self.sub_account),
             message: StoredMessageId(self.id),
@@ -231,7 +235,7 @@ impl Row {
             attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
             deadline: self.deadline.map(Time::from_micros),
             relay: self.relay,
-            content: self.content.map(Arc::new),
+            content: content.map(Arc::new),
             is_stranded: via != Via::Relay && is_gone,
             is_unsubscribed: kind == SendKind::Bulk && is_to_them,
         })

@@ -14,7 +14,7 @@ use crate::store::columns::json;
 use crate::store::messages::{self, known};
 use crate::store::tx::Tx;
 use crate::store::value::values;
-use crate::store::{Result, Store, events};
+use crate::store::{RawMail, Result, Store, events};
 
 statements! {
     /// Whose mail is about to be in doubt: their events are locked first, as everywhere.
@@ -82,7 +82,8 @@ statements! {
     /// It is settled as bounced when nobody waits any more.
     BOUNCED_IN_PART = "update outbox set report = $3, detail = $4, sent_at = coalesce(sent_at, $5) \
         where sub_account = $1 and id = $2";
-    COPIES = "select outbox.id, messages.message_id, messages.raw from outbox cross join messages \
+    COPIES = "select outbox.id, messages.message_id, messages.raw, messages.raw_size \
+        from outbox cross join messages \
         where outbox.sub_account = $1 and outbox.connection_id = $2 and outbox.copy_wanted \
             and messages.sub_account = outbox.sub_account and messages.id = outbox.id \
         order by outbox.id limit 1";
@@ -156,10 +157,11 @@ impl Store {
         connection: ConnectionId,
     ) -> Result<Option<Wanted>> {
         let mut tx = self.reader().await?;
-        let row: Option<(Uuid, String, Vec<u8>)> =
+        let row: Option<(Uuid, String, Vec<u8>, i64)> =
             tx.optional(COPIES, values![of, connection]).await?;
-        let Some((id, message_id, content)) = row else { return Ok(None) };
+        let Some((id, message_id, raw, size)) = row else { return Ok(None) };
         let message_id = known(MessageId::parse(&message_id), &message_id)?;
+        let content = RawMail::of_row(raw, size).unpack()?;
         Ok(Some(Wanted { message: StoredMessageId(id), message_id, content }))
     }
 

@@ -9,7 +9,7 @@ use mailweave::ingest::prepare::Reader;
 use mailweave::model::{
     Account, Auth, ConnectionId, Door, Folder, FolderRole, MessageId, Pepper, Trust, TrustResults,
 };
-use mailweave::store::Watched;
+use mailweave::store::{RawMail, Watched};
 use mailweave::watch::caution::Caution;
 use mailweave::watch::flow::Way;
 use mailweave::watch::unclaimed::Unclaimed;
@@ -188,7 +188,8 @@ impl World {
         let now = Time::from_seconds(1_700_000_060);
         let reader = &self.way.reader;
         let submission = reader.submission(&read, Door::Smtp, ACCOUNT, vec![USER], trust, now);
-        let pending = Pending { submission, content, envelope: None, again: None };
+        let pending =
+            Pending { submission, content: RawMail::pack(&content), envelope: None, again: None };
         arrive::file(&self.way.store, &[pending], now, Uuid::now_v7().as_u128()).await.unwrap();
     }
 

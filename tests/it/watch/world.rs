@@ -12,7 +12,7 @@ use mailweave::model::{
     Account, Auth, ConnectionId, Credentials, Door, Folder, FolderRole, Login, Pepper,
     SubAccountId, Trust, TrustResults,
 };
-use mailweave::store::Store;
+use mailweave::store::{RawMail, Store};
 use mailweave::watch::driver;
 use mailweave::watch::imap;
 use mailweave::watch::plan::Pace;
@@ -165,7 +165,8 @@ impl World {
         let trust = TrustResults::without_checks(Trust::Dmarc);
         let now = mailweave::clock::now();
         let submission = self.reader.submission(&read, Door::Smtp, ACCOUNT, vec![USER], trust, now);
-        let pending = Pending { submission, content, envelope: None, again: None };
+        let pending =
+            Pending { submission, content: RawMail::pack(&content), envelope: None, again: None };
         arrive::file(&self.store, &[pending], now, Uuid::now_v7().as_u128()).await.expect("filed");
     }
 

@@ -22,7 +22,7 @@ use mailweave::perimeter::{self, Perimeter};
 use mailweave::reach::Reach;
 use mailweave::secrets::Secrets;
 use mailweave::send::notice::Notices;
-use mailweave::store::{Filing, Holder, Options, Store};
+use mailweave::store::{Filing, Holder, Options, RawMail, Store};
 use mailweave::{submission, tls, web};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
@@ -338,13 +338,13 @@ impl Api {
             email,
         };
         let questions: [(SubAccountId, Question); 1] = [(of, submission.question())];
-        let content = Arc::new(raw);
+        let content = RawMail::pack(&raw);
         let filings = self
             .store
             .file(&questions, |facts: Facts| {
                 let mut ids = NewIds::new(now(), Uuid::now_v7().as_u128());
                 let decision = decide::ingest(&facts, &submission, &mut ids).unwrap();
-                let content = Arc::clone(&content);
+                let content = content.clone();
                 vec![Filing { decision, content, envelope: None, again: None }]
             })
             .await
