@@ -16,11 +16,12 @@ pub struct Dialog {
     session: Session,
     /// Everything that was written to the client.
     pub replies: Vec<u8>,
-    /// What was asked of the driver, in order, but for memory: that depends on how content arrives.
+    /// What was asked of the driver, in order, but for what was set aside: that depends on how content arrives.
     pub asked: Vec<String>,
     pub mails: Vec<MailObject>,
     /// It was closed, or TLS began: what follows is not its business any more.
     pub is_over: bool,
+    aside: Vec<u8>,
 }
 
 /// Limits so small that short input reaches them.
@@ -58,6 +59,7 @@ impl Dialog {
             replies: Vec::new(),
             asked: Vec::new(),
             mails: Vec::new(),
+            aside: Vec::new(),
             is_over: false,
         };
         dialog.run();
@@ -84,7 +86,10 @@ impl Dialog {
             match self.session.poll(Time::from_micros(1_795_000_000_000_000)) {
                 Action::Write(bytes) => self.replies.extend(bytes),
                 Action::NeedInput => return,
-                Action::AskMemory(bytes) => self.session.handle_memory(Some(bytes)),
+                Action::SetAside { bytes, behind } => {
+                    self.aside.truncate(behind as usize);
+                    self.aside.extend(bytes);
+                }
                 action => self.answer(action),
             }
             if self.is_over {
@@ -93,11 +98,21 @@ impl Dialog {
         }
     }
 
+    /// A mail with what was set aside of it.
+    fn whole(&mut self, action: Action) -> Action {
+        let Action::Deliver { mail, aside } = action else { return action };
+        let mut content = std::mem::take(&mut self.aside);
+        content.truncate(aside as usize);
+        content.extend(mail.content);
+        Action::Deliver { mail: MailObject { content, ..mail }, aside: 0 }
+    }
+
     fn answer(&mut self, action: Action) {
+        let action = self.whole(action);
         self.asked.push(format!("{action:?}"));
         match action {
             Action::AskRecipient(address) => self.session.handle_recipient(route(&address)),
-            Action::Deliver(mail) => {
+            Action::Deliver { mail, .. } => {
                 self.mails.push(mail);
                 self.session.handle_delivery(Delivery::Durable);
             }

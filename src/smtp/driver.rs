@@ -2,12 +2,14 @@
 //! 1's front; the protocol is `session`'s, one connection is `connection`'s.
 
 mod admission;
+mod aside;
 mod connection;
 mod pace;
 mod proxy;
 mod stream;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +40,8 @@ pub struct Options {
     pub max_message_bytes: usize,
     pub proxy: Proxy,
     pub limits: Limits,
+    /// Where the beginnings of large mails are kept until their end.
+    pub directory: PathBuf,
     /// For STARTTLS, which is not offered without.
     pub certificates: Option<Arc<Certificates>>,
 }
@@ -66,6 +70,7 @@ struct Shared<R> {
     settings: Arc<Settings>,
     proxy: Proxy,
     tls: Option<TlsAcceptor>,
+    directory: PathBuf,
     receiver: Arc<R>,
 }
 
@@ -161,7 +166,8 @@ impl<R: Receiver> Shared<R> {
             limits: options.limits,
         });
         let settings = Arc::new(Settings { session, admission });
-        Ok(Self { settings, proxy: options.proxy, tls, receiver })
+        let directory = options.directory;
+        Ok(Self { settings, proxy: options.proxy, tls, directory, receiver })
     }
 }
 

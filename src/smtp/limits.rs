@@ -50,7 +50,7 @@ pub struct Limits {
     pub data_grace_seconds: u64,
     /// Bytes of content a second, on average, that a client must send.
     pub data_bytes_per_second: u64,
-    /// Bytes of content in memory at once, of all mails above 128 KiB; the others wait.
+    /// Bytes in memory at once of all mails above 128 KiB that have come to their end; the others wait.
     pub memory_bytes: u64,
     /// Seconds that a mail waits for its share of `memory_bytes`.
     pub memory_wait_seconds: u64,

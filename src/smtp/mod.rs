@@ -30,6 +30,8 @@ pub enum Delivery {
     Unavailable,
     /// The disk is full: `452 4.3.1`.
     Full,
+    /// It is large, and others are, too: `452 4.3.1`.
+    Busy,
     /// This sender has sent too much of late: `451 4.7.1`.
     Throttled,
 }

@@ -22,7 +22,7 @@ use super::reply::{self, Reply, Starttls};
 use super::{Delivery, MailObject, Rejection, Unavailable};
 use crate::model::{Address, Reason, Recipient, Route, Time};
 
-pub use self::content::FREE_BYTES;
+pub use self::content::SET_ASIDE_FROM;
 
 /// What all sessions of a listener have in common.
 #[derive(Clone, Debug)]
@@ -45,10 +45,12 @@ pub enum Action {
     Write(Vec<u8>),
     /// Whose is this address? The answer goes to `handle_recipient`.
     AskRecipient(Address),
-    /// This mail needs so many bytes of memory in all; the answer goes to `handle_memory`.
-    AskMemory(u64),
-    /// Make this mail durable; the answer goes to `handle_delivery`.
-    Deliver(MailObject),
+    /// Keep this of a large mail until its end, behind so many bytes of it that were set aside before. If there
+    /// is no room, `handle_no_room` says so.
+    SetAside { bytes: Vec<u8>, behind: u64 },
+    /// Make this mail durable, its content behind the bytes that were set aside; the answer goes to
+    /// `handle_delivery`.
+    Deliver { mail: MailObject, aside: u64 },
     /// Tell the receiver of a refusal.
     Reject(Rejection),
     /// Note for the operator that the client was refused something.
@@ -121,7 +123,6 @@ struct Chunk {
 #[derive(Debug)]
 enum Asked {
     Recipient(Address),
-    Memory,
     Delivery,
     Tls,
 }
@@ -198,13 +199,10 @@ impl Session {
         }
     }
 
-    /// Takes the answer to `AskMemory`: so many bytes in all, or none in time.
-    pub fn handle_memory(&mut self, granted: Option<u64>) {
-        let Some(Asked::Memory) = self.asked.take() else { return };
-        let Some(transaction) = &mut self.transaction else { return };
-        match granted {
-            Some(bytes) => transaction.content.grant(bytes),
-            None => transaction.content.refuse(content::Fault::NoMemory),
+    /// What was to be set aside is lost: there is no room.
+    pub fn handle_no_room(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.content.refuse(content::Fault::NoRoom);
         }
     }
 
@@ -220,6 +218,7 @@ impl Session {
             }
             Delivery::Unavailable => self.reply(reply::UNAVAILABLE),
             Delivery::Full => self.reply(reply::FULL),
+            Delivery::Busy => self.reply(reply::NO_MEMORY),
             Delivery::Throttled => self.reply(reply::THROTTLED),
         }
     }

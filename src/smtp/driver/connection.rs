@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admission::{Place, Pressure};
+use super::aside::Aside;
 use super::pace::{Pace, patience, seconds};
 use super::proxy::{self, Parsed};
 use super::stream::Stream;
@@ -19,7 +20,7 @@ use crate::clock;
 use crate::model::{Address, Route};
 use crate::smtp::limits::Limits;
 use crate::smtp::reply::{self, Reply};
-use crate::smtp::session::{self, Action, Closing, FREE_BYTES, Phase, Session};
+use crate::smtp::session::{self, Action, Closing, Phase, SET_ASIDE_FROM, Session};
 use crate::smtp::{Delivery, MailObject, Receiver, Rejection, Unavailable};
 
 /// A connection and its session.
@@ -31,8 +32,8 @@ pub struct Connection<R> {
     stream: Stream,
     peer: IpAddr,
     place: Place,
-    /// The share of the memory for large mails.
-    memory: Option<OwnedSemaphorePermit>,
+    /// The beginning of a large mail.
+    aside: Option<Aside>,
     pressure: watch::Receiver<Pressure>,
     pace: Pace,
     buffer: Vec<u8>,
@@ -64,7 +65,7 @@ impl<R: Receiver> Connection<R> {
             stream: Stream::Plain(stream),
             peer,
             place,
-            memory: None,
+            aside: None,
             pressure: shared.settings.admission.pressure(),
             pace: Pace::new(),
             buffer: Vec::new(),
@@ -103,8 +104,8 @@ impl<R: Receiver> Connection<R> {
             Action::StartTls => return self.start_tls().await,
             Action::Close => return Err(End::Closed),
             Action::AskRecipient(address) => self.look_up(&address).await,
-            Action::AskMemory(bytes) => self.reserve(bytes).await,
-            Action::Deliver(mail) => self.deliver(mail).await,
+            Action::SetAside { bytes, behind } => self.set_aside(bytes, behind).await,
+            Action::Deliver { mail, aside } => self.deliver(mail, aside).await,
             Action::Reject(rejection) => self.reject(rejection).await,
             Action::Note(reply) => self.note(reply),
         }
@@ -173,7 +174,7 @@ impl<R: Receiver> Connection<R> {
 
     async fn read(&mut self) -> Result<(), End> {
         if self.session.phase() == Phase::Command {
-            self.memory = None;
+            self.aside = None;
         }
         self.pace.wait(&self.session);
         self.fit_buffer();
@@ -213,7 +214,7 @@ impl<R: Receiver> Connection<R> {
     fn fit_buffer(&mut self) {
         let size = match self.session.phase() {
             Phase::Command => COMMAND_BUFFER,
-            Phase::Content if self.pace.received() < FREE_BYTES => CONTENT_BUFFER,
+            Phase::Content if self.pace.received() < SET_ASIDE_FROM as u64 => CONTENT_BUFFER,
             Phase::Content => LARGE_BUFFER,
         };
         if self.buffer.capacity() != size {
@@ -255,30 +256,59 @@ impl<R: Receiver> Connection<R> {
         }
     }
 
-    async fn reserve(&mut self, bytes: u64) {
+    async fn set_aside(&mut self, bytes: Vec<u8>, behind: u64) {
         let began = Instant::now();
-        let held = self.memory.as_ref().map_or(0, |held| held.num_permits() as u64 * 1024);
-        let more = self.shared.settings.admission.memory(bytes.saturating_sub(held)).await;
-        let is_granted = more.is_some();
-        if let Some(more) = more {
-            match &mut self.memory {
-                Some(held) => held.merge(more),
-                none => *none = Some(more),
-            }
+        if behind == 0 {
+            // What is left is of a mail that was given up.
+            self.aside = None;
         }
-        self.session.handle_memory(is_granted.then_some(bytes));
+        if let Err(error) = self.put_aside(bytes).await {
+            tracing::warn!(code = "no_room_aside", %error, "There is no room for a large mail.");
+            self.aside = None;
+            self.session.handle_no_room();
+        }
         self.pace.excuse(began.elapsed());
     }
 
-    async fn deliver(&mut self, mail: MailObject) {
+    async fn put_aside(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let aside = match &mut self.aside {
+            Some(aside) => aside,
+            none => none.insert(Aside::open(&self.shared.directory).await?),
+        };
+        aside.put(bytes).await
+    }
+
+    async fn deliver(&mut self, mail: MailObject, aside: u64) {
         let limit = seconds(self.limits().delivery_seconds);
-        let delivery = timeout(limit, self.shared.receiver.deliver(mail)).await;
+        // Boxed: few mails are large.
+        let delivery = match aside {
+            0 => timeout(limit, self.shared.receiver.deliver(mail)).await,
+            _ => timeout(limit, Box::pin(self.deliver_large(mail, aside))).await,
+        };
         let delivery = delivery.unwrap_or(Delivery::Unavailable);
         if delivery == Delivery::Durable {
             metrics::counter!("mailweave_smtp_mails_total").increment(1);
         }
-        self.memory = None;
+        self.aside = None;
         self.session.handle_delivery(delivery);
+    }
+
+    /// Brings the mail together in memory, of which there is so much for all large mails.
+    async fn deliver_large(&mut self, mail: MailObject, bytes: u64) -> Delivery {
+        let Some(aside) = self.aside.take().filter(|aside| aside.bytes() == bytes) else {
+            return Delivery::Unavailable;
+        };
+        let size = bytes + mail.content.len() as u64;
+        let Some(_memory) = self.shared.settings.admission.memory(size).await else {
+            return Delivery::Busy;
+        };
+        match aside.take(mail.content).await {
+            Ok(content) => self.shared.receiver.deliver(MailObject { content, ..mail }).await,
+            Err(error) => {
+                tracing::error!(code = "aside_lost", %error, "A large mail cannot be read back.");
+                Delivery::Unavailable
+            }
+        }
     }
 
     async fn reject(&mut self, rejection: Rejection) {

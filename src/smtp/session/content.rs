@@ -10,8 +10,8 @@ pub enum Fault {
     TooLarge,
     /// A line that is a dot and that another server may take for the end of the mail.
     Smuggling,
-    /// There was no memory for it in time.
-    NoMemory,
+    /// There was no room for it on the disk.
+    NoRoom,
     /// RFC 5321 6.3.
     Loop,
 }
@@ -22,68 +22,66 @@ impl Fault {
         match self {
             Self::TooLarge => reply::TOO_LARGE,
             Self::Smuggling => reply::SMUGGLING,
-            Self::NoMemory => reply::NO_MEMORY,
+            Self::NoRoom => reply::FULL,
             Self::Loop => reply::LOOP,
         }
     }
 }
 
-/// So much needs nobody's permission.
-pub const FREE_BYTES: u64 = 131_072;
+/// From so much on, what came is set aside: it is not kept in memory.
+pub const SET_ASIDE_FROM: usize = 131_072;
 /// So much is kept of a mail that will be refused: its header, for the record.
 const HEADER_MAX: usize = 65_536;
 
 /// Content that arrives.
 #[derive(Debug)]
 pub struct Content {
+    /// What was not set aside.
     bytes: Vec<u8>,
     /// The greatest size that is accepted.
     limit: u64,
-    /// What RFC 1870 SIZE announced.
-    announced: Option<u64>,
-    /// So many bytes may be kept.
-    granted: u64,
+    /// So many bytes were set aside, which had this beginning and so many `Received` fields.
+    aside: u64,
+    beginning: Vec<u8>,
+    hops: usize,
     /// The first fault counts.
     fault: Option<Fault>,
 }
 
+/// Content that has ended.
+#[derive(Debug)]
+pub struct Whole {
+    /// Bytes that were set aside and stand before the others.
+    pub aside: u64,
+    pub bytes: Vec<u8>,
+}
+
 impl Content {
-    /// Content of at most `limit` bytes, of which SIZE announced so many.
+    /// Content of at most `limit` bytes, of which SIZE (RFC 1870) announced so many.
     pub fn new(limit: u64, announced: Option<u64>) -> Self {
-        let granted = FREE_BYTES.min(limit);
-        let expected = announced.unwrap_or(0).min(granted);
+        let expected = announced.unwrap_or(0).min(limit).min(SET_ASIDE_FROM as u64);
         let bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-        Self { bytes, limit, announced, granted, fault: None }
+        Self { bytes, limit, aside: 0, beginning: Vec::new(), hops: 0, fault: None }
     }
 
-    /// For how many bytes in all permission is needed before more is taken.
-    pub fn wanted(&self) -> Option<u64> {
-        if self.fault.is_some() || self.granted >= self.limit || self.room() > 0 {
+    /// What is to be set aside now, and behind how many bytes of it.
+    pub fn set_aside(&mut self) -> Option<(Vec<u8>, u64)> {
+        if self.fault.is_some() || self.bytes.len() < SET_ASIDE_FROM {
             return None;
         }
-        // Once and for all: two mails that hold a half each and wait for the other half never end.
-        Some(self.announced.filter(|size| *size > self.granted).unwrap_or(self.limit))
-    }
-
-    /// Permission for so many bytes in all was given.
-    pub fn grant(&mut self, bytes: u64) {
-        self.granted = bytes.clamp(self.granted, self.limit);
-        let more = usize::try_from(self.granted).unwrap_or(0).saturating_sub(self.bytes.len());
-        self.bytes.reserve_exact(more);
-    }
-
-    /// So many bytes may be taken before `wanted` must be asked again.
-    pub fn room(&self) -> usize {
-        if self.fault.is_some() || self.granted >= self.limit {
-            return usize::MAX;
+        if self.aside == 0 {
+            self.beginning = self.bytes.get(..HEADER_MAX).unwrap_or(&self.bytes).to_vec();
+            self.hops = hops(&self.bytes);
         }
-        let kept = self.bytes.len() as u64;
-        usize::try_from(self.granted.saturating_sub(kept)).unwrap_or(usize::MAX)
+        let behind = self.aside;
+        self.aside += self.bytes.len() as u64;
+        Some((std::mem::replace(&mut self.bytes, Vec::with_capacity(SET_ASIDE_FROM)), behind))
     }
 
     /// Takes more of it.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.fault.is_none() && (self.bytes.len() + bytes.len()) as u64 > self.limit {
+        let size = self.aside + (self.bytes.len() + bytes.len()) as u64;
+        if self.fault.is_none() && size > self.limit {
             self.refuse(Fault::TooLarge);
         }
         let kept = match self.fault {
@@ -100,6 +98,9 @@ impl Content {
     pub fn refuse(&mut self, fault: Fault) {
         if self.fault.is_none() {
             self.fault = Some(fault);
+            if self.aside > 0 {
+                self.bytes = std::mem::take(&mut self.beginning);
+            }
             self.bytes.truncate(HEADER_MAX);
             self.bytes.shrink_to_fit();
         }
@@ -111,12 +112,14 @@ impl Content {
     }
 
     /// Its end: the content, or why it is refused and the header.
-    pub fn finish(mut self, hops_max: usize) -> Result<Vec<u8>, (Fault, Vec<u8>)> {
-        if self.fault.is_none() && hops(&self.bytes) > hops_max {
+    pub fn finish(mut self, hops_max: usize) -> Result<Whole, (Fault, Vec<u8>)> {
+        // The header of what was set aside is taken to end in its first piece.
+        let hops = if self.aside > 0 { self.hops } else { hops(&self.bytes) };
+        if hops > hops_max {
             self.refuse(Fault::Loop);
         }
         match self.fault {
-            None => Ok(self.bytes),
+            None => Ok(Whole { aside: self.aside, bytes: self.bytes }),
             Some(fault) => {
                 self.bytes.truncate(HEADER_MAX);
                 Err((fault, self.bytes))
@@ -158,7 +161,7 @@ mod tests {
         let finished = |count: usize| {
             let mut content = Content::new(10, None);
             content.push(&vec![b'x'; count]);
-            content.finish(1).map(|bytes| bytes.len()).map_err(|(fault, _)| fault)
+            content.finish(1).map(|whole| whole.bytes.len()).map_err(|(fault, _)| fault)
         };
         assert_eq!(finished(10), Ok(10));
         assert_eq!(finished(11), Err(Fault::TooLarge));
@@ -177,22 +180,34 @@ mod tests {
     }
 
     #[test]
-    fn asks_once_for_all_it_may_need() {
-        let mut content = Content::new(1_000_000, None);
-        assert_eq!(content.wanted(), None);
-        content.push(&[b'x'; FREE_BYTES as usize]);
-        assert_eq!(content.wanted(), Some(1_000_000));
-        content.grant(1_000_000);
-        assert_eq!(content.wanted(), None);
+    fn sets_aside_what_is_large() {
+        let mut content = Content::new(1_000_000, Some(200_000));
+        content.push(&[b'x'; SET_ASIDE_FROM - 1]);
+        assert_eq!(content.set_aside(), None);
+        content.push(b"xy");
+        let (bytes, behind) = content.set_aside().unwrap();
+        assert_eq!((bytes.len(), behind), (SET_ASIDE_FROM + 1, 0));
+        content.push(b"z");
+        assert_eq!(content.set_aside(), None);
+        let whole = content.finish(1).unwrap();
+        assert_eq!((whole.aside, whole.bytes), (SET_ASIDE_FROM as u64 + 1, b"z".to_vec()));
     }
 
     #[test]
-    fn asks_for_what_was_announced() {
-        let mut content = Content::new(1_000_000, Some(200_000));
-        content.push(&[b'x'; FREE_BYTES as usize]);
-        assert_eq!(content.wanted(), Some(200_000));
-        content.grant(200_000);
-        content.push(&vec![b'x'; 200_000 - FREE_BYTES as usize]);
-        assert_eq!(content.wanted(), Some(1_000_000), "more than was announced");
+    fn what_was_set_aside_counts() {
+        let large = || {
+            let mut content = Content::new(200_000, None);
+            content.push(b"Received: a\r\nReceived: b\r\n\r\n");
+            content.push(&[b'x'; SET_ASIDE_FROM]);
+            assert!(content.set_aside().is_some());
+            content
+        };
+        let (fault, header) = large().finish(1).unwrap_err();
+        assert_eq!((fault, header.len()), (Fault::Loop, HEADER_MAX));
+        assert!(header.starts_with(b"Received: a"));
+        let mut content = large();
+        content.push(&[b'y'; 100_000]);
+        assert_eq!(content.fault(), Some(Fault::TooLarge));
+        assert!(content.finish(2).unwrap_err().1.starts_with(b"Received: a"));
     }
 }

@@ -144,7 +144,7 @@ mod tests {
         for piece in bytes.chunks(size) {
             used += reader.read(piece, &mut content);
         }
-        let result = content.finish(10).map_err(|(fault, _)| fault);
+        let result = content.finish(10).map(|whole| whole.bytes).map_err(|(fault, _)| fault);
         (reader.is_done().then_some(result), bytes[used..].to_vec())
     }
 

@@ -16,12 +16,10 @@ impl Session {
         if input.is_empty() {
             return Step::Starved;
         }
-        if let Some(bytes) = transaction.content.wanted() {
-            self.asked = Some(Asked::Memory);
-            return Step::Ask(Action::AskMemory(bytes));
+        if let Some((bytes, behind)) = transaction.content.set_aside() {
+            return Step::Ask(Action::SetAside { bytes, behind });
         }
-        let piece = input.get(..transaction.content.room()).unwrap_or(input);
-        let count = reader.read(piece, &mut transaction.content);
+        let count = reader.read(input, &mut transaction.content);
         let is_done = reader.is_done();
         self.input.consume(count);
         if is_done { self.finish(now) } else { Step::Again }
@@ -40,11 +38,9 @@ impl Session {
         input =
             usize::try_from(chunk.left).ok().and_then(|left| input.get(..left)).unwrap_or(input);
         if let (None, Some(transaction)) = (chunk.refused, &mut self.transaction) {
-            if let Some(bytes) = transaction.content.wanted() {
-                self.asked = Some(Asked::Memory);
-                return Step::Ask(Action::AskMemory(bytes));
+            if let Some((bytes, behind)) = transaction.content.set_aside() {
+                return Step::Ask(Action::SetAside { bytes, behind });
             }
-            input = input.get(..transaction.content.room()).unwrap_or(input);
             transaction.content.push(input);
         }
         let count = input.len();
@@ -74,7 +70,8 @@ impl Session {
         match transaction.finish(self.options.limits.hops) {
             Ok(finished) => {
                 self.asked = Some(Asked::Delivery);
-                Step::Ask(Action::Deliver(self.mail_object(finished, now)))
+                let aside = finished.content.aside;
+                Step::Ask(Action::Deliver { mail: self.mail_object(finished, now), aside })
             }
             Err((fault, rejection)) => {
                 self.actions.extend(rejection.map(Action::Reject));
@@ -92,7 +89,7 @@ impl Session {
             tls: self.is_tls,
             received_at: now,
         };
-        MailObject { envelope, content: finished.content }
+        MailObject { envelope, content: finished.content.bytes }
     }
 
     fn back_to_commands(&mut self) -> Step {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::content::{Content, Fault};
+use super::content::{Content, Fault, Whole};
 use crate::model::{Address, Reason, Recipient, Route};
 use crate::smtp::Rejection;
 use crate::smtp::command::{Encoding, Mail};
@@ -75,7 +75,7 @@ impl Transaction {
 pub struct Finished {
     pub reverse_path: Option<Address>,
     pub recipients: Vec<Recipient>,
-    pub content: Vec<u8>,
+    pub content: Whole,
 }
 
 fn rejection(fault: Fault, recipients: Vec<Recipient>, header: Vec<u8>) -> Option<Rejection> {
@@ -85,7 +85,7 @@ fn rejection(fault: Fault, recipients: Vec<Recipient>, header: Vec<u8>) -> Optio
             (Reason::ProtocolError, "a lone dot beside CR or LF where a line must end with CRLF")
         }
         Fault::Loop => (Reason::ProtocolError, "too many Received fields: the mail goes in a loop"),
-        Fault::NoMemory => return None,
+        Fault::NoRoom => return None,
     };
     Some(Rejection { recipients, reason, what: what.to_owned(), header })
 }

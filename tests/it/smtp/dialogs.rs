@@ -118,11 +118,13 @@ impl Script {
                     asks.push(format!("?? {address}"));
                     session.handle_recipient(route(&next(&mut answers)));
                 }
-                Action::AskMemory(bytes) => {
-                    asks.push("?? memory".to_owned());
-                    session.handle_memory((next(&mut answers) == "granted").then_some(bytes));
+                Action::SetAside { .. } => {
+                    asks.push("?? room".to_owned());
+                    if next(&mut answers) == "none" {
+                        session.handle_no_room();
+                    }
                 }
-                Action::Deliver(mail) => {
+                Action::Deliver { mail, .. } => {
                     asks.push(format!("== {}", mail.content.escape_ascii()));
                     asks.push("?? mail".to_owned());
                     session.handle_delivery(delivery(&next(&mut answers)));

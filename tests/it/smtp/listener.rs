@@ -67,6 +67,7 @@ impl Running {
             max_message_bytes: 36_700_160,
             proxy: Proxy::Absent,
             limits: Limits::default(),
+            directory: std::env::temp_dir(),
             certificates: None,
         };
         change(&mut options);

@@ -168,6 +168,30 @@ async fn lets_large_mails_share_the_memory_by_turns() {
     assert!(mails.iter().all(|mail| mail.content.len() == 62_499 * 16));
 }
 
+/// A28: whoever sends a large mail slowly keeps no other large mail from coming in.
+#[tokio::test]
+async fn slow_large_mails_are_in_nobodys_way() {
+    let running = Running::limited(|limits| {
+        limits.memory_bytes = 1_000_000;
+        limits.memory_wait_seconds = 1;
+    })
+    .await;
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut client = running.client().await;
+        client.begin_data().await;
+        client.send(vec![b'x'; 900_000]).await;
+        slow.push(client);
+    }
+    let mut other = running.client().await;
+    for _ in 0..3 {
+        assert_eq!(other.mail(vec![b'x'; 900_000]).await, ACCEPTED);
+    }
+    for mut client in slow {
+        assert_eq!(client.say("\r\n.").await, ACCEPTED);
+    }
+}
+
 #[tokio::test]
 async fn sends_large_mails_away_when_memory_does_not_come() {
     let running = Running::limited(|limits| {
@@ -175,19 +199,39 @@ async fn sends_large_mails_away_when_memory_does_not_come() {
         limits.memory_wait_seconds = 1;
     })
     .await;
+    running.receiver.delay_ms.store(3_000, Ordering::Relaxed);
     let mut holder = running.client().await;
     holder.begin_data().await;
-    holder.send(vec![b'x'; 200_000]).await;
+    holder.send([&vec![b'x'; 900_000][..], b"\r\n.\r\n"].concat()).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let mut other = running.client().await;
-    // Until the holder's bytes have been read, there is memory.
-    let mut reply = ACCEPTED.to_owned();
-    while reply == ACCEPTED {
-        reply = other.mail(vec![b'x'; 200_000]).await;
-    }
+    let reply = other.mail(vec![b'x'; 200_000]).await;
     assert!(reply.starts_with("452 4.3.1"), "{reply}");
     other.is_in_step().await;
+    running.receiver.delay_ms.store(0, Ordering::Relaxed);
     assert_eq!(other.mail("small").await, ACCEPTED, "small mails need no permission");
-    assert_eq!(holder.say("\r\n.").await, ACCEPTED);
+    assert_eq!(holder.reply().await, ACCEPTED);
+}
+
+/// What was set aside of a mail that was given up is no part of the next one.
+#[tokio::test]
+async fn a_large_mail_that_is_given_up_leaves_nothing() {
+    let running = Running::limited(|_| {}).await;
+    let mut client = running.client().await;
+    let begin = "MAIL FROM:<>\r\nRCPT TO:<user1@bcc.example>\r\n";
+    let chunk = |letter: u8, last: &str| {
+        [format!("BDAT 300000{last}\r\n").as_bytes(), &[letter; 300_000]].concat()
+    };
+    client.say("EHLO c").await;
+    let all =
+        [begin.as_bytes(), &chunk(b'a', ""), b"RSET\r\n", begin.as_bytes(), &chunk(b'b', " LAST")];
+    client.send(all.concat()).await;
+    let mut replies = Vec::new();
+    for _ in 0..7 {
+        replies.push(client.reply().await);
+    }
+    assert_eq!(replies.last().unwrap(), ACCEPTED, "{replies:?}");
+    assert_eq!(running.only().content, [b'b'; 300_000]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,8 +30,8 @@ fn run(bytes: &[u8], sizes: &[usize]) -> (Vec<u8>, Vec<String>) {
                 let (sub_account, user) = (SubAccountId(Uuid::nil()), UserId(Uuid::nil()));
                 session.handle_recipient(Ok(Route::User { sub_account, user }));
             }
-            Action::AskMemory(bytes) => session.handle_memory(Some(bytes)),
-            Action::Deliver(mail) => {
+            Action::SetAside { .. } => panic!("no dialog here is so long"),
+            Action::Deliver { mail, .. } => {
                 asks.push(mail.content.escape_ascii().to_string());
                 session.handle_delivery(Delivery::Durable);
             }
