@@ -163,7 +163,7 @@ fn start(
     (tasks, stop): (&TaskTracker, &CancellationToken),
 ) -> Result<Arc<driver::Settings>, Error> {
     let config = &app.config;
-    let running = running(&parts);
+    let running = running(config, &parts);
     let gateway = Arc::new(Gateway {
         store: Arc::clone(&app.store),
         batch: Batch::start(Arc::clone(&app.store)),
@@ -209,10 +209,11 @@ fn start(
         true => Some(parts.certificates.server_config(&[b"http/1.1"])?),
         false => None,
     };
+    let front = web::Front { tls, proxies: config.http.proxy_from.clone().into() };
     tasks.spawn(web::serve(
         parts.http,
         web::router(state),
-        tls,
+        front,
         web::Limits { connections: config.http.limits, ..web::Limits::default() },
         stop.clone(),
     ));
@@ -227,10 +228,11 @@ fn start(
 }
 
 /// What the gateway's own page shows of it.
-fn running(parts: &Parts) -> web::Running {
+fn running(config: &Config, parts: &Parts) -> web::Running {
     let smtp = parts.smtp_addresses.iter().map(|address| ("smtp", *address));
     web::Running {
         started_at: clock::now(),
+        hostname: config.smtp.hostname.clone(),
         listeners: std::iter::once(("http", parts.http_address)).chain(smtp).collect(),
         certificates: Some(Arc::clone(&parts.certificates)),
     }
@@ -253,6 +255,7 @@ fn smtp_options(config: &Config, certificates: &Arc<Certificates>) -> driver::Op
             false => Proxy::Absent,
         },
         limits: config.smtp.limits.clone(),
+        directory: config.data_dir.clone(),
         certificates: Some(Arc::clone(certificates)),
     }
 }

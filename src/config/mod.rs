@@ -84,6 +84,8 @@ pub struct Http {
     pub listen: SocketAddr,
     pub public_url: String,
     pub tls: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxy_from: Vec<Network>,
     /// `None`: made on first start and kept in the data directory.
     pub admin_token: Option<SecretString>,
     pub limits: Connections,
@@ -306,6 +308,7 @@ impl Checker {
             listen,
             public_url: url,
             tls: raw.http.tls,
+            proxy_from: self.networks("http.proxy_from", &raw.http.proxy_from)?,
             limits: raw.http.limits,
             admin_token: (!token.is_empty()).then(|| raw.http.admin_token.clone()),
         })

@@ -42,6 +42,8 @@ impl Default for RawConfig {
     }
 }
 
+/// This machine.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 /// Loopback, private and link-local networks (RFC 1122, 1918, 6598, 3927, 4193, 4291), where a load
 /// balancer stands.
 const PRIVATE_NETWORKS: [&str; 9] = [
@@ -92,6 +94,7 @@ pub struct Http {
     pub listen: String,
     pub public_url: String,
     pub tls: bool,
+    pub proxy_from: Vec<String>,
     pub admin_token: SecretString,
     pub limits: Connections,
 }
@@ -102,6 +105,7 @@ impl Default for Http {
             listen: "127.0.0.1:8025".to_owned(),
             public_url: String::new(),
             tls: false,
+            proxy_from: LOOPBACK.map(str::to_owned).to_vec(),
             admin_token: SecretString::default(),
             limits: Connections::default(),
         }

@@ -7,6 +7,7 @@ pub mod error;
 mod health;
 mod idempotency;
 mod input;
+mod mta_sts;
 mod openapi;
 mod page;
 mod server;
@@ -32,7 +33,7 @@ use crate::store::Store;
 use error::{Code, Problem};
 
 pub use api::new_bcc_address;
-pub use server::{Connections, Lasting, Limits, serve};
+pub use server::{Connections, Front, Lasting, Limits, serve};
 
 /// What requests are answered with.
 pub struct State {
@@ -82,6 +83,8 @@ impl State {
 #[derive(Default)]
 pub struct Running {
     pub started_at: Time,
+    /// The name of the mail listener, as the MX record has it.
+    pub hostname: String,
     /// Each listener's name and address.
     pub listeners: Vec<(&'static str, std::net::SocketAddr)>,
     pub certificates: Option<Arc<crate::tls::Certificates>>,
@@ -121,6 +124,7 @@ pub fn router(state: impl Into<Arc<State>>) -> Router {
         .merge(calls)
         .merge(openapi::router(description))
         .merge(health::router())
+        .merge(mta_sts::router())
         .merge(ui::router(&state))
         .merge(unsubscribe::router())
         .fallback(not_found)

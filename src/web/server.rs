@@ -1,6 +1,7 @@
 //! The HTTP server: connections, each in a task, within limits. HTTP/1.1 only: what sits before it speaks
 //! HTTP/2 to the world, and its floods end there.
 
+mod forwarded;
 mod patience;
 mod places;
 
@@ -25,8 +26,9 @@ pub use self::patience::Lasting;
 use self::patience::Patient;
 pub use self::places::Limits as Connections;
 use self::places::Places;
+use crate::perimeter::Network;
 
-/// Where a request's connection comes from; with a proxy in front, the proxy.
+/// Where a request comes from, as far as is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
@@ -66,19 +68,31 @@ impl Default for Limits {
     }
 }
 
+/// What requests pass before they are here.
+#[derive(Clone, Default)]
+pub struct Front {
+    /// `None`: they come in clear.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The proxies that are believed when they say who the client is.
+    pub proxies: Arc<[Network]>,
+}
+
 /// Answers requests until `stop`, and then those that run.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    front: Front,
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let Front { tls, proxies } = front;
     let tls = tls.map(TlsAcceptor::from);
     let places = Places::new(limits.connections);
     let tasks = TaskTracker::new();
     while let Some((stream, peer)) = accept(&listener, &stop).await {
-        let place = match places.take(peer.0) {
+        // Everybody comes from a proxy: it has no share of its own.
+        let is_proxy = proxies.iter().any(|network| network.contains(peer.0));
+        let place = match places.take((!is_proxy).then_some(peer.0)) {
             Ok(place) => place,
             // In clear nobody who speaks TLS understands it.
             Err(_) if tls.is_some() => continue,
@@ -93,6 +107,7 @@ pub async fn serve(
             router: router.clone(),
             tls: tls.clone(),
             peer,
+            proxies: Arc::clone(&proxies),
             limits,
             stop: stop.clone(),
         };
@@ -126,6 +141,7 @@ struct Connection {
     router: Router,
     tls: Option<TlsAcceptor>,
     peer: Peer,
+    proxies: Arc<[Network]>,
     limits: Limits,
     stop: CancellationToken,
 }
@@ -147,12 +163,13 @@ impl Connection {
     }
 
     async fn answer(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let peer = self.peer;
+        let (peer, proxies) = (self.peer, self.proxies);
         let stream = Patient::new(stream, self.limits.write);
         let lasting = Lasting::default();
         let mark = lasting.clone();
         let router = self.router.map_request(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(peer);
+            let client = forwarded::client(peer.0, request.headers(), &proxies);
+            request.extensions_mut().insert(Peer(client));
             request.extensions_mut().insert(mark.clone());
             request.map(Body::new)
         });

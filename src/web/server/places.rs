@@ -16,7 +16,7 @@ use tokio::time::timeout;
 pub struct Limits {
     /// Connections at once; from three quarters of them on, silent ones are closed sooner.
     pub connections: u32,
-    /// Connections at once from one address (IPv6: one /64). A proxy in front is one address.
+    /// Connections at once from one address (IPv6: one /64), unless it is a proxy of ours.
     pub connections_per_ip: u32,
 }
 
@@ -61,11 +61,12 @@ impl Places {
         Arc::new(Self { limits, taken: Mutex::default() })
     }
 
-    /// A place, until what is returned is dropped.
-    pub fn take(self: &Arc<Self>, ip: IpAddr) -> Result<Place, NoPlace> {
-        let network = network(ip);
+    /// A place, until what is returned is dropped; in the share of that address, if one is named.
+    pub fn take(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Place, NoPlace> {
+        let network = ip.map(network);
         let mut taken = self.taken();
-        let share = taken.by_network.get(&network).copied().unwrap_or(0);
+        let share = |network| taken.by_network.get(network).copied().unwrap_or(0);
+        let share = network.as_ref().map_or(0, share);
         if share >= self.limits.connections_per_ip {
             return Err(NoPlace::Share);
         }
@@ -73,7 +74,9 @@ impl Places {
             return Err(NoPlace::Full);
         }
         taken.count += 1;
-        taken.by_network.insert(network, share + 1);
+        if let Some(network) = network {
+            taken.by_network.insert(network, share + 1);
+        }
         Ok(Place { places: Arc::clone(self), network })
     }
 
@@ -144,17 +147,19 @@ async fn say(mut stream: TcpStream, why: NoPlace) -> std::io::Result<()> {
 /// A place that is taken; dropping it gives it back.
 pub struct Place {
     places: Arc<Places>,
-    network: IpAddr,
+    network: Option<IpAddr>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
         taken.count = taken.count.saturating_sub(1);
-        if let Some(share) = taken.by_network.get_mut(&self.network) {
+        if let Some(network) = self.network
+            && let Some(share) = taken.by_network.get_mut(&network)
+        {
             *share -= 1;
             if *share == 0 {
-                taken.by_network.remove(&self.network);
+                taken.by_network.remove(&network);
             }
         }
     }
@@ -176,13 +181,13 @@ mod tests {
     fn counts_in_all_and_by_address_and_gives_places_back() {
         let places = Places::new(Limits { connections: 3, connections_per_ip: 2 });
         let [one, other] = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse::<IpAddr>().unwrap());
-        let first = places.take(one).unwrap();
-        let second = places.take(one).unwrap();
+        let first = places.take(Some(one)).unwrap();
+        let second = places.take(Some(one)).unwrap();
         assert!(!places.are_few());
-        assert_eq!(places.take(one).err(), Some(NoPlace::Share));
-        let third = places.take(other).unwrap();
+        assert_eq!(places.take(Some(one)).err(), Some(NoPlace::Share));
+        let third = places.take(Some(other)).unwrap();
         assert!(places.are_few());
-        assert_eq!(places.take("2001:db8:1::1".parse().unwrap()).err(), Some(NoPlace::Full));
+        assert_eq!(places.take(Some("2001:db8:1::1".parse().unwrap())).err(), Some(NoPlace::Full));
         drop((first, second, third));
         assert!(places.taken().by_network.is_empty() && places.taken().count == 0);
     }

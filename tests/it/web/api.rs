@@ -119,7 +119,7 @@ impl Api {
         tokio::spawn(Arc::clone(&events).run(CancellationToken::new()));
         let state = Arc::new(web::State {
             events: Arc::clone(&events),
-            running: web::Running::default(),
+            running: web::Running { hostname: "mx.example".to_owned(), ..web::Running::default() },
             webhook_client: webhook_client(&["127.0.0.0/8"]),
             connector: connector.clone(),
             secrets: Secrets::new([7; 32]),

@@ -204,3 +204,14 @@ async fn queries_methods_and_paths_that_do_not_exist_are_refused() {
         assert_eq!(api.send(Method::GET, path, None, &[], "").await.status, StatusCode::OK);
     }
 }
+
+/// RFC 8461 3.2.
+#[tokio::test]
+async fn the_policy_of_tls_names_our_host() {
+    let [api, _] = Api::both().await;
+    let policy = api.send(Method::GET, "/.well-known/mta-sts.txt", None, &[], "").await;
+    assert_eq!(policy.status, StatusCode::OK);
+    assert_eq!(policy.headers["content-type"], "text/plain; charset=utf-8");
+    let expected = "version: STSv1\r\nmode: enforce\r\nmx: mx.example\r\nmax_age: 604800\r\n";
+    assert_eq!(policy.bytes, expected);
+}

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Router};
 use futures_util::StreamExt;
-use mailweave::web::{Connections, Lasting, Limits, serve};
+use mailweave::web::{Connections, Front, Lasting, Limits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, router, None, limits, stop.clone()));
+        let task = tokio::spawn(serve(listener, router, Front::default(), limits, stop.clone()));
         Self { address, stop, task }
     }
 
