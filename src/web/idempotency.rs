@@ -19,8 +19,6 @@ use crate::model::SubAccountId;
 use crate::store::Reservation;
 
 const KEY_LENGTH_MAX: usize = 255;
-/// No answer of a writing call is larger.
-const ANSWER_BYTES_MAX: usize = 4 * 1_048_576;
 
 /// A key as one caller uses it.
 struct Key {
@@ -103,13 +101,17 @@ fn request_hash(method: &Method, uri: &str, body: &Bytes) -> [u8; 32] {
 async fn run(state: &State, key: Key, request: Request, next: Next) -> Result<Response, Problem> {
     let response = next.run(request).await;
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, ANSWER_BYTES_MAX).await.unwrap_or_default();
+    // It is in memory already, too.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     if parts.status.is_server_error() {
         state.store.release_key(key.of, &key.text).await?;
     } else {
         let sealed = STANDARD_NO_PAD.encode(state.secrets.seal(&key.place(), &body));
         let status = i64::from(parts.status.as_u16());
-        state.store.keep_answer(key.of, &key.text, status, sealed).await?;
+        // What was done was done, whether or not its answer can be kept.
+        if let Err(error) = state.store.keep_answer(key.of, &key.text, status, sealed).await {
+            tracing::error!(code = "answer_not_kept", %error, "The answer of a call with an Idempotency-Key could not be kept.");
+        }
     }
     Ok(Response::from_parts(parts, Body::from(body)))
 }

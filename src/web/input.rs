@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::error::Elapsed;
 use uuid::Uuid;
 
 use super::error::{Code, Problem};
@@ -24,29 +25,48 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// Mail with files is sent here; base64 makes a third more of 35 MiB.
 const LARGE_PATH: &str = "/api/v1/messages";
 const LARGE_BYTES_MAX: usize = 48 * 1_048_576;
-/// So many large bodies are in memory at once; others wait.
-static LARGE_BODIES: Semaphore = Semaphore::const_new(4);
+/// So many large bodies arrive at once, and one is worked on; others wait a while for their turn.
+static LARGE_ARRIVING: Semaphore = Semaphore::const_new(3);
+static LARGE_AT_WORK: Semaphore = Semaphore::const_new(1);
+const LARGE_WAIT: Duration = Duration::from_secs(30);
 
 /// Reads the whole body, within its limits, before anything else is done with the request.
 pub async fn whole_body(request: Request, next: Next) -> Response {
     let is_large = request.uri().path() == LARGE_PATH && request.method() == Method::POST;
     let (parts, body) = request.into_parts();
     let announced = body.size_hint().upper().unwrap_or(u64::MAX);
-    // The semaphore is never closed.
-    let _turn = match is_large && announced > BODY_BYTES_MAX as u64 {
-        true => LARGE_BODIES.acquire().await.ok(),
-        false => None,
-    };
+    let takes_turns = is_large && announced > BODY_BYTES_MAX as u64;
+    let Ok(arriving) = turn(&LARGE_ARRIVING, takes_turns).await else { return busy() };
     let bytes_max = if is_large { LARGE_BYTES_MAX } else { BODY_BYTES_MAX };
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, bytes_max)).await;
     match read {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => {
+            let Ok(_at_work) = turn(&LARGE_AT_WORK, takes_turns).await else { return busy() };
+            drop(arriving);
+            next.run(Request::from_parts(parts, Body::from(bytes))).await
+        }
         Ok(Err(_)) if is_large => {
             Problem::new(Code::BodyTooLarge, "Send at most 48 MiB.").into_response()
         }
         Ok(Err(_)) => Problem::new(Code::BodyTooLarge, "Send at most 1 MiB.").into_response(),
         Err(_) => Problem::new(Code::Timeout, "Send the body without pausing.").into_response(),
     }
+}
+
+/// A turn, for who takes turns. The semaphores are never closed.
+async fn turn(
+    turns: &'static Semaphore,
+    takes_turns: bool,
+) -> Result<Option<SemaphorePermit<'static>>, Elapsed> {
+    match takes_turns {
+        true => Ok(tokio::time::timeout(LARGE_WAIT, turns.acquire()).await?.ok()),
+        false => Ok(None),
+    }
+}
+
+fn busy() -> Response {
+    let detail = "Others are sending large mails, too: try again in a minute.";
+    Problem::new(Code::Unavailable, detail).into_response()
 }
 
 /// A JSON body. Unknown fields, repeated keys, wrong types and NUL are refused.
@@ -178,6 +198,15 @@ where
     D: Deserializer<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Reads a field of which `null` means the same as its absence.
+pub fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The longest name or other line of text, in characters.

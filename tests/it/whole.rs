@@ -211,6 +211,20 @@ fn mail_of_an_unknown_sender_waits_and_is_released_with_an_alias() {
 }
 
 #[test]
+fn a_release_that_fails_makes_no_alias() {
+    on_both(|gateway, account| {
+        let header = ["From: anna@private.example", "Subject: To nobody", "Message-ID: <a@x>"];
+        send(gateway, &account.bcc_address, &mail(&header, "Hello"));
+        let verdict = last_verdict(account);
+        assert_eq!(verdict["reason"], "unknown_sender");
+        let path = format!("/api/v1/verdicts/{}/release", verdict["id"].as_str().unwrap());
+        account.api.post(&path, &json!({"add_alias": true})).expect(409);
+        let user = account.api.read(&format!("/api/v1/users/{}", account.user_id));
+        assert_eq!(user["aliases"], json!([]));
+    });
+}
+
+#[test]
 fn what_nobody_can_tell_is_assigned_by_a_person_and_can_be_taken_back() {
     on_both(|gateway, account| {
         let header = ["From: anna@ours.example", "Subject: Hidden", "Message-ID: <a@x>"];

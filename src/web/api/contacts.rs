@@ -14,7 +14,7 @@ use crate::model::{ContactId, Event, EventId, EventType, Time};
 use crate::store::{Error, Position, StoredContact};
 use crate::web::auth::Account;
 use crate::web::error::{Code, Problem};
-use crate::web::input::{self, Id, Json, Query, given};
+use crate::web::input::{self, Id, Json, Query, given, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
@@ -55,7 +55,8 @@ pub struct NewContact {
     email: String,
     name: Option<String>,
     external_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     unsubscribed: bool,
 }
 

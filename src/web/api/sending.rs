@@ -21,7 +21,7 @@ use crate::send::flow::{self, Queued, Request};
 use crate::store::{Answered, Cancelled, Resolution, Resolved};
 use crate::web::auth::Account;
 use crate::web::error::{Code, Problem};
-use crate::web::input::{self, Id, LargeJson};
+use crate::web::input::{self, Id, LargeJson, or_default};
 use crate::web::{State, now_and_ids};
 
 /// A mail that is to be sent.
@@ -36,16 +36,20 @@ pub struct NewMessage {
     /// Of bulk and workflow mail; individual mail is from the mailbox's own address.
     from: Option<Recipient>,
     to: Vec<Recipient>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     cc: Vec<Recipient>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     bcc: Vec<Recipient>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     subject: String,
     /// Made from `html` when there is only that.
     text: Option<String>,
     html: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     attachments: Vec<NewAttachment>,
     conversation_id: Option<Uuid>,
     /// The message that is answered: the mail joins its thread.

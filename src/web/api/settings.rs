@@ -17,7 +17,7 @@ use crate::store::AccountSettings;
 use crate::web::State;
 use crate::web::auth::Account;
 use crate::web::error::{Code, Problem};
-use crate::web::input::{self, Json, given};
+use crate::web::input::{self, Json, given, or_default};
 
 /// The switches by the names of the rules, the never-log list, and the relay.
 #[derive(Serialize, ToSchema)]
@@ -89,7 +89,8 @@ pub struct ProviderChange {
     /// May be left out while host and user name stay the same.
     password: Option<String>,
     default_from: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     allowed_domains: Vec<String>,
     #[schema(value_type = Option<SecurityName>)]
     security: Option<RelaySecurity>,

@@ -12,7 +12,7 @@ use crate::model::{self, Address, Role, UserId};
 use crate::store::{Error, Mail, Position};
 use crate::web::auth::Account;
 use crate::web::error::{Code, Problem};
-use crate::web::input::{self, Id, Json, Query};
+use crate::web::input::{self, Id, Json, Query, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
@@ -58,7 +58,8 @@ pub struct NewUser {
     /// The sign-in address.
     pub email: String,
     /// Other addresses the user writes from; they count as confirmed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     pub aliases: Vec<String>,
     /// A name of the IANA time zone database; `UTC` when left out.
     pub time_zone: Option<String>,
@@ -101,7 +102,7 @@ pub struct DeleteQuery {
     pub keep_messages: bool,
 }
 
-const ALIASES_MAX: usize = 100;
+pub(super) const ALIASES_MAX: usize = 100;
 
 /// A new smart BCC address: 100 random bits, so that nobody finds it by trying.
 pub fn new_bcc_address(domain: &str) -> Option<Address> {

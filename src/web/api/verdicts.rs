@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::users::outside_address;
+use super::users::{ALIASES_MAX, outside_address};
 use crate::clock;
 use crate::ingest::release;
 use crate::model::{
@@ -17,7 +17,7 @@ use crate::model::{
 use crate::store::{Action, Position, Undone, VerdictFilter};
 use crate::web::auth::Reader;
 use crate::web::error::{Code, Problem, ProblemDetails};
-use crate::web::input::{Id, Json, OptionalJson, Query};
+use crate::web::input::{Id, Json, OptionalJson, Query, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
@@ -230,8 +230,12 @@ pub struct Release {
     #[schema(nullable)]
     pub contact_email: Option<String>,
     /// The sender's address becomes an alias of the user whose smart BCC address it was sent to.
+    #[serde(deserialize_with = "or_default")]
+    #[schema(nullable)]
     pub add_alias: bool,
     /// Files that are too large are left out.
+    #[serde(deserialize_with = "or_default")]
+    #[schema(nullable)]
     pub without_files: bool,
 }
 
@@ -260,9 +264,10 @@ pub async fn release(
     let contact_email =
         contact_email.map(|text| outside_address(&state, "contact_email", text)).transpose()?;
     let verdict = state.store.verdict(of, id).await?.ok_or_else(Problem::not_found)?;
-    if asked.add_alias {
-        add_alias(&state, of, &verdict).await?;
-    }
+    let alias = match asked.add_alias {
+        true => add_alias(&state, of, &verdict).await?,
+        false => None,
+    };
     let request = release::Request {
         sub_account: of,
         verdict: id,
@@ -272,25 +277,50 @@ pub async fn release(
     };
     let (now, seed) = (clock::now(), clock::seed());
     let released = release::release(&state.store, &state.reader, request, now, seed).await;
-    released.map_err(not_released)?;
+    if let Err(error) = released {
+        if let Some((user, alias)) = alias {
+            remove_alias(&state, of, user, &alias).await?;
+        }
+        return Err(not_released(error));
+    }
     let verdict = state.store.verdict(of, id).await?.ok_or_else(Problem::not_found)?;
     Ok(Json(verdict.into()))
 }
 
-/// Makes the sender of a held mail an alias of its user, who is then its author (B2).
+/// Makes the sender of a held mail an alias of its user, who is then its author (B2). Answers what was added.
 async fn add_alias(
     state: &State,
     of: SubAccountId,
     verdict: &model::Verdict,
-) -> Result<(), Problem> {
-    let (user, sender) = unknown_sender(state, of, verdict).await?;
+) -> Result<Option<(UserId, Address)>, Problem> {
+    let (id, sender) = unknown_sender(state, of, verdict).await?;
+    let mut added = None;
     let add = |user: &mut model::User| {
         if !user.aliases.contains(&sender) {
-            user.aliases.push(sender);
+            if user.aliases.len() >= ALIASES_MAX {
+                return Err(Problem::field("add_alias", "a user has at most 100 aliases"));
+            }
+            user.aliases.push(sender.clone());
+            added = Some((id, sender));
         }
+        Ok(())
+    };
+    state.store.change_user(of, id, add).await?.ok_or_else(no_alias)??;
+    Ok(added)
+}
+
+/// The mail could not be released: all is as it was.
+async fn remove_alias(
+    state: &State,
+    of: SubAccountId,
+    user: UserId,
+    alias: &Address,
+) -> Result<(), Problem> {
+    let remove = |user: &mut model::User| {
+        user.aliases.retain(|it| it != alias);
         Ok::<(), Problem>(())
     };
-    state.store.change_user(of, user, add).await?.ok_or_else(no_alias)?.map(drop)
+    state.store.change_user(of, user, remove).await?.ok_or_else(no_alias)?.map(drop)
 }
 
 fn no_alias() -> Problem {

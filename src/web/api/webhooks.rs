@@ -17,7 +17,7 @@ use crate::model::{self, EventId, EventType, SubAccountId, Time, WebhookId};
 use crate::store::{NewWebhook, Position};
 use crate::web::auth::Account;
 use crate::web::error::{Code, Problem, ProblemDetails};
-use crate::web::input::{Id, Json, Query};
+use crate::web::input::{Id, Json, Query, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
@@ -43,7 +43,8 @@ pub struct Webhook {
 pub struct NewWebhookRequest {
     url: String,
     /// Types of events; left out or empty: all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     events: Vec<String>,
 }
 

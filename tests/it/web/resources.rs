@@ -132,6 +132,17 @@ async fn a_user_is_made_changed_and_deleted() {
     }
 }
 
+/// INTERFACE: what is absent is null, in what is sent as well.
+#[tokio::test]
+async fn null_is_as_if_left_out() {
+    let [api, _] = Api::both().await;
+    let user = json!({"name": "Ann", "email": "ann@acme.example", "aliases": null, "role": null});
+    let made = api.post("/users", user).await;
+    assert_eq!((made.status, &made.json["aliases"]), (StatusCode::CREATED, &json!([])));
+    let contact = json!({"email": "bob@x.example", "name": null, "unsubscribed": null});
+    assert_eq!(api.post("/contacts", contact).await.json["unsubscribed"], json!(false));
+}
+
 #[tokio::test]
 async fn a_list_is_walked_by_its_cursors() {
     for api in Api::both().await {
