@@ -5,6 +5,8 @@ mod admit;
 
 pub use admit::{Admission, Lane, Load, Open, Pace, admit, deal};
 
+use std::collections::BTreeSet;
+
 use crate::mail::{Email, File};
 use crate::model::settings::BulkSender;
 use crate::model::{
@@ -177,7 +179,10 @@ fn plan<'a>(case: &Case<'a>, sending: &Sending) -> Plan<'a> {
 fn contacts<'a>(case: &Case<'a>, copy: &Copy<'a>) -> Vec<&'a Person> {
     let outsiders = |person: &&'a Person| case.is_outsider(&person.email);
     let wanted = |person: &&'a Person| !case.is_never_log(&person.email);
-    let chosen: Vec<&Person> = copy.to.iter().filter(outsiders).filter(wanted).collect();
+    let mut named = BTreeSet::new();
+    let once = |person: &&'a Person| named.insert(person.email.normal());
+    let chosen: Vec<&Person> =
+        copy.to.iter().filter(outsiders).filter(wanted).filter(once).collect();
     match chosen.is_empty() {
         true => copy.to.iter().take(1).collect(),
         false => chosen,

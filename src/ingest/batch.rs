@@ -125,7 +125,8 @@ async fn file_all(store: &Store, batch: &[Pending]) -> Vec<Outcome> {
         Err(error) => error,
     };
     tracing::error!(code = "batch_failed", mails = batch.len(), %error, "A batch of mails could not be filed.");
-    if error.is_transient() {
+    // Mails that are in conflict with themselves must not take the others along, time after time.
+    if error.is_transient() && !matches!(error, Error::Conflict(_)) {
         // The store is away for all of them: trying each would only take longer.
         return batch.iter().map(|_| Err(Refused::from(&error))).collect();
     }

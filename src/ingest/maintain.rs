@@ -95,7 +95,7 @@ async fn verify_again(
     let Some(envelope) = &waiting.envelope else {
         return Ok(TrustResults::without_checks(Trust::Unverified));
     };
-    let read = reader.read(Arc::new(waiting.content.unpack()?));
+    let read = release::read_aside(reader, waiting).await?;
     Ok(verifier.verify(envelope, &read.content, read.email.headers.from.as_ref()).await)
 }
 

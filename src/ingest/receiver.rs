@@ -57,12 +57,12 @@ impl Receiver for Gateway {
                 again: None,
             };
             match self.batch.file(pending).await {
-                Ok(decision) => {
-                    tell(decision.as_ref());
-                    if let Some(decision) = decision {
-                        self.rate.count(&decision, clock::now());
-                    }
+                Ok(Some(decision)) => {
+                    tell(&decision);
+                    self.rate.count(&decision, clock::now());
                 }
+                // Its sub-account was erased meanwhile: when the sender comes again, RCPT says so.
+                Ok(None) => delivery = Delivery::Unavailable,
                 // The sender comes again; what is filed already is then a duplicate.
                 Err(Refused::Unavailable) => delivery = Delivery::Unavailable,
                 Err(Refused::Full) => delivery = Delivery::Full,
@@ -121,8 +121,7 @@ fn is_first_steps(envelope: &Envelope, domains: &[String]) -> bool {
     envelope.peer.to_canonical().is_loopback() && domains.iter().all(is_local)
 }
 
-fn tell(decision: Option<&Decision>) {
-    let Some(decision) = decision else { return };
+fn tell(decision: &Decision) {
     let (outcome, reason) = (decision.verdict.outcome().name(), decision.verdict.reason.name());
     metrics::counter!("mailweave_verdicts_total", "door" => "smtp", "outcome" => outcome, "reason" => reason)
         .increment(1);

@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::store::{self, Filing, Store, Undone, Waiting};
 
-use super::prepare::{self, Reader};
+use super::prepare::{self, Read, Reader};
 
 /// What somebody asks for.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ async fn judge_again(
 ) -> Result<Result<Decision, Reason>, store::Error> {
     let Judged { waiting, trust, mut again, contact, recorded } = judged;
     let account = waiting.sub_account;
-    let read = reader.read(Arc::new(waiting.content.unpack()?));
+    let read = read_aside(reader, &waiting).await?;
     again.contact = contact.map(|address| named(address, &read.email, &read.forward));
     let owners = owners(&waiting);
     let submission = reader.submission(&read, waiting.door, account, owners, trust, now);
@@ -171,6 +171,15 @@ async fn judge_again(
         (Some(decision), None) => Ok(decision),
         (_, waits) => Err(waits.unwrap_or(Reason::Expired)),
     })
+}
+
+/// Reads the mail on a thread of its own: it may be large.
+pub(super) async fn read_aside(reader: &Reader, waiting: &Waiting) -> Result<Read, store::Error> {
+    let (reader, raw) = (reader.clone(), waiting.content.clone());
+    let read = move || Ok(reader.read(Arc::new(raw.unpack()?)));
+    tokio::task::spawn_blocking(read)
+        .await
+        .unwrap_or_else(|error| Err(store::Error::damaged(error)))
 }
 
 /// The users it was sent to, as its envelope says; else the one whose verdict it is.

@@ -218,16 +218,14 @@ fn write_all(
     Ok(written)
 }
 
-/// T6: of bulk mail everybody gets their own, in a thread of their own; and one, however often they are
-/// named.
+/// T6: of bulk mail everybody gets their own, in a thread of their own. Nobody gets two, however often they
+/// are named.
 fn lots(request: &Request) -> Vec<Vec<Person>> {
     let mut named = BTreeSet::new();
+    let once = request.to.iter().filter(|person| named.insert(person.email.normal())).cloned();
     match request.kind {
-        SendKind::Bulk => {
-            let once = request.to.iter().filter(|person| named.insert(person.email.normal()));
-            once.map(|person| vec![person.clone()]).collect()
-        }
-        SendKind::Individual | SendKind::Workflow => vec![request.to.clone()],
+        SendKind::Bulk => once.map(|person| vec![person]).collect(),
+        SendKind::Individual | SendKind::Workflow => vec![once.collect()],
     }
 }
 

@@ -43,7 +43,7 @@ impl Error {
     }
 
     /// What is stored cannot be understood.
-    pub(super) fn damaged(what: impl std::fmt::Display) -> Self {
+    pub(crate) fn damaged(what: impl std::fmt::Display) -> Self {
         Self::Damaged { what: what.to_string() }
     }
 

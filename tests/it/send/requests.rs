@@ -42,6 +42,22 @@ async fn a_mail_is_sent_once_and_stands_in_its_conversation() {
     .await;
 }
 
+/// S4: somebody new who is named twice is one contact, and gets one mail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_named_twice_is_one() {
+    on_both(|setup| {
+        let relay = Relay::start();
+        let sending = Sending::of(setup, &relay);
+        let mut mail = sending.mail("carl@customer.test");
+        mail["to"] = json!(["carl@customer.test", "CARL@customer.test"]);
+        let receipt = sending.send(&mail);
+        sending.wait_for(&receipt["id"], "sent");
+        assert_eq!(relay.wait_for(1)[0].to, ["carl@customer.test"]);
+        assert_eq!(sending.account.api.list("/api/v1/contacts").len(), 1);
+    })
+    .await;
+}
+
 #[test]
 fn an_answer_joins_the_thread_with_the_headers_of_a_mail_client() {
     let relay = Relay::start();
