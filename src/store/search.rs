@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::raw::{self, BLOCK_BYTES_MAX};
 use super::rows::ROWS_MAX;
 use super::value::values;
-use super::{Result, Store, inboxes, raw};
+use super::{Result, Store, inboxes};
 use crate::model::words::{Query, Words};
 use crate::model::{
     ConversationId, Direction, Message, State, StoredMessageId, SubAccountId, UserId,
@@ -173,7 +174,7 @@ impl Store {
     ) -> Result<Option<Vec<u8>>> {
         let mut tx = self.reader().await?;
         let row: Option<(Vec<u8>, bool)> =
-            tx.optional(BEGINNING, values![of, id, BEGINNING_BYTES]).await?;
+            tx.optional(BEGINNING, values![of, id, BEGINNING_BYTES + BLOCK_BYTES_MAX]).await?;
         Ok(row.map(|(raw, is_plain)| raw::beginning(raw, is_plain, BEGINNING_BYTES)))
     }
 
@@ -185,7 +186,8 @@ impl Store {
         bytes: i64,
     ) -> Result<BTreeMap<StoredMessageId, Vec<u8>>> {
         let mut tx = self.reader().await?;
-        let asked = ids.into_iter().flat_map(|id| values![of, id, bytes]).collect();
+        let most = bytes + BLOCK_BYTES_MAX;
+        let asked = ids.into_iter().flat_map(|id| values![of, id, most]).collect();
         let rows: Vec<(Uuid, Vec<u8>, bool)> = tx.all_of_rows(BEGINNINGS, asked).await?;
         let read =
             |(id, raw, is_plain)| (StoredMessageId(id), raw::beginning(raw, is_plain, bytes));
