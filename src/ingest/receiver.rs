@@ -48,8 +48,11 @@ impl Receiver for Gateway {
             return Delivery::Unavailable;
         };
         let trust = self.trust(&envelope, &read).await;
+        let submissions = self.reader.submissions(&read, &envelope, &trust);
+        // It is packed; unpacked it would take up as much again while it waits.
+        drop(read);
         let mut delivery = Delivery::Durable;
-        for submission in self.reader.submissions(&read, &envelope, &trust) {
+        for submission in submissions {
             let pending = Pending {
                 submission,
                 content: raw.clone(),
