@@ -17,6 +17,10 @@ pub struct Memory {
     pub peak: f64,
 }
 
+/// So often, every 300 ms, it is looked whether anything is still being done: the words of a million mails
+/// take minutes.
+const SETTLE_LOOKS_MAX: u32 = 4_000;
+
 impl Family {
     /// CPU seconds of the process, its living children, and those it has waited for.
     pub fn cpu_seconds(self) -> f64 {
@@ -29,7 +33,7 @@ impl Family {
     /// Waits until it rests, so that what it still does is counted as its cost.
     pub fn settle(self) {
         let mut before = self.cpu_seconds();
-        for _ in 0..200 {
+        for _ in 0..SETTLE_LOOKS_MAX {
             std::thread::sleep(Duration::from_millis(300));
             let now = self.cpu_seconds();
             if now - before < 0.015 {
