@@ -5,7 +5,7 @@ mod admin_token;
 mod demo;
 mod first_start;
 mod mailboxes;
-mod outgoing;
+pub mod outgoing;
 mod reload;
 mod sending;
 mod serve;

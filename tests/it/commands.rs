@@ -11,6 +11,7 @@ use mailweave::store::{Holder, NewToken, Options, Store};
 use serde_json::Value;
 use sqlx::Connection;
 
+use super::support::openid::OpenId;
 use super::trust::zone::Zone;
 
 /// A data directory with a user in it.
@@ -289,6 +290,24 @@ fn doctor_finds_no_fault_with_a_fresh_machine() {
     let words = place.run(&["doctor"]);
     assert!(text(&words.stdout).contains("warn  data directory"), "{words:?}");
     assert!(!place.data().exists(), "looking makes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_asks_the_organisation_that_signs_people_in() {
+    let provider = OpenId::start().await;
+    let place = Place::empty();
+    let configure = |issuer: &str| {
+        let openid = format!(
+            "[sign_in.openid]\nissuer = \"{issuer}\"\nclient_id = \"c\"\nname = \"Acme\"\nallowed_domains = [\"acme.example\"]\n"
+        );
+        let networks = "[outgoing]\nallowed_networks = [\"127.0.0.0/8\"]\n";
+        place.file("config.toml", &format!("{openid}{networks}"));
+    };
+    let found = || statuses(&place.run(&["doctor", "--json"]));
+    configure(&provider.issuer());
+    assert!(found().contains(&("sign_in.openid".to_owned(), "ok".to_owned())));
+    configure(&format!("{}/other", provider.issuer()));
+    assert!(found().contains(&("sign_in.openid".to_owned(), "fail".to_owned())));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod certificate;
 mod listeners;
 mod mailbox;
 mod names;
+mod organisation;
 mod storage;
 
 use serde::Serialize;
@@ -101,6 +102,7 @@ async fn check_all(config: &Config) -> Vec<Check> {
     checks.extend(certificate::check(&config.tls, &config.smtp.hostname));
     checks.extend(listeners::check(config).await);
     checks.extend(names::check(config).await);
+    checks.extend(organisation::check(config).await);
     checks
 }
 

@@ -71,6 +71,11 @@ impl Provider {
         self.known.lock().await.keys(self, header.kid.as_deref(), now).await
     }
 
+    /// How many keys it says that it signs with.
+    pub async fn signing_keys(&self, now: Time) -> Result<usize, Error> {
+        Ok(self.known.lock().await.keys(self, None, now).await?.keys.len())
+    }
+
     async fn metadata(&self) -> Result<Metadata, Error> {
         let issuer = &self.organisation.issuer;
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
