@@ -40,7 +40,14 @@ fn is_inline_picture(file: &File) -> bool {
 fn is_allowed(file: &File, settings: &Settings) -> bool {
     let extension = extension(&file.file_name).or(file.sniffed.map(str::to_owned));
     let Some(extension) = extension else { return false };
-    settings.attachment_types.contains(&extension) && agrees(&extension, file)
+    // One type, two names.
+    let other = match extension.as_str() {
+        "mpg" => "mpeg",
+        "mpeg" => "mpg",
+        name => name,
+    };
+    let is_wanted = settings.attachment_types.iter().any(|it| *it == extension || it == other);
+    is_wanted && agrees(&extension, file)
 }
 
 fn extension(file_name: &str) -> Option<String> {
@@ -103,6 +110,7 @@ mod tests {
         for (name, sniffed, kept) in [
             ("a.pdf", Some("pdf"), true),
             ("a.PDF", Some("pdf"), true),
+            ("a.mpg", Some("mpg"), true),
             ("a.pdf", Some("exe"), false),
             ("a.pdf", None, false),
             ("a.zip", Some("zip"), true),

@@ -61,7 +61,10 @@ fn is_from_daemon(headers: &Headers) -> bool {
 /// A postmaster's mail from the null reverse-path (RFC 5321 4.5.5) that says what it is. People
 /// write as postmaster, too; from nobody they do not.
 fn is_undeliverable_from_nobody(head: &Head<'_>, headers: &Headers) -> bool {
-    let from_nobody = head.first("return-path").is_some_and(|path| values::raw(path) == "<>");
+    let path = head.first("return-path").map(|path| values::raw(path).to_ascii_lowercase());
+    let from_nobody = path.is_some_and(|path| path == "<>" || path.contains("mailer-daemon"))
+        // Exchange 5.5 attaches its report where nobody looks.
+        || head.first("x-ms-embedded-report").is_some();
     from_nobody && authors(headers).any(|local| local == "postmaster")
 }
 
@@ -104,7 +107,8 @@ fn auto_reply(head: &Head<'_>, structure: &Structure<'_>, text: &str) -> Option<
         return Some(field);
     }
     let precedence = head.token("precedence").unwrap_or_default().replace('_', "-");
-    if precedence == "auto-reply" {
+    // Vacation programs of old call themselves junk, so that nobody answers.
+    if matches!(precedence.as_str(), "auto-reply" | "junk") {
         return Some("Precedence");
     }
     // RFC 8098 3: a read receipt. An answer to an invitation to which nothing was added.
@@ -154,6 +158,7 @@ mod tests {
             ("From: ann@x.org\nX-Autoreply: yes", "auto X-Autoreply"),
             ("From: ann@x.org\nX-Autorespond: Away", "auto X-Autorespond"),
             ("From: ann@x.org\nPrecedence: auto_reply", "auto Precedence"),
+            ("From: ann@x.org\nPrecedence: junk", "auto Precedence"),
             (
                 "From: ann@x.org\nAuto-Submitted: auto-replied\nPrecedence: bulk",
                 "auto Auto-Submitted",
@@ -169,6 +174,8 @@ mod tests {
             ("From: MAILER-DAEMON@x.org", "report"),
             ("From: Mail Delivery System <Mailer_Daemon@x.org>", "report"),
             ("From: postmaster@x.org\nReturn-Path: <>", "report"),
+            ("From: postmaster@x.org\nReturn-Path: <MAILER-DAEMON@x.org>", "report"),
+            ("From: postmaster@x.org\nX-MS-Embedded-Report:", "report"),
             ("From: x@x.org\nX-Failed-Recipients: bob@y.org", "report"),
             (
                 "From: x@x.org\nContent-Type: multipart/report; report-type=delivery-status; boundary=b",

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 use super::Defect;
 use super::lines::{Lines, without_end};
@@ -33,7 +33,10 @@ pub(super) fn bytes<'a>(part: &Part<'a>) -> (Cow<'a, [u8]>, Option<Defect>) {
 pub(super) fn text(part: &Part<'_>, bytes_max: usize) -> (String, Vec<Defect>) {
     let (bytes, bad_encoding) = bytes(part);
     let start = beginning(&bytes, bytes_max);
-    let (text, bad_charset) = characters(start, part.media.parameter("charset"));
+    let named = part.media.parameter("charset").map(str::to_owned);
+    let is_html = part.media.name == "text/html";
+    let charset = named.or_else(|| meta_charset(start).filter(|_| is_html));
+    let (text, bad_charset) = characters(start, charset.as_deref());
     let is_cut = (start.len() < bytes.len()).then_some(Defect::Clipped);
     let defects = bad_encoding.into_iter().chain(bad_charset).chain(is_cut);
     (with_line_feeds(text), defects.collect())
@@ -48,6 +51,19 @@ fn beginning(bytes: &[u8], bytes_max: usize) -> &[u8] {
     }
     let tail = start.iter().rev().take(3).take_while(|byte| is_continued(byte)).count();
     start.get(..start.len().saturating_sub(tail + 1)).unwrap_or(start)
+}
+
+/// The character set that HTML names for itself, where the mail names none.
+fn meta_charset(html: &[u8]) -> Option<String> {
+    /// As far as browsers look.
+    const BEGINNING: usize = 1_024;
+    let start = html.get(..BEGINNING).unwrap_or(html).to_ascii_lowercase();
+    let at = memmem::find(&start, b"charset=")?;
+    let name = start.get(at + 8..)?.trim_ascii_start();
+    let name = name.strip_prefix(b"\"").or_else(|| name.strip_prefix(b"'")).unwrap_or(name);
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':');
+    let name: Vec<u8> = name.iter().copied().take_while(is_of_name).collect();
+    String::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
 /// RFC 2045 6.8. What is not of the alphabet is dropped, as the RFC asks for; and all that follows
@@ -116,7 +132,17 @@ fn literal<'a>(quoted: &'a [u8], decoded: &mut Vec<u8>, is_whole: &mut bool) -> 
 /// becomes UTF-7 by itself; without a name it is UTF-8, or else what old Windows programs write.
 fn characters<'a>(bytes: &'a [u8], charset: Option<&str>) -> (Cow<'a, str>, Option<Defect>) {
     let charset = charset.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
-    match charset.as_str() {
+    let charset = match charset.as_str() {
+        // Japanese mail of old names nothing; its escapes are in no other text (RFC 1468).
+        "" | "us-ascii" if has_japanese_escapes(bytes) => "iso-2022-jp",
+        "iso-2022-jp-2" | "iso-2022-jp-ms" | "cp50220" | "cp50221" => "iso-2022-jp",
+        "cp932" | "ms932" => "shift_jis",
+        "cp936" => "gbk",
+        "cp949" | "ms949" => "euc-kr",
+        "cp950" => "big5",
+        name => name,
+    };
+    match charset {
         "" | "us-ascii" | "ascii" | "utf-8" | "utf8" | "unicode-1-1-utf-8" => {
             match std::str::from_utf8(bytes) {
                 Ok(text) => (text.into(), None),
@@ -128,6 +154,10 @@ fn characters<'a>(bytes: &'a [u8], charset: Option<&str>) -> (Cow<'a, str>, Opti
         }
         // mail-parser reads UTF-16 without a byte order mark in the machine's own order.
         "utf-16" | "utf16" => (utf_16(bytes).into(), None),
+        // mail-parser gives one character for all of such a text.
+        "iso-2022-kr" | "iso-2022-cn" | "iso-2022-cn-ext" | "hz-gb-2312" => {
+            (String::from_utf8_lossy(bytes), Some(Defect::UnknownCharset))
+        }
         name => match charset_decoder(name.as_bytes()) {
             Some(decode) => (decode(bytes).into(), None),
             None => {
@@ -138,7 +168,11 @@ fn characters<'a>(bytes: &'a [u8], charset: Option<&str>) -> (Cow<'a, str>, Opti
     }
 }
 
-fn windows_1252(bytes: &[u8]) -> Cow<'_, str> {
+fn has_japanese_escapes(bytes: &[u8]) -> bool {
+    memmem::find(bytes, b"\x1b$B").or_else(|| memmem::find(bytes, b"\x1b$@")).is_some()
+}
+
+pub(super) fn windows_1252(bytes: &[u8]) -> Cow<'_, str> {
     match charset_decoder(b"windows-1252") {
         Some(decode) => decode(bytes).into(),
         None => String::from_utf8_lossy(bytes),

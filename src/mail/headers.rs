@@ -25,6 +25,10 @@ pub(super) fn read(head: &Head<'_>, limits: &Limits) -> (Headers, Vec<Defect>) {
     (headers, defects)
 }
 
+fn starts_with(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start))
+}
+
 struct Reader<'a> {
     head: &'a Head<'a>,
     limits: &'a Limits,
@@ -37,7 +41,7 @@ impl Reader<'_> {
         let (date, date_offset_seconds) = self.date().unzip();
         Headers {
             message_id: self.message_id(),
-            in_reply_to: self.ids("in-reply-to"),
+            in_reply_to: self.answered(),
             references: self.ids("references"),
             from,
             other_authors,
@@ -98,6 +102,19 @@ impl Reader<'_> {
             text + " " + String::from_utf8_lossy(next)
         });
         references::ids(&text, self.limits.references_max)
+    }
+
+    /// Some programs say in words whose mail it answers, with an address in brackets: `Message from Ann
+    /// <ann@x.org> of "Sat, 21 Apr" <id@x.org>`. The id is last.
+    fn answered(&self) -> Vec<MessageId> {
+        let mut ids = self.ids("in-reply-to");
+        let text = self.head.first("in-reply-to").map(values::raw).unwrap_or_default();
+        let words = text.trim_start().split('<').next().unwrap_or_default();
+        let is_told = ["message from", "your message", "message of", "from"];
+        if ids.len() > 1 && is_told.iter().any(|told| starts_with(words, told)) {
+            ids.drain(..ids.len() - 1);
+        }
+        ids
     }
 
     fn id(&self, field: &str) -> Option<MessageId> {

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use mail_parser::decoders::html::add_html_token;
 use memchr::{memchr, memchr3};
 
+use super::decode;
+
 /// Levels of quotation that are marked.
 const QUOTES_MAX: usize = 30;
 /// The longest name of a character reference, with `&` and `;`.
@@ -54,6 +56,16 @@ pub(super) fn content_ids(html: &str) -> BTreeSet<&str> {
         rest = after;
     }
     ids
+}
+
+/// A number of a control character means what Windows has there (HTML 13.2.5.80).
+fn of_windows(name: &str) -> Option<char> {
+    let number = name.strip_prefix('#')?;
+    let byte: u8 = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u8::from_str_radix(digits, 16).ok()?,
+        None => number.parse().ok()?,
+    };
+    (128..160).contains(&byte).then(|| decode::windows_1252(&[byte]).chars().next())?
 }
 
 /// A tag, its name as written, or what stands between tags.
@@ -297,6 +309,9 @@ impl Page {
     }
 
     fn reference(&mut self, name: &str) {
+        if let Some(character) = of_windows(name) {
+            return self.push_str(character.encode_utf8(&mut [0; 4]));
+        }
         let mut decoded = String::new();
         add_html_token(&mut decoded, format!("&{name};").as_bytes(), false);
         match decoded.as_str() {

@@ -12,6 +12,7 @@ mod headers;
 mod html;
 mod lines;
 pub mod parse;
+mod pieces;
 pub mod pretence;
 pub mod references;
 mod report;

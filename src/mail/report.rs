@@ -81,10 +81,9 @@ fn typed_address(value: &[u8]) -> Option<String> {
     Address::parse(address).map(|address| address.written().to_owned())
 }
 
-/// Hard is what failed and what trying again does not mend (RFC 3463 2: class 5).
+/// Hard is what failed: nobody tries again, whatever the class of its status (RFC 3464 2.3.3).
 fn report(address: String, status: Option<String>, has_failed: bool) -> RecipientReport {
-    let status = status.unwrap_or_default();
-    RecipientReport { address, hard: has_failed && status.starts_with('5'), status }
+    RecipientReport { address, hard: has_failed, status: status.unwrap_or_default() }
 }
 
 /// The first enhanced status code (RFC 3463 2) in the text.
@@ -139,10 +138,23 @@ const REASON_LINES_MAX: usize = 5;
 
 fn explain(last: Option<&mut RecipientReport>, line: &str) {
     if let Some(last) = last.filter(|last| last.status.is_empty())
-        && let Some(status) = status_code(line)
+        && let Some(status) = status_code(line).or_else(|| class_of_reply(line))
     {
         last.hard = status.starts_with('5');
         last.status = status;
+    }
+}
+
+/// What a reply without an enhanced code says (RFC 5321 4.2.1), and qmail in words.
+fn class_of_reply(line: &str) -> Option<String> {
+    let is_code = |word: &&str| word.len() == 3 && word.starts_with(['4', '5']);
+    let is_digits = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let code = line.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_code).find(is_digits);
+    let is_final = line.contains("permanent error") || line.contains("permanent fatal error");
+    match code {
+        Some(code) if code.starts_with('4') => Some("4.0.0".to_owned()),
+        Some(_) => Some("5.0.0".to_owned()),
+        None => is_final.then(|| "5.0.0".to_owned()),
     }
 }
 
@@ -207,7 +219,7 @@ mod tests {
                 "Final-Recipient: rfc822;a@b.c\nAction: delayed\nStatus: 4.4.1",
                 Some(("4.4.1", false)),
             ),
-            ("Final-Recipient: a@b.c\nAction: failed\nStatus: 4.4.7", Some(("4.4.7", false))),
+            ("Final-Recipient: a@b.c\nAction: failed\nStatus: 4.4.7", Some(("4.4.7", true))),
             (
                 "Final-Recipient: rfc822;<a@b.c>\nAction: delivered\nStatus: 2.0.0",
                 Some(("2.0.0", false)),
@@ -216,7 +228,7 @@ mod tests {
                 "Final-Recipient: rfc822;a@b.c\nAction: failed\nDiagnostic-Code: smtp; 550 5.7.1 no",
                 Some(("5.7.1", true)),
             ),
-            ("Final-Recipient: rfc822;a@b.c\nAction: failed", Some(("", false))),
+            ("Final-Recipient: rfc822;a@b.c\nAction: failed", Some(("", true))),
             ("Reporting-MTA: dns; mx.example\nArrival-Date: x", None),
             ("Final-Recipient: x400; /C=GB/", None),
         ] {
@@ -237,5 +249,13 @@ mod tests {
         let found: Vec<(String, bool)> =
             qmail(text).into_iter().map(|report| (report.address, report.hard)).collect();
         assert_eq!(found, [("a@b.c".to_owned(), true), ("d@e.f".to_owned(), true)]);
+        for (reason, expected) in [
+            ("Remote host said: 552 Error: disk quota exceeded", "5.0.0"),
+            ("This is a permanent error; I've given up.", "5.0.0"),
+            ("Remote host said: 421 later", "4.0.0"),
+            ("I could not find any host with 3 or 12345 names.", ""),
+        ] {
+            assert_eq!(qmail(&format!("<a@b.c>:\n{reason}\n"))[0].status, expected, "{reason}");
+        }
     }
 }

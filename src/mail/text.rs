@@ -68,7 +68,8 @@ fn part(lines: &[Line<'_>], at: usize) -> Part {
     let Some(line) = lines.get(at) else { return own };
     match line.kind {
         _ if line.depth > 0 => Part::Quoted { first: at },
-        Kind::Original | Kind::Forwarded | Kind::Underscores => Part::History { first: at },
+        Kind::Original | Kind::Forwarded => Part::History { first: at },
+        Kind::Underscores if ends_the_mail(lines, at) => Part::History { first: at },
         Kind::Field(_) => match Block::read(lines, at) {
             (Some(_), _) => Part::History { first: at },
             (None, end) => Part::Own { end },
@@ -77,6 +78,19 @@ fn part(lines: &[Line<'_>], at: usize) -> Part {
         _ => own,
     }
 }
+
+/// Underscores are a rule that anybody may draw: behind them comes a header block, or the few lines that a
+/// list puts below a mail.
+fn ends_the_mail(lines: &[Line<'_>], at: usize) -> bool {
+    let mut below = lines.iter().skip(at + 1).filter(|line| !line.is_blank());
+    let is_footer = |line: &Line<'_>| line.text.contains("://") || line.text.contains('@');
+    let footer: Vec<_> = below.by_ref().take(FOOTER_LINES_MAX).collect();
+    let is_short = below.next().is_none();
+    Block::read(lines, at).0.is_some() || (is_short && footer.into_iter().any(is_footer))
+}
+
+/// Lines below a list's mail at most.
+const FOOTER_LINES_MAX: usize = 6;
 
 /// Over quote marks an attribution introduces them; without any, the rest of the mail, as Outlook for
 /// telephones and texts made from HTML have it.

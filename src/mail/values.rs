@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address as Parsed, HeaderValue};
 
+use super::{decode, pieces};
 use crate::model::{Address, Person, Time};
 
 /// An encoded word that does not close within so many bytes is text. RFC 2047 allows 75, but whole
@@ -38,7 +39,7 @@ impl MediaType {
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let mut ends = value.iter().enumerate().filter(|(_, byte)| **byte == b';');
         let bytes_max = ends.nth(PARAMETERS_MAX).map_or(MEDIA_BYTES_MAX, |(at, _)| at);
-        let value = readable(value, bytes_max.min(MEDIA_BYTES_MAX));
+        let value = pieces::join_pieces(readable(value, bytes_max.min(MEDIA_BYTES_MAX)));
         let HeaderValue::ContentType(parsed) = MessageStream::new(&value).parse_content_type()
         else {
             return None;
@@ -46,7 +47,9 @@ impl MediaType {
         let mut name = parsed.c_type.trim().to_ascii_lowercase();
         if let Some(subtype) = &parsed.c_subtype {
             name.push('/');
-            name.push_str(&subtype.trim().to_ascii_lowercase());
+            // Where the semicolon was forgotten, the parameters stand behind white space.
+            let subtype = subtype.split_whitespace().next().unwrap_or_default();
+            name.push_str(&subtype.to_ascii_lowercase());
         }
         let attributes = parsed.attributes.into_iter().flatten();
         let parameters = attributes
@@ -154,9 +157,11 @@ pub(super) fn marks_direction(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}')
 }
 
-/// A Date field (RFC 5322 3.3) between 1970 and 9999, and its zone in seconds east of UTC.
+/// A Date field (RFC 5322 3.3) between 1970 and 9999, and its zone in seconds east of UTC; one without a zone
+/// is taken for UTC.
 pub(super) fn time(value: &[u8]) -> Option<(Time, i32)> {
-    let value = readable(value, LINE_CHARS_MAX);
+    let value = as_written_today(value);
+    let value = readable(value.as_bytes(), LINE_CHARS_MAX);
     let HeaderValue::DateTime(date) = MessageStream::new(&value).parse_date() else {
         return None;
     };
@@ -175,6 +180,39 @@ pub(super) fn time(value: &[u8]) -> Option<(Time, i32)> {
     (seconds >= 0).then(|| (Time::from_seconds(seconds), offset))
 }
 
+/// The date as a parser wants it: without comments, with seconds, and with a zone. Some programs write
+/// `GMT+0800`, or `-700`.
+fn as_written_today(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value.get(..LINE_CHARS_MAX).unwrap_or(value));
+    let text = text.split('(').next().unwrap_or_default();
+    let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    let Some(time) = words.iter().rposition(|word| word.contains(':')) else {
+        return text.to_owned();
+    };
+    let has_zone = time + 1 < words.len();
+    if let Some(word) = words.get_mut(time).filter(|word| word.matches(':').count() == 1) {
+        word.push_str(":00");
+    }
+    match words.last_mut().filter(|_| has_zone) {
+        Some(zone) => *zone = number_of(zone),
+        None => words.push("+0000".to_owned()),
+    }
+    words.join(" ")
+}
+
+fn number_of(zone: &str) -> String {
+    let number = zone.strip_prefix("GMT").or_else(|| zone.strip_prefix("UTC"));
+    let zone = number.filter(|number| !number.is_empty()).unwrap_or(zone);
+    match zone.split_at_checked(1) {
+        Some((sign @ ("+" | "-"), digits))
+            if digits.len() == 3 && digits.bytes().all(|it| it.is_ascii_digit()) =>
+        {
+            format!("{sign}0{digits}")
+        }
+        _ => zone.to_owned(),
+    }
+}
+
 /// The value as mail-parser wants it: bounded, ended by a line feed, and with no encoded word that
 /// it would search long for. Copies only when it must.
 fn readable(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
@@ -185,7 +223,17 @@ fn readable(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
     if value.len() > WORD_BYTES_MAX {
         disarm_open_words(&mut value);
     }
-    value
+    pieces::join(in_utf_8(value))
+}
+
+/// RFC 6532 has UTF-8 in fields. Other bytes are from before it, or of programs that know of no rule: most
+/// of them wrote what Windows writes.
+fn in_utf_8(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    // A character that was cut off at the end is none of these.
+    match std::str::from_utf8(&value).map_err(|error| error.error_len()) {
+        Err(Some(_)) => decode::windows_1252(&value).into_owned().into_bytes().into(),
+        Ok(_) | Err(None) => value,
+    }
 }
 
 /// Makes `=?` that no `?=` follows in reach text: it becomes ` ?`. One pass from the end.
@@ -297,11 +345,13 @@ mod tests {
             (" =?utf-8?Q?a?= =?utf-8?Q?b?=", "ab"),
             (" =?utf-8?Q?a=0D=0ABcc:_x@y?=", "a  Bcc: x@y"),
             (" =?utf-8?Q?never closed", "=?utf-8?Q?never closed"),
+            (" =?UTF-8?B?5pel5pw=?=\r\n =?UTF-8?B?rOiqng==?=", "\u{65e5}\u{672c}\u{8a9e}"),
             (" a\0b\u{202e}c", "abc"),
             ("", ""),
         ] {
             assert_eq!(line(value.as_bytes()), expected, "{value:?}");
         }
+        assert_eq!(line(b" Gr\xFC\xDFe"), "Gr\u{fc}\u{df}e");
         assert_eq!(line("x".repeat(5_000_000).as_bytes()).chars().count(), 998);
     }
 
@@ -314,6 +364,12 @@ mod tests {
             ("Fri, 31 Dec 9999 23:59:59 +0000", Some(253_402_300_799)),
             ("Mon, 1 Jan 1900 00:00:00 +0000", None),
             ("Tue, 14 Nov 2023 22:13:20 -2400", Some(1_700_000_000)),
+            ("Tue, 14 Nov 2023 22:13:20", Some(1_700_000_000)),
+            ("Tue, 14 Nov 2023 22:13 GMT", Some(1_699_999_980)),
+            ("14 Nov 2023 22:13", Some(1_699_999_980)),
+            ("Wed, 15 Nov 2023 06:13:20 GMT+0800", Some(1_700_000_000)),
+            ("Tue, 14 Nov 2023 15:13:20 -700", Some(1_700_000_000)),
+            ("Tue, 14 Nov 2023 23:13:20 +0100 (GMT+01:00)", Some(1_700_000_000)),
             ("Tue, 34 Nov 2023 22:13:20 +0000", None),
             ("Sat, 0 Foo 0000 99:99:99 +9999", None),
             ("yesterday", None),
@@ -342,6 +398,11 @@ mod tests {
         assert!(media.says("charset", "UTF-8") && media.says("format", "flowed"));
         let named = parse("attachment; filename*0*=utf-8\'\'a%20; filename*1*=%C3%A9.pdf").unwrap();
         assert_eq!(named.parameter("filename"), Some("a \u{e9}.pdf"));
+        let cut = "attachment; filename*0*=iso-8859-1''Gr%FC; filename*1*=%DFe.pdf";
+        assert_eq!(parse(cut).unwrap().parameter("filename"), Some("Gr\u{fc}\u{df}e.pdf"));
+        let words = "attachment; filename=\"=?UTF-8?Q?M=C3=BC?= =?UTF-8?Q?ller.pdf?=\"";
+        assert_eq!(parse(words).unwrap().parameter("filename"), Some("M\u{fc}ller.pdf"));
+        assert_eq!(parse("text/html charset=us-ascii").unwrap().name, "text/html");
         assert_eq!(parse("text").unwrap().name, "text");
         assert_eq!(parse(""), None);
     }

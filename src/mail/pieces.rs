@@ -1,0 +1,251 @@
+//! What programs cut into pieces is put together before it is decoded: a character may be cut in two.
+//! Encoded words that stand side by side (RFC 2047 5) become one, and so do the pieces of a parameter
+//! (RFC 2231 3).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mail_parser::decoders::base64::base64_decode;
+use memchr::memmem;
+
+/// Joins encoded words of one character set that only white space parts. Others stay as they are.
+pub(super) fn join(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if memmem::find_iter(&value, b"=?").nth(1).is_none() {
+        return value;
+    }
+    let mut joined = Vec::with_capacity(value.len());
+    let mut rest = value.as_ref();
+    while let Some(at) = memmem::find(rest, b"=?") {
+        let (before, behind) = rest.split_at(at);
+        joined.extend(before);
+        let Some((first, mut after)) = Word::read(behind) else {
+            joined.extend(b"=?");
+            rest = behind.get(2..).unwrap_or_default();
+            continue;
+        };
+        let mut bytes = first.bytes();
+        let mut is_alone = true;
+        while let (Some(so_far), Some((next, behind))) =
+            (&mut bytes, Word::read(after.trim_ascii_start()))
+            && next.charset.eq_ignore_ascii_case(first.charset)
+            && let Some(more) = next.bytes()
+        {
+            so_far.extend(more);
+            (after, is_alone) = (behind, false);
+        }
+        match bytes.filter(|_| !is_alone) {
+            Some(bytes) => write(&mut joined, first.charset, &bytes),
+            None => joined.extend(behind.get(..behind.len() - after.len()).unwrap_or_default()),
+        }
+        rest = after;
+    }
+    joined.extend(rest);
+    joined.into()
+}
+
+fn write(to: &mut Vec<u8>, charset: &[u8], bytes: &[u8]) {
+    to.extend(b"=?");
+    to.extend(charset);
+    to.extend(b"?B?");
+    to.extend(STANDARD.encode(bytes).into_bytes());
+    to.extend(b"?=");
+}
+
+/// No word is longer: what does not close is not looked through time and again.
+const WORD_BYTES_MAX: usize = 2_048;
+
+/// An encoded word (RFC 2047 2).
+struct Word<'a> {
+    charset: &'a [u8],
+    encoding: u8,
+    text: &'a [u8],
+}
+
+impl<'a> Word<'a> {
+    /// The word that stands first, and what stands behind it.
+    fn read(value: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let rest = value.strip_prefix(b"=?")?;
+        let (charset, rest) = until(rest, b'?')?;
+        let (encoding, rest) = until(rest, b'?')?;
+        let end = memmem::find(rest.get(..WORD_BYTES_MAX).unwrap_or(rest), b"?=")?;
+        let (text, after) = rest.split_at_checked(end)?;
+        let [encoding] = encoding else { return None };
+        let is_word = |bytes: &[u8]| !bytes.iter().any(u8::is_ascii_whitespace);
+        let word = Self { charset, encoding: encoding.to_ascii_uppercase(), text };
+        (is_word(charset) && !charset.is_empty()).then_some((word, after.get(2..)?))
+    }
+
+    fn bytes(&self) -> Option<Vec<u8>> {
+        match self.encoding {
+            b'B' => base64_decode(self.text),
+            b'Q' => Some(unquoted(self.text)),
+            _ => None,
+        }
+    }
+}
+
+fn until(value: &[u8], end: u8) -> Option<(&[u8], &[u8])> {
+    /// No name of a character set is longer.
+    const NAME_MAX: usize = 64;
+    let at = value.iter().take(NAME_MAX).position(|byte| *byte == end)?;
+    Some((value.get(..at)?, value.get(at + 1..)?))
+}
+
+/// RFC 2047 4.2.
+fn unquoted(text: &[u8]) -> Vec<u8> {
+    percent(text, b'=').into_iter().map(|byte| if byte == b'_' { b' ' } else { byte }).collect()
+}
+
+/// Bytes of which some are written as two hexadecimal digits behind a sign.
+fn percent(text: &[u8], sign: u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let byte = digits.filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match byte.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == sign) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+/// Puts a parameter that was cut into pieces (`filename*0*=…; filename*1*=…`) together as one
+/// (`filename*=…`), in the place of its first piece.
+pub(super) fn join_pieces(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if memmem::find(&value, b"*0").is_none() {
+        return value;
+    }
+    let mut parameters: BTreeMap<Vec<u8>, BTreeMap<u32, Piece<'_>>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for part in parts(&value) {
+        match Piece::read(part) {
+            Some((name, number, piece)) => {
+                parameters.entry(name).or_default().insert(number, piece);
+            }
+            None => others.push(part),
+        }
+    }
+    let mut joined = others.join(&b';');
+    for (name, pieces) in parameters {
+        joined.truncate(joined.trim_ascii_end().len());
+        joined.extend([b"; ".as_slice(), &name, b"*="].concat());
+        let (charset, mut bytes) = (pieces.get(&0).and_then(Piece::charset), Vec::new());
+        for piece in pieces.values() {
+            bytes.extend(piece.bytes());
+        }
+        joined.extend(charset.unwrap_or(b"utf-8"));
+        joined.extend(b"''");
+        joined.extend(bytes.iter().flat_map(|byte| format!("%{byte:02X}").into_bytes()));
+    }
+    joined.push(b'\n');
+    joined.into()
+}
+
+struct Piece<'a> {
+    is_first: bool,
+    is_encoded: bool,
+    text: &'a [u8],
+}
+
+impl<'a> Piece<'a> {
+    /// `name*7*=text`: the name in lower case, its number, and the text.
+    fn read(part: &'a [u8]) -> Option<(Vec<u8>, u32, Self)> {
+        let at = part.iter().position(|byte| *byte == b'=')?;
+        let (name, text) = (part.get(..at)?.trim_ascii(), part.get(at + 1..)?.trim_ascii());
+        let (name, is_encoded) = match name.strip_suffix(b"*") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let star = name.iter().position(|byte| *byte == b'*')?;
+        let number = std::str::from_utf8(name.get(star + 1..)?).ok()?.parse().ok()?;
+        let quoted = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+        let piece = Self { is_first: number == 0, is_encoded, text: quoted.unwrap_or(text) };
+        Some((name.get(..star)?.to_ascii_lowercase(), number, piece))
+    }
+
+    /// RFC 2231 4: `charset'language'` stands before the first piece.
+    fn charset(&self) -> Option<&'a [u8]> {
+        let charset = self.text.split(|byte| *byte == b'\'').next()?;
+        (self.is_encoded && charset.len() < self.text.len() && !charset.is_empty())
+            .then_some(charset)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        if !self.is_encoded {
+            return self.text.to_vec();
+        }
+        let text = match self.is_first {
+            true => self.text.splitn(3, |byte| *byte == b'\'').last().unwrap_or_default(),
+            false => self.text,
+        };
+        percent(text, b'%')
+    }
+}
+
+/// The value cut at semicolons outside quotes.
+fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut is_quoted = false;
+    value.split(move |byte| {
+        is_quoted ^= *byte == b'"';
+        *byte == b';' && !is_quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: Cow<'_, [u8]>) -> String {
+        String::from_utf8(value.into_owned()).unwrap()
+    }
+
+    #[test]
+    fn joins_words_of_one_character_set() {
+        for (value, expected) in [
+            ("plain", "plain"),
+            ("=?utf-8?Q?a?=", "=?utf-8?Q?a?="),
+            ("=?UTF-8?B?5pel5pw=?=\r\n =?utf-8?B?rOiqng==?=", "=?UTF-8?B?5pel5pys6Kqe?="),
+            ("x =?utf-8?Q?a_=C3?= =?utf-8?B?qQ==?= y", "x =?utf-8?B?YSDDqQ==?= y"),
+            ("=?utf-8?Q?a?= =?koi8-r?Q?b?=", "=?utf-8?Q?a?= =?koi8-r?Q?b?="),
+            ("=?utf-8?Q?a?= and =?utf-8?Q?b?=", "=?utf-8?Q?a?= and =?utf-8?Q?b?="),
+            ("=? =?utf-8?Q?open", "=? =?utf-8?Q?open"),
+        ] {
+            assert_eq!(text(join(value.as_bytes().into())), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn joins_the_pieces_of_a_parameter() {
+        for (value, expected) in [
+            ("attachment; filename=a", "attachment; filename=a"),
+            (
+                "attachment; filename*0*=iso-8859-1''Gr%FC; filename*1*=%DFe; filename*2=.pdf; size=3",
+                "attachment; size=3; filename*=iso-8859-1''%47%72%FC%DF%65%2E%70%64%66\n",
+            ),
+            (
+                "attachment; filename*0=\"a;b\"; filename*1=c",
+                "attachment; filename*=utf-8''%61%3B%62%63\n",
+            ),
+        ] {
+            assert_eq!(text(join_pieces(value.as_bytes().into())), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn many_words_take_no_longer_than_their_length() {
+        let hostile = "=?a?q?".repeat(100_000);
+        assert_eq!(join(hostile.as_bytes().into()).len(), hostile.len());
+        let words = "=?utf-8?Q?a?= ".repeat(50_000);
+        assert!(join(words.as_bytes().into()).len() < words.len());
+    }
+}
