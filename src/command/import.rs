@@ -63,6 +63,8 @@ struct Summary {
     outcomes: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// Held by an earlier run, and still waiting.
     waiting: u64,
+    /// Drafts, spam and what was thrown away.
+    left: u64,
     failed: u64,
     /// The first of what failed.
     problems: Vec<String>,
@@ -102,6 +104,9 @@ impl Summary {
         }
         if self.waiting > 0 {
             text.push_str(&format!("{:>9}  held       by an earlier run\n", self.waiting));
+        }
+        if self.left > 0 {
+            text.push_str(&format!("{:>9}  left       drafts, spam, thrown away\n", self.left));
         }
         if self.failed > 0 {
             text.push_str(&format!("{:>9}  could not be read or filed:\n", self.failed));
@@ -167,6 +172,9 @@ impl Import {
         for piece in batch {
             self.summary.mails += 1;
             match piece.content {
+                Ok(content) if import::is_left(&piece.origin.path, &content) => {
+                    self.summary.left += 1;
+                }
                 Ok(content) => {
                     let (way, pending) = (self.way.clone(), self.prepare(content));
                     if self.is_held(&pending.submission).await {

@@ -19,6 +19,7 @@ pub fn read(path: &Path, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         return Err(Problem::TooLarge { size: size.max(limit.saturating_add(1)), max: max_bytes });
     }
     strip_preface(&mut content);
+    with_line_feeds(&mut content);
     Ok(content)
 }
 
@@ -29,6 +30,15 @@ fn strip_preface(content: &mut Vec<u8>) {
     if content.starts_with(b"From ") {
         let end = content.iter().position(|byte| *byte == b'\n').map_or(content.len(), |at| at + 1);
         content.drain(..end);
+    }
+}
+
+/// Macs of old ended lines with CR alone.
+fn with_line_feeds(content: &mut [u8]) {
+    if content.contains(&b'\r') && !content.contains(&b'\n') {
+        for byte in content.iter_mut().filter(|byte| **byte == b'\r') {
+            *byte = b'\n';
+        }
     }
 }
 
@@ -48,6 +58,7 @@ mod tests {
         for text in [
             &b"Subject: x\n\nbody"[..],
             b"\xEF\xBB\xBFSubject: x\n\nbody",
+            b"Subject: x\r\rbody",
             b"From bea@firm.example Mon Nov  2 10:00:00 2026\r\nSubject: x\n\nbody",
         ] {
             assert_eq!(read_text(text, 100).unwrap(), b"Subject: x\n\nbody");

@@ -4,6 +4,7 @@
 //! `walk` finds the files, `mbox` takes a file of many mails apart, `eml` reads a file of one.
 
 mod eml;
+mod leave;
 mod mbox;
 mod walk;
 
@@ -13,6 +14,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use leave::is_left;
 pub use mbox::Mbox;
 pub use walk::{Source, Walk};
 

@@ -1,7 +1,7 @@
 //! From paths to files of mail, without holding the list of them: an archive may have millions.
 
 use std::fs::{self, File, ReadDir};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -143,20 +143,50 @@ fn source_in_folder(path: &Path) -> Option<Found> {
     }
     match first_line(path) {
         Ok(line) if line.starts_with(b"From ") => Some(Ok(Source::Mbox(path.into()))),
+        // Spools of one mail a file, without a name that tells (MH, Cyrus, the Enron archive).
+        Ok(line) if is_field(&line) && begins_a_mail(&line) => {
+            Some(Ok(Source::Single(path.into())))
+        }
         Ok(_) => None,
         Err(error) => Some(Err((path.into(), Problem::Unreadable(error)))),
     }
+}
+
+/// Is it a field that mail begins with, and hardly anything else?
+fn begins_a_mail(line: &[u8]) -> bool {
+    const FIRST: [&str; 12] = [
+        "received",
+        "return-path",
+        "message-id",
+        "from",
+        "date",
+        "delivered-to",
+        "envelope-to",
+        "to",
+        "subject",
+        "mime-version",
+        "content-type",
+        "dkim-signature",
+    ];
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default().to_ascii_lowercase();
+    let name = String::from_utf8(name).unwrap_or_default();
+    FIRST.contains(&name.trim_end()) || name.starts_with("x-")
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-/// The first line, or as much of it as says what the file is.
+/// The first line with something on it, behind a byte order mark, or as much of it as says what the file is.
 fn first_line(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    BufReader::with_capacity(256, File::open(path)?).take(256).read_until(b'\n', &mut line)?;
-    Ok(line)
+    let mut start = Vec::new();
+    File::open(path)?.take(256).read_to_end(&mut start)?;
+    let text = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&start).trim_ascii_start();
+    Ok(text
+        .split_inclusive(|byte| matches!(byte, b'\n' | b'\r'))
+        .next()
+        .unwrap_or_default()
+        .to_vec())
 }
 
 #[cfg(test)]
@@ -215,10 +245,14 @@ mod tests {
             ("d/b.EML", "From x@y Mon Nov  2 10:00:00 2026\nSubject: b\n\n"),
             ("d/Inbox", "From - Mon Nov  2 10:00:00 2026\nSubject: c\n\n"),
             ("d/Inbox.msf", "// index"),
+            ("d/7.", "Message-ID: <a@x>\nSubject: d\n\n"),
+            ("d/8", "\u{feff}\nReturn-Path: <>\n\n"),
+            ("d/notes", "Milk: two\n"),
             ("d/picture.png", "\u{89}PNG"),
             ("d/empty", ""),
         ]);
-        assert_eq!(found(root.path(), &["d"]), ["mail d/a.eml", "mail d/b.EML", "mbox d/Inbox"]);
+        let expected = ["mail d/7.", "mail d/8", "mail d/a.eml", "mail d/b.EML", "mbox d/Inbox"];
+        assert_eq!(found(root.path(), &["d"]), expected);
     }
 
     #[test]
