@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::raw::{self, BLOCK_BYTES_MAX};
 use super::rows::ROWS_MAX;
 use super::value::values;
-use super::{Result, Store, inboxes};
+use super::{Result, Store, events, inboxes};
 use crate::model::words::{Query, Words};
 use crate::model::{
     ConversationId, Direction, Message, State, StoredMessageId, SubAccountId, UserId,
@@ -44,8 +44,11 @@ statements! {
                 and (asked.column3 is null or m.user_id = asked.column3) \
             order by m.at desc, m.id desc limit 1)";
     PROGRESS = "select position from search_progress where sub_account = $1";
-    BEGIN_PROGRESS = "insert into search_progress (sub_account, position) values ($1, 0) \
-        on conflict do nothing";
+    BEGIN_PROGRESS = "insert into search_progress (sub_account, position) \
+        select sub_account, 0 from sub_accounts where sub_account = $1 on conflict do nothing";
+    /// What was erased while it was read is not put in.
+    STILL_THERE = "select messages.id from {rows uuid uuid} as asked cross join messages \
+        where messages.sub_account = asked.column1 and messages.id = asked.column2";
     MOVE_PROGRESS = "update search_progress set position = $3 where sub_account = $1 and position = $2";
     /// The beginning of a mail, where its text is; the files behind it are not searched.
     BEGINNING = "select substr(raw, 1, cast($3 as integer)) as beginning, length(raw) = raw_size as is_plain \
@@ -203,12 +206,18 @@ impl Store {
         messages: &[Indexed],
     ) -> Result<bool> {
         let mut tx = self.writer().await?;
+        // Erasure waits, or is waited for.
+        events::lock(&mut tx, &[of]).await?;
         tx.execute(BEGIN_PROGRESS, values![of]).await?;
         if tx.execute(MOVE_PROGRESS, values![of, from, to]).await? == 0 {
             return Ok(false);
         }
-        let latest: BTreeMap<Uuid, &Indexed> =
+        let read: BTreeMap<Uuid, &Indexed> =
             messages.iter().map(|indexed| (indexed.message.id.0, indexed)).collect();
+        let asked = read.keys().flat_map(|id| values![of, *id]).collect();
+        let there: Vec<(Uuid,)> = tx.all_of_rows(STILL_THERE, asked).await?;
+        let latest: BTreeMap<Uuid, &Indexed> =
+            there.iter().filter_map(|(id,)| Some((*id, *read.get(id)?))).collect();
         let ids = latest.keys().flat_map(|id| values![of, *id]).collect();
         tx.execute_rows(REMOVE_WORDS, ids).await?;
         // Each statement counts from the highest place so far.
