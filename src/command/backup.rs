@@ -5,9 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Ending, Error, open_store, print, sqlite_file};
+use super::{Ending, Error, look_at_store, print, sqlite_file};
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::{Beside, Store};
 
 /// Copy store and key into one file, while the gateway runs
 ///
@@ -43,7 +43,7 @@ pub struct Restore {
 const BESIDE: [&str; 2] = ["key", "admin-token"];
 
 pub(super) async fn back_up(config: Config, arguments: Backup) -> Result<Ending, Error> {
-    let store = open_store(&config).await?;
+    let store = look_at_store(&config).await?;
     let mut beside = Vec::new();
     for name in BESIDE {
         let path = config.data_dir.join(name);
@@ -72,7 +72,14 @@ pub(super) async fn restore(config: Config, arguments: Restore) -> Result<Ending
     if !arguments.file.is_file() {
         return Err(Error::Usage(format!("there is no file {}", arguments.file.display())));
     }
-    let there = BESIDE.iter().map(|name| config.data_dir.join(name)).chain([to.clone()]);
+    // What SQLite keeps beside a store it would lay over whatever store it finds there.
+    let log = ["-wal", "-shm", "-journal"].map(|end| {
+        let mut name = to.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    let there = BESIDE.iter().map(|name| config.data_dir.join(name));
+    let there = there.chain([to.clone()]).chain(log);
     if let Some(path) = there.into_iter().find(|path| path.exists()) {
         return Err(Error::Usage(format!(
             "{} is there already, and nothing is overwritten: move it away, or set another data_dir",
@@ -80,11 +87,15 @@ pub(super) async fn restore(config: Config, arguments: Restore) -> Result<Ending
         )));
     }
     make_directory(&config.data_dir)?;
-    let beside = Store::restore(&arguments.file, &to).await;
-    let beside = beside.map_err(|error| Error::Usage(format!("nothing was put back: {error}")))?;
-    for (name, content) in beside.iter().filter(|(name, _)| BESIDE.contains(&name.as_str())) {
-        write(&config.data_dir.join(name), content)?;
-    }
+    // The key first: a store without its key is of no use, and a key without a store does no harm.
+    let put = |beside: &[Beside]| {
+        for (name, content) in beside.iter().filter(|(name, _)| BESIDE.contains(&name.as_str())) {
+            write(&config.data_dir.join(name), content)?;
+        }
+        Ok(())
+    };
+    let restored = Store::restore(&arguments.file, &to, put).await;
+    restored.map_err(|error| Error::Usage(format!("nothing was put back: {error}")))?;
     print(&format!("{} is back; start it with `mailweave serve`.\n", to.display()))?;
     Ok(Ending::Good)
 }
@@ -94,13 +105,10 @@ fn make_directory(path: &Path) -> Result<(), Error> {
     made.map_err(|error| told(path, "cannot be made", &error))
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    written.map_err(|error| told(path, "cannot be written", &error))
+fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 fn told(path: &Path, what: &str, error: &std::io::Error) -> Error {

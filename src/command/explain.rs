@@ -3,13 +3,13 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Ending, Error, open_secrets, open_store, print, print_json, token};
+use super::{Ending, Error, look_at_store, open_secrets, print, print_json, token};
 use crate::config::Config;
 use crate::model::verdict::explanation;
 use crate::model::{
     Candidate, MessageId, Pepper, RecipientReport, SubAccountId, Time, TrustResults, Verdict,
 };
-use crate::store::{Store, VerdictFilter, Window};
+use crate::store::{Store, Tables, VerdictFilter, Window};
 
 /// More verdicts than this about one mail are not told.
 const VERDICTS_MAX: i64 = 100;
@@ -74,7 +74,14 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, 
             arguments.message_id
         )));
     };
-    let store = open_store(&config).await?;
+    let store = look_at_store(&config).await?;
+    if store.tables().await? != Tables::UpToDate {
+        return Err(Error::Usage(
+            "the store's tables are of another version: ask with the version that serves it, or run \
+             `mailweave migrate`"
+                .to_owned(),
+        ));
+    }
     let pepper = open_secrets(&config)?.pepper();
     let verdicts = find(&store, &pepper, &message_id, arguments.sub_account).await?;
     let ending = if verdicts.is_empty() { Ending::Bad } else { Ending::Good };

@@ -140,8 +140,20 @@ async fn dispatch(arguments: Arguments) -> Result<Ending, Error> {
     }
 }
 
-/// Opens the store that is there, beside a gateway that may be running.
+/// Opens the store that is there, beside a gateway that may be running; its tables become those of this
+/// program.
 async fn open_store(config: &Config) -> Result<Store, Error> {
+    need_store(config)?;
+    make_store(config).await
+}
+
+/// The same, to read only: whatever its tables are, they stay so, for the gateway that runs may be older.
+async fn look_at_store(config: &Config) -> Result<Store, Error> {
+    need_store(config)?;
+    open_as(config, Holder::Onlooker).await
+}
+
+fn need_store(config: &Config) -> Result<(), Error> {
     if let Some(path) = sqlite_file(config).filter(|path| !path.exists()) {
         return Err(Error::Usage(format!(
             "there is no store at {} yet: start `mailweave serve` first, or name the right \
@@ -149,7 +161,7 @@ async fn open_store(config: &Config) -> Result<Store, Error> {
             path.display()
         )));
     }
-    make_store(config).await
+    Ok(())
 }
 
 /// The file of the store, if it is SQLite's.
@@ -160,9 +172,13 @@ fn sqlite_file(config: &Config) -> Option<PathBuf> {
 
 /// The same; makes the store when there is none.
 async fn make_store(config: &Config) -> Result<Store, Error> {
+    open_as(config, Holder::Command).await
+}
+
+async fn open_as(config: &Config, holder: Holder) -> Result<Store, Error> {
     // An answer stands alone: of what happens on the way, only what went wrong is told.
     let _filter = serve::start_log(config, "warn");
-    let options = store::Options::new(config.store_url.expose_secret(), Holder::Command);
+    let options = store::Options::new(config.store_url.expose_secret(), holder);
     Store::open(options).await.map_err(Error::Closed)
 }
 

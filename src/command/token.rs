@@ -64,6 +64,9 @@ pub(super) async fn run(config: Config, command: Command) -> Result<Ending, Erro
     Ok(Ending::Good)
 }
 
+/// Sub-accounts that are named at most.
+const NAMED_MAX: usize = 100;
+
 /// Says which there are.
 pub(super) async fn unknown_sub_account(store: &Store, id: SubAccountId) -> Result<Error, Error> {
     let mut text = format!("there is no sub-account {id}.");
@@ -72,7 +75,7 @@ pub(super) async fn unknown_sub_account(store: &Store, id: SubAccountId) -> Resu
         text.push_str(" There is none yet: start the gateway once with `mailweave serve`.");
     } else {
         text.push_str(" There are:");
-        for (id, name) in known {
+        for (id, name) in known.into_iter().take(NAMED_MAX) {
             text.push_str(&format!("\n  {id}  {name}"));
         }
     }

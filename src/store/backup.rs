@@ -47,9 +47,13 @@ impl Store {
         finish(copied.await, &part, to)
     }
 
-    /// Puts a copy in the place of a store, where none may be; gives the files that were beside it. What
-    /// it was about to send waits for its user's word (S5).
-    pub async fn restore(from: &Path, to: &Path) -> Result<Vec<Beside>> {
+    /// Puts a copy in the place of a store, where none may be, once `put` has put the files that were beside
+    /// it there. What it was about to send waits for its user's word (S5).
+    pub async fn restore(
+        from: &Path,
+        to: &Path,
+        put: impl FnOnce(&[Beside]) -> io::Result<()>,
+    ) -> Result<()> {
         let part = part_of(to)?;
         make(&part)?;
         let restored = async {
@@ -60,11 +64,10 @@ impl Store {
             let from = from.display();
             Error::refused(format!("{from} is no backup that can be put back: {error}"))
         });
-        let (files, done) = match restored {
-            Ok(files) => (files, Ok(())),
-            Err(error) => (Vec::new(), Err(error)),
-        };
-        finish(done, &part, to).map(|()| files)
+        let done = restored.and_then(|files| {
+            put(&files).map_err(|error| told(to, "cannot have what belongs beside it", &error))
+        });
+        finish(done, &part, to)
     }
 }
 

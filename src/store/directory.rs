@@ -7,7 +7,7 @@ use super::{Result, Store};
 use crate::model::{Address, SubAccountId, UserId};
 
 statements! {
-    SUB_ACCOUNTS = "select sub_account, name from sub_accounts order by created_at limit 1000";
+    SUB_ACCOUNTS = "select sub_account, name from sub_accounts order by created_at";
     USERS_WITH_ADDRESS = "select sub_account, user_id from user_addresses
         where address = $1 and confirmed order by sub_account, user_id limit 100";
     FIRST_USERS = "select email from users order by created_at limit 20";

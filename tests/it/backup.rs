@@ -101,7 +101,7 @@ async fn what_was_still_to_be_sent_waits_for_its_user_after_a_restore() {
     }
     let (copy, put_back) = (place.path().join("copy"), place.path().join("mailweave.db"));
     open(&fresh.url).await.back_up(&copy, &[]).await.expect("a backup");
-    Store::restore(&copy, &put_back).await.expect("a store");
+    Store::restore(&copy, &put_back, |_| Ok(())).await.expect("a store");
 
     let url = format!("sqlite:{}", put_back.display());
     let store = open(&url).await;
