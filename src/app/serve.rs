@@ -29,6 +29,8 @@ use crate::store::Holder;
 use crate::tls::{self, Certificates};
 use crate::web;
 
+/// The end of everything, counted from the signal: sessions have 30 s of it.
+const STOP_MAX: Duration = Duration::from_secs(35);
 /// Connections that may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 1024;
 /// Between two looks at the metrics' own memory.
@@ -76,8 +78,17 @@ async fn run(config: Config, set_filter: SetFilter, samples: Samples) -> Result<
     tracing::info!(code = "stopping", "Stopping: mail under way may end, new mail is sent away.");
     stop.cancel();
     tasks.close();
-    tasks.wait().await;
-    app.store.close().await;
+    let ended = async {
+        tasks.wait().await;
+        app.store.close().await;
+    };
+    // What was answered is durable; whoever still waits for something comes again.
+    if tokio::time::timeout(STOP_MAX, ended).await.is_err() {
+        tracing::warn!(
+            code = "stopped_hard",
+            "Not everything had ended by itself; it was cut off."
+        );
+    }
     Ok(())
 }
 

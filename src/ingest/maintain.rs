@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::ready;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -16,8 +18,9 @@ use super::trust::Verifier;
 
 /// How often due work is looked for.
 const EVERY: Duration = Duration::from_secs(30);
-/// Mails taken at once.
-const AT_ONCE: u32 = 50;
+/// Mails that are asked for at a time, and checked at once: each may be 35 MB.
+const DUE_MAX: u32 = 50;
+const AT_ONCE: usize = 8;
 /// B2: how long a check is repeated.
 const RECHECK_SECONDS_MAX: i64 = 24 * 3600;
 /// The longest wait between two checks.
@@ -31,7 +34,8 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        if let Err(error) = once(&store, &reader, verifier.as_deref()).await {
+        let work = stop.run_until_cancelled(once(&store, &reader, verifier.as_deref()));
+        if let Some(Err(error)) = work.await {
             tracing::warn!(code = "maintenance_failed", %error, "Maintenance failed; it is tried again.");
         }
     }
@@ -47,17 +51,35 @@ pub async fn once(
     store.expire_answers(clock::now()).await?;
     store.expire_consents(clock::now()).await?;
     let Some(verifier) = verifier else { return Ok(()) };
-    for (account, id) in store.due_rechecks(clock::now(), AT_ONCE).await? {
-        let Err(error) = recheck(store, reader, verifier, (account, id)).await else { continue };
-        if error.is_transient() {
-            return Err(error);
+    loop {
+        let due = store.due_rechecks(clock::now(), DUE_MAX).await?;
+        let count = due.len();
+        let checks = due.into_iter().map(|due| check_due(store, reader, verifier, due));
+        // Each waits for DNS most of the time.
+        stream::iter(checks).buffer_unordered(AT_ONCE).try_for_each(|()| ready(Ok(()))).await?;
+        if count < DUE_MAX as usize {
+            return Ok(());
         }
-        // V4: everything behind it goes on.
-        tracing::error!(verdict.id = %id, code = "recheck_failed", %error, "Verdict {id} could not be judged again.");
-        let later = clock::now().plus_seconds(RECHECK_PAUSE_MAX);
-        store.postpone_recheck(account, id, Some(later)).await?;
     }
-    Ok(())
+}
+
+async fn check_due(
+    store: &Store,
+    reader: &Reader,
+    verifier: &Verifier,
+    (account, id): (SubAccountId, VerdictId),
+) -> Result<(), Error> {
+    match recheck(store, reader, verifier, (account, id)).await {
+        // Another node, or a person, was first.
+        Ok(()) | Err(Error::Conflict(_)) => Ok(()),
+        Err(error) if error.is_transient() => Err(error),
+        Err(error) => {
+            // V4: everything behind it goes on.
+            tracing::error!(verdict.id = %id, code = "recheck_failed", %error, "Verdict {id} could not be judged again.");
+            let later = clock::now().plus_seconds(RECHECK_PAUSE_MAX);
+            store.postpone_recheck(account, id, Some(later)).await
+        }
+    }
 }
 
 async fn recheck(

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{ConnectOptions, PgPool, SqlitePool};
 
 use super::route::Routes;
 use super::wal::{self, Log};
@@ -155,7 +155,9 @@ async fn open_writer(
         // What is erased is overwritten. Filing deletes nothing, so it costs filing nothing.
         .pragma("secure_delete", "on")
         .pragma("cache_size", "-8192")
-        .pragma("wal_autocheckpoint", wal::BACKSTOP_PAGES);
+        .pragma("wal_autocheckpoint", wal::BACKSTOP_PAGES)
+        // What a backup made it grow to, it gives back.
+        .pragma("journal_size_limit", wal::KEPT_BYTES);
     let distrusted = Arc::clone(distrusted);
     SqlitePoolOptions::new()
         .max_connections(1)
@@ -189,6 +191,8 @@ fn connect_options(path: &Path, options: &Options) -> SqliteConnectOptions {
         .create_if_missing(false)
         .busy_timeout(options.wait_max)
         .statement_cache_capacity(STATEMENTS_CACHED)
+        // A statement for many rows is a screen of question marks, and its values are nobody's business.
+        .disable_statement_logging()
 }
 
 /// Mail is a few pages: half as many of twice the size are written with a fifth less CPU (measured at
@@ -198,11 +202,21 @@ const READERS: u32 = 4;
 /// Every statement, and those for many rows in each of their seven lengths.
 const STATEMENTS_CACHED: usize = 400;
 
+/// A node that stands still, or is cut off, must not keep all others waiting.
+const LIMITS_ON_POSTGRES: [(&str, &str); 4] = [
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_user_timeout", "60000"),
+];
+
 async fn open_postgres(options: &Options, distrusted: &Arc<AtomicBool>) -> Result<PgPool> {
     let connect = PgConnectOptions::from_str(&options.url)
         .map_err(|error| Error::refused(format!("the store's url cannot be read: {error}")))?
         .application_name("mailweave")
-        .statement_cache_capacity(STATEMENTS_CACHED);
+        .statement_cache_capacity(STATEMENTS_CACHED)
+        .options(LIMITS_ON_POSTGRES)
+        .disable_statement_logging();
     let distrusted = Arc::clone(distrusted);
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)

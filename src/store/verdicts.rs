@@ -38,9 +38,17 @@ statements! {
     VERDICTS_OF_OUTCOME = concat!("select ", verdict_columns!(), verdict_filters!(),
         " and outcome = $4 order by id desc limit $3");
     /// A mail is found by its key, or as the stored message that has the id as its own.
+    /// Three look-ups, one after the other: asked in one, SQLite may read all verdicts of the sub-account.
     VERDICTS_OF_MESSAGE = concat!("select ", verdict_columns!(), verdict_filters!(),
-        " and (message_key = $8 or message_key = $9 or stored_message_id in (select message_id from aliases
-            where aliases.sub_account = $1 and aliases.key = $8 and aliases.own))
+        " and id in (
+            select keyed.id from verdicts as keyed
+            where keyed.sub_account = $1 and keyed.message_key = $8
+            union select private.id from verdicts as private
+            where private.sub_account = $1 and private.message_key = $9
+            union select stored.id from aliases join verdicts as stored
+                on stored.sub_account = aliases.sub_account
+                and stored.stored_message_id = aliases.message_id
+            where aliases.sub_account = $1 and aliases.key = $8 and aliases.own)
         order by id desc limit $3");
 }
 

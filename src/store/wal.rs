@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const COPY_PAGES: i64 = 1_000;
 /// Begun anew from this length on: 32 MB.
 const RESTART_PAGES: i64 = 4_000;
+/// So long a file it may stay when it begins anew: 64 MB.
+pub(super) const KEPT_BYTES: &str = "67108864";
 /// The commit itself copies from this length on, should the task fall behind: 128 MB.
 pub(super) const BACKSTOP_PAGES: &str = "16000";
 

@@ -67,7 +67,8 @@ statements! {
         where handed_at > $1 and connection_id is not null \
             and (leased_until is null or leased_until < $2) \
         group by sub_account, connection_id";
-    PAUSE = "update outbox set due_at = $3 where sub_account = $1 and connection_id = $2 \
+    PAUSE = "update outbox set due_at = $3 where sub_account = $1 \
+        and coalesce(connection_id, sub_account) = $2 \
         and due_at < $3 and due_at is not null and (leased_until is null or leased_until < $4)";
     LEASE = "update outbox set lease = added.column3, leased_until = added.column4 \
         from {rows uuid uuid uuid bigint} as added \
