@@ -41,6 +41,8 @@ pub enum Error {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("cannot use the key {}: {source}. It belongs to this store: put the right file back, readable by this user alone", path.display())]
     Key { path: PathBuf, source: std::io::Error },
+    #[error("the key {} is {what}: copy the key of the node that served this store before, or of its backup, to that place", path.display())]
+    OtherKey { path: PathBuf, what: &'static str },
     #[error("cannot open the store: {0}")]
     Store(#[from] store::Error),
     #[error("cannot use the certificate: {0}")]
@@ -59,9 +61,10 @@ impl App {
     /// Opens the data directory, the key and the store; makes what is missing.
     pub async fn open(config: Config, holder: Holder) -> Result<Self, Error> {
         open_data_dir(&config.data_dir)?;
-        let secrets = secrets(&config)?;
         let url = config.store_url.expose_secret();
         let store = Arc::new(Store::open(store::Options::new(url, holder)).await?);
+        let secrets = secrets(&config, &store).await?;
+        store.set_key_mark(&secrets.derived(KEY_MARK)).await?;
         let reader = Reader {
             bcc_domains: config.smtp.domains.clone().into(),
             limits: mail::Limits::default(),
@@ -71,10 +74,31 @@ impl App {
     }
 }
 
-/// The key in the data directory, made when there is none.
-pub fn secrets(config: &Config) -> Result<Secrets, Error> {
+/// What the key is known by is derived for.
+const KEY_MARK: &str = "mark of the key";
+
+/// The key in the data directory, made when there is none. With another one than the store's secrets are
+/// sealed with, every mailbox would have to be authorised anew.
+pub async fn secrets(config: &Config, store: &Store) -> Result<Secrets, Error> {
     let path = config.data_dir.join("key");
-    Secrets::open(&path).map_err(|source| Error::Key { path, source })
+    let mark = store.key_mark().await?;
+    if mark.is_some() && !path.exists() {
+        return Err(Error::OtherKey {
+            path,
+            what: "not there, and the store's secrets are sealed",
+        });
+    }
+    let secrets = match Secrets::open(&path) {
+        Ok(secrets) => secrets,
+        Err(source) => return Err(Error::Key { path, source }),
+    };
+    match mark.is_none_or(|mark| mark == secrets.derived(KEY_MARK)) {
+        true => Ok(secrets),
+        false => Err(Error::OtherKey {
+            path,
+            what: "not the one that the store's secrets are sealed with",
+        }),
+    }
 }
 
 /// Mail is nobody else's to read: the directory is its owner's alone.

@@ -82,7 +82,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, 
                 .to_owned(),
         ));
     }
-    let pepper = open_secrets(&config)?.pepper();
+    let pepper = open_secrets(&config, &store).await?.pepper();
     let verdicts = find(&store, &pepper, &message_id, arguments.sub_account).await?;
     let ending = if verdicts.is_empty() { Ending::Bad } else { Ending::Good };
     if arguments.json {

@@ -137,7 +137,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<Ending, 
     let reader = Reader {
         bcc_domains: config.smtp.domains.clone().into(),
         limits: mail::Limits::default(),
-        pepper: open_secrets(&config)?.pepper(),
+        pepper: open_secrets(&config, &store).await?.pepper(),
     };
     let way = Batch::start(Arc::clone(&store));
     let summary = Summary::default();

@@ -183,8 +183,8 @@ async fn open_as(config: &Config, holder: Holder) -> Result<Store, Error> {
 }
 
 /// The key beside the store.
-fn open_secrets(config: &Config) -> Result<Secrets, Error> {
-    app::secrets(config).map_err(Error::App)
+async fn open_secrets(config: &Config, store: &Store) -> Result<Secrets, Error> {
+    app::secrets(config, store).await.map_err(Error::App)
 }
 
 /// Writes an answer as JSON, for programs.

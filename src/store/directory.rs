@@ -10,6 +10,8 @@ statements! {
     SUB_ACCOUNTS = "select sub_account, name from sub_accounts order by created_at";
     USERS_WITH_ADDRESS = "select sub_account, user_id from user_addresses
         where address = $1 and confirmed order by sub_account, user_id limit 100";
+    KEY_MARK = "select key_mark from sub_accounts where sub_account = $1";
+    SET_KEY_MARK = "update sub_accounts set key_mark = $2 where sub_account = $1 and key_mark is null";
     FIRST_USERS = "select email from users order by created_at limit 20";
 }
 
@@ -20,6 +22,21 @@ impl Store {
         let rows: Vec<(Uuid, String)> = tx.all(SUB_ACCOUNTS, Vec::new()).await?;
         let named = rows.into_iter().map(|(id, name)| (SubAccountId(id), name));
         Ok(named.filter(|(id, _)| *id != SubAccountId::OPERATOR).collect())
+    }
+
+    /// By what the key is known that secrets in this store are sealed with.
+    pub async fn key_mark(&self) -> Result<Option<Vec<u8>>> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Option<Vec<u8>>,)> =
+            tx.optional(KEY_MARK, values![SubAccountId::OPERATOR]).await?;
+        Ok(row.and_then(|(mark,)| mark))
+    }
+
+    /// Notes it, once and for all.
+    pub async fn set_key_mark(&self, mark: &[u8]) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(SET_KEY_MARK, values![SubAccountId::OPERATOR, mark]).await?;
+        tx.commit().await
     }
 
     /// Everybody who writes from an address, in whatever sub-account.

@@ -173,3 +173,27 @@ async fn demo_shows_a_conversation_and_leaves_nothing() {
     assert!(ended.success() && demo.wait().expect("an end").success());
     assert_eq!(std::fs::read_dir(place.path()).expect("a directory").count(), 0);
 }
+
+#[test]
+fn a_store_is_served_with_its_own_key_alone() {
+    let mut gateway = Gateway::start();
+    let key = gateway.data_dir().join("key");
+    let own = std::fs::read(&key).expect("a key");
+    gateway.kill9();
+    let serve = || mailweave(&gateway.data_dir(), &["serve"]);
+    for other in [None, Some([7; 32])] {
+        std::fs::remove_file(&key).expect("it was there");
+        if let Some(other) = other {
+            std::fs::write(&key, other).expect("a file");
+        }
+        let output = serve();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("copy the key"), "{said}");
+        if other.is_none() {
+            assert!(!key.exists(), "none is made in its place");
+            std::fs::write(&key, [0; 32]).expect("a file");
+        }
+    }
+    std::fs::write(&key, own).expect("a file");
+    gateway.restart();
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use secrecy::ExposeSecret;
 
 use super::Check;
+use crate::app;
 use crate::config::Config;
 use crate::store::{Holder, Options, Store, Tables};
 
@@ -81,8 +82,18 @@ pub(super) async fn store(config: &Config) -> Check {
         }
     };
     let (tables, has_room) = (store.tables().await, store.has_room_for(ROOM_BYTES));
+    let is_marked = tables.is_ok() && store.key_mark().await.is_ok_and(|mark| mark.is_some());
+    // Where there is no mark, the key would be made by looking at it.
+    let key = match is_marked {
+        true => app::secrets(config, &store).await.map(drop),
+        false => Ok(()),
+    };
     store.close().await;
     match tables {
+        Ok(_) if key.is_err() => {
+            let found = key.map_err(|error| error.to_string()).err().unwrap_or_default();
+            Check::fail("store", found, "put the right key there, readable by this user alone")
+        }
         Err(error) => {
             let found = format!("{kind} does not show its tables: {error}");
             Check::fail("store", found, remedy(file))
