@@ -2,7 +2,9 @@
 //! literals, lines, nesting and the bytes of an answer are bounded before they are parsed.
 //!
 //! The parser recurses without limit (400 open parentheses end the process) and makes room for a literal
-//! of any size as soon as it is announced.
+//! of any size as soon as it is announced. What the guard takes for the data of a literal it does not look
+//! at, so it must never take more for it than the parser does, nor less: where the two could disagree on
+//! where a literal or an answer ends, the answer is refused.
 
 use std::fmt;
 use std::io;
@@ -15,15 +17,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub const LITERAL_BYTES_MAX: u64 = 1_100_000;
 /// The longest line; a long list of search results is one.
 const LINE_BYTES_MAX: u64 = 1_100_000;
-/// The deepest nesting of lists. What we ask for needs five.
-const DEPTH_MAX: u32 = 32;
-/// Answers whose data may hold literals (RFC 3501 7.2, 7.4). In all others a `{9}` is text.
-const WITH_LITERALS: [&[u8]; 5] = [b"FETCH", b"LIST", b"LSUB", b"STATUS", b"ID"];
+/// The most lists in an answer, so that they cannot nest more deeply. What we ask for needs four.
+const LISTS_MAX: u32 = 32;
+/// Answers with the name of a folder, which may be a literal (RFC 3501 7.2).
+const WITH_NAMES: [&[u8]; 3] = [b"LIST", b"LSUB", b"STATUS"];
+/// Answers in which a `{9}` is text (RFC 3501 7.1), or makes them unreadable.
+const TEXTS: [&[u8]; 6] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH", b"SEARCH"];
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Hostile {
-    #[error("the server announces a literal that is too large")]
+    #[error("the server announces a literal that is too large, or where none belongs")]
     Literal,
     #[error("the server sends a line that does not end")]
     Line,
@@ -31,8 +35,10 @@ pub enum Hostile {
     Depth,
     #[error("the server answers with more than was asked for")]
     Flood,
-    #[error("the server sends a line end inside a quoted string")]
+    #[error("the server sends a quoted string that is none")]
     Quote,
+    #[error("the server sends mail data that do not end as they began")]
+    Shape,
 }
 
 /// The machine: bytes in, the first fault out. However the bytes are cut, the fault is the same.
@@ -40,12 +46,16 @@ pub enum Hostile {
 pub struct Guard {
     place: Place,
     line_bytes: u64,
+    /// Lists that are open, and those that were opened.
     depth: u32,
+    lists: u32,
+    /// The byte before, but for one of a literal.
+    last: u8,
     /// The first words of the answer, in capitals, while they may still tell what it is.
     head: Vec<u8>,
-    may_have_literals: bool,
-    /// The number of a `{…}` that may end the line; `None` when the last bytes are none.
-    announced: Option<Announced>,
+    kind: Option<Kind>,
+    /// How much there is of a `{…}` that may end the line.
+    announced: Announced,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +68,31 @@ enum Place {
     Literal(u64),
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What an answer is, as far as literals are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Strings are its values at this depth of lists.
+    Values(u32),
+    /// It ends with its line, whatever that is.
+    Text,
+    /// We ask for none of these that may have a literal.
+    Other,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Announced {
+    #[default]
+    Nothing,
+    Begun,
     Open(u64),
     Closed(u64),
+    /// With the CR behind it.
+    Ended(u64),
 }
 
 /// The words before the data are not longer.
 const HEAD_BYTES_MAX: usize = 32;
+const FETCH: Kind = Kind::Values(1);
 
 impl Guard {
     /// Looks at what came.
@@ -89,95 +116,124 @@ impl Guard {
         if self.line_bytes > LINE_BYTES_MAX {
             return Err(Hostile::Line);
         }
-        match self.place {
-            Place::Quoted | Place::Escaped if matches!(byte, b'\r' | b'\n') => {
-                return Err(Hostile::Quote);
-            }
-            Place::Escaped => self.place = Place::Quoted,
-            Place::Quoted if byte == b'\\' => self.place = Place::Escaped,
-            Place::Quoted if byte == b'"' => self.place = Place::Line,
-            Place::Quoted => {}
-            Place::Line => return self.handle_in_line(byte),
-            Place::Literal(_) => {}
+        match (self.place, byte) {
+            // The parser begins such a string anew, as something else.
+            (Place::Quoted | Place::Escaped, b'\r' | b'\n' | 0) => return Err(Hostile::Quote),
+            (Place::Escaped, b'"' | b'\\') => self.place = Place::Quoted,
+            (Place::Escaped, _) => return Err(Hostile::Quote),
+            (Place::Quoted, b'\\') => self.place = Place::Escaped,
+            (Place::Quoted, b'"') => self.place = Place::Line,
+            (Place::Quoted, b'(') => self.count_list()?,
+            (Place::Quoted | Place::Literal(_), _) => {}
+            (Place::Line, b'\n') => return self.handle_line_end(),
+            (Place::Line, _) => self.handle_in_line(byte)?,
         }
+        self.last = byte;
         Ok(())
     }
 
     fn handle_in_line(&mut self, byte: u8) -> Result<(), Hostile> {
-        if byte == b'\n' {
-            return self.handle_line_end();
-        }
-        self.read_head(byte);
+        self.read_head(byte)?;
         self.read_announcement(byte)?;
+        if self.is_whole_fetch() && !matches!(byte, b' ' | b'\r') {
+            return Err(Hostile::Shape);
+        }
         match byte {
-            b'"' if self.may_have_literals => self.place = Place::Quoted,
-            b'(' | b'[' => {
-                self.depth += 1;
-                if self.depth > DEPTH_MAX {
-                    return Err(Hostile::Depth);
-                }
+            b'"' if self.is_at_value() => self.place = Place::Quoted,
+            b'{' if matches!(self.kind, Some(Kind::Values(_))) && !self.is_at_value() => {
+                return Err(Hostile::Literal);
             }
-            b')' | b']' => self.depth = self.depth.saturating_sub(1),
+            b'(' => {
+                self.depth += 1;
+                self.count_list()?;
+            }
+            b')' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
         Ok(())
     }
 
+    /// Not one by one as they end: what looks like an end may be part of a string.
+    const fn count_list(&mut self) -> Result<(), Hostile> {
+        self.lists += 1;
+        if self.lists > LISTS_MAX { Err(Hostile::Depth) } else { Ok(()) }
+    }
+
+    /// A string may begin here. Deeper in lists the parser takes quotes and braces for text at times.
+    fn is_at_value(&self) -> bool {
+        self.last == b' ' && self.kind == Some(Kind::Values(self.depth))
+    }
+
+    /// The list of a FETCH has ended, and so must the answer.
+    fn is_whole_fetch(&self) -> bool {
+        self.kind == Some(FETCH) && self.lists > 0 && self.depth == 0
+    }
+
     /// `* 1 FETCH `, `* LIST `: what kind of answer is it?
-    fn read_head(&mut self, byte: u8) {
-        if self.head.len() >= HEAD_BYTES_MAX {
-            return;
+    fn read_head(&mut self, byte: u8) -> Result<(), Hostile> {
+        if self.kind.is_some() {
+            return Ok(());
+        }
+        if byte == b' ' || self.head.is_empty() {
+            self.kind = if byte == b'*' { None } else { kind(&self.head) };
         }
         self.head.push(byte.to_ascii_uppercase());
-        if byte == b' ' || byte == b'(' {
-            let words = self.head.split(|byte| matches!(byte, b' ' | b'('));
-            let mut words = words.filter(|word| !word.is_empty());
-            let is_untagged = words.next() == Some(b"*");
-            let is_number = |word: &&[u8]| word.iter().all(u8::is_ascii_digit);
-            let kind = words.find(|word| !is_number(word));
-            if kind.is_some() {
-                self.may_have_literals =
-                    is_untagged && kind.is_some_and(|kind| WITH_LITERALS.contains(&kind));
-                self.head.resize(HEAD_BYTES_MAX, 0);
-            }
-        }
+        if self.head.len() > HEAD_BYTES_MAX { Err(Hostile::Shape) } else { Ok(()) }
     }
 
     fn read_announcement(&mut self, byte: u8) -> Result<(), Hostile> {
+        use Announced::{Begun, Closed, Ended, Nothing, Open};
         self.announced = match (byte, self.announced) {
-            (b'{', _) => Some(Announced::Open(0)),
-            (b'0'..=b'9', Some(Announced::Open(size))) => {
-                let size = size.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-                Some(Announced::Open(size))
+            (b'{', _) => Begun,
+            (b'0'..=b'9', Begun) => Open(u64::from(byte - b'0')),
+            (b'0'..=b'9', Open(size)) => {
+                Open(size.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
             }
-            (b'+', Some(Announced::Open(size))) => Some(Announced::Open(size)),
-            (b'}', Some(Announced::Open(size))) => Some(Announced::Closed(size)),
-            (b'\r', Some(Announced::Closed(size))) => {
-                // Refused as soon as the parser could act on it, which does not wait for the LF.
-                if self.may_have_literals && size > LITERAL_BYTES_MAX {
-                    return Err(Hostile::Literal);
-                }
-                Some(Announced::Closed(size))
-            }
-            _ => None,
+            (b'}', Open(size)) => Closed(size),
+            // Refused as soon as the parser could act on it, which does not wait for the LF.
+            (b'\r', Closed(size)) if size > LITERAL_BYTES_MAX => return Err(Hostile::Literal),
+            (b'\r', Closed(size)) => match self.kind {
+                Some(Kind::Values(_)) => Ended(size),
+                // Before a text, the list of a response code may have literals; we ask for none.
+                Some(Kind::Text) if self.lists == 0 => Nothing,
+                _ => return Err(Hostile::Literal),
+            },
+            _ => Nothing,
         };
         Ok(())
     }
 
     fn handle_line_end(&mut self) -> Result<(), Hostile> {
-        let announced = self.announced.take();
-        if let (true, Some(Announced::Closed(size))) = (self.may_have_literals, announced) {
-            if size > LITERAL_BYTES_MAX {
-                return Err(Hostile::Literal);
-            }
+        if let Announced::Ended(size) = std::mem::take(&mut self.announced) {
+            self.last = 0;
             if size > 0 {
                 self.place = Place::Literal(size);
             }
             return Ok(());
         }
-        *self = Self { head: std::mem::take(&mut self.head), ..Self::default() };
+        // The parser reads on over the end of the line.
+        if self.kind == Some(FETCH) && !self.is_whole_fetch() {
+            return Err(Hostile::Shape);
+        }
         self.head.clear();
+        *self = Self { head: std::mem::take(&mut self.head), ..Self::default() };
         Ok(())
+    }
+}
+
+/// By the words that were read, once they tell: a number is followed by what it counts.
+fn kind(head: &[u8]) -> Option<Kind> {
+    let is_number = |word: &&[u8]| word.iter().all(u8::is_ascii_digit);
+    let mut words = head.split(|byte| *byte == b' ');
+    if words.next() != Some(b"*") {
+        return Some(Kind::Text);
+    }
+    match (words.next()?, words.next()) {
+        (number, None) if is_number(&number) => None,
+        (number, Some(b"FETCH")) if is_number(&number) => Some(FETCH),
+        (word, None) if WITH_NAMES.contains(&word) => Some(Kind::Values(0)),
+        (word, None) if TEXTS.contains(&word) => Some(Kind::Text),
+        _ => Some(Kind::Other),
     }
 }
 
@@ -291,6 +347,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 #[cfg(test)]
 mod tests {
+    use async_imap::imap_proto::Response;
     use proptest::prelude::*;
 
     use super::*;
@@ -327,6 +384,52 @@ mod tests {
     }
 
     #[test]
+    fn what_the_parser_takes_for_a_literal_is_no_place_to_hide() {
+        let hidden = "(".repeat(400);
+        for (before, fault) in [
+            ("* 1 FETCH (X a\"b ", Hostile::Depth),
+            ("* 1 FETCH (X {99+}\r\n", Hostile::Shape),
+            ("* 1 FETCH (X {}\r\n", Hostile::Shape),
+            ("* 1 FETCH (X {99}\n", Hostile::Shape),
+            ("* 1 FETCH (X ({99}\r\n) ", Hostile::Literal),
+            ("* 1 FETCH (X a{99}\r\n) ", Hostile::Literal),
+            ("* 1 FETCH (X a\r\n* OK x y {99}\r\n", Hostile::Shape),
+            ("* 1 FETCH (X ((a) Y \"))\" Z c\r\n* OK x y {99}\r\n", Hostile::Shape),
+            ("* 1 FETCH (X \"\\a Y (b\" > {99}\r\n", Hostile::Quote),
+            ("* 1 FETCH (X \"a\0b (c\" > {99}\r\n", Hostile::Quote),
+            ("* 000000000000000000000000000000000000001 FETCH (X a\r\n", Hostile::Shape),
+            ("* QUOTAROOT {21}\r\n* 1 FETCH (X {99}\r\n", Hostile::Literal),
+            ("* METADATA \"a\" ({21}\r\n* 1 FETCH (X {99}\r\n", Hostile::Literal),
+            ("* ID ({21}\r\n", Hostile::Literal),
+            ("* OK [BADCHARSET ({21}\r\n* 1 FETCH (X {99}\r\n", Hostile::Literal),
+            ("a1 NO [BADCHARSET (a {21}\r\n* 1 FETCH (X {99}\r\n", Hostile::Literal),
+            ("+ [BADCHARSET ({21}\r\n* 1 FETCH (X {99}\r\n", Hostile::Literal),
+            ("* QUOTAROOT {500000000}\r", Hostile::Literal),
+            ("* OK {500000000}\r", Hostile::Literal),
+        ] {
+            let text = format!("{before}BODYSTRUCTURE {hidden}");
+            assert_eq!(judge(text.as_bytes()), Err(fault), "{before}");
+        }
+    }
+
+    #[test]
+    fn what_servers_say_unasked_is_let_through() {
+        for text in [
+            "* 2 EXISTS\r\n* 0 RECENT\r\n* 3 EXPUNGE\r\n* FLAGS (\\Seen $Forwarded)\r\n",
+            "* VANISHED (EARLIER) 41,43:116\r\n* ENABLED CONDSTORE\r\n",
+            "* ESEARCH (TAG \"W1\") UID COUNT 2 ALL 3:4\r\n",
+            "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (STORAGE 10 512)\r\n",
+            "* OK [PERMANENTFLAGS (\\Seen \\*)] Limited. {ok}\r\n* BYE [X] (Error 3)\r\n",
+            "* 5 FETCH (FLAGS (\\Seen) MODSEQ (12) UID 7) \r\n",
+            "* 5 FETCH (UID 7 INTERNALDATE \" 7-Jul-1996 02:44:25 -0700\" BODY[]<0> \"a(\")\r\n",
+            "* 5 FETCH (BODY[3.MIME] NIL UID 7 X-GM-LABELS (\"\\\\Sent\" a))\r\n",
+            "* STATUS \"a (b)\" (UIDNEXT 1 UIDVALIDITY 2) \r\n* LIST (\\HasNoChildren) NIL a\r\n",
+        ] {
+            assert_eq!(judge(text.as_bytes()), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_text_that_looks_like_a_literal_hides_nothing() {
         let hidden = "(".repeat(400);
         for line in
@@ -337,7 +440,43 @@ mod tests {
         }
     }
 
+    /// What the guard lets through: where each answer ends, and the beginning of one that it does not
+    /// see the end of.
+    fn answers(text: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+        let (mut guard, mut whole, mut begun) = (Guard::default(), Vec::new(), 0);
+        for (at, byte) in text.iter().enumerate() {
+            if guard.handle_bytes(&[*byte]).is_err() {
+                return (whole, &text[begun..at]);
+            }
+            if guard.line_bytes == 0 {
+                whole.push(&text[begun..=at]);
+                begun = at + 1;
+            }
+        }
+        (whole, &text[begun..])
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn an_answer_ends_for_the_parser_where_it_ends_for_the_guard(
+            text in "(\\* (1 FETCH \\(|OK |QUOTAROOT |ID \\(|LIST \\(\\) NIL |STATUS )|a OK |\\[BADCHARSET \\(|\
+                (UID|X|BODY\\[\\]|BODYSTRUCTURE|FLAGS) |\\((a\\) )?|\\{[0-9]{0,2}\\+?\\}\r?\n|\"|\
+                \\\\|\\(|\\)|a|1 | |\r\n|\0|x{20}){0,30}",
+        ) {
+            let (whole, begun) = answers(text.as_bytes());
+            for answer in whole {
+                match Response::parse(answer) {
+                    Ok((rest, _)) => prop_assert_eq!(rest, b""),
+                    Err(error) => {
+                        prop_assert!(!error.is_incomplete(), "it reads on");
+                        return Ok(());
+                    }
+                }
+            }
+            prop_assert!(Response::parse(begun).is_err(), "it ends before");
+        }
+
         #[test]
         fn however_it_is_cut_it_is_judged_the_same(
             text in "(\\* 1 FETCH \\(|\\* OK |\\{[0-9]{1,7}\\}\r\n|\"|\\\\|\\(|\\)|x|\r\n){0,60}",
