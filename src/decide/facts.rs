@@ -83,6 +83,9 @@ pub struct IdFact {
     pub text_hash: [u8; 32],
     pub doors: Doors,
     pub forwarded: bool,
+    /// The CRM sent it through a mailbox, and its Sent copy was not seen yet: what was seen of it may have
+    /// come to somebody here.
+    pub lacks_copy: bool,
 }
 
 /// A thread.
@@ -130,8 +133,12 @@ impl AccountFacts {
             | Change::Enqueue(_)
             | Change::LinkContact { .. }
             | Change::AskAgain { .. }
-            | Change::SentCopySeen { .. }
             | Change::Bounced { .. } => {}
+            Change::SentCopySeen { message, .. } => {
+                for fact in self.facts_of(*message) {
+                    fact.lacks_copy = false;
+                }
+            }
             Change::AddAlias { key, message, own, .. } => {
                 let added = all.iter().find_map(|change| id_fact(change, *message, *own));
                 let known = || self.ids.values().flatten().find(|fact| fact.message == *message);
@@ -159,12 +166,15 @@ impl AccountFacts {
             }
             Change::MergeThread { from, into, .. } => self.merge(*from, *into),
             Change::SeenAt { message, door } => {
-                for fact in self.ids.values_mut().flatten().filter(|fact| fact.message == *message)
-                {
+                for fact in self.facts_of(*message) {
                     fact.doors = fact.doors.with(*door);
                 }
             }
         }
+    }
+
+    fn facts_of(&mut self, message: StoredMessageId) -> impl Iterator<Item = &mut IdFact> {
+        self.ids.values_mut().flatten().filter(move |fact| fact.message == message)
     }
 
     fn add_thread(&mut self, thread: &Thread) {
@@ -212,5 +222,6 @@ fn id_fact(change: &Change, id: StoredMessageId, own: bool) -> Option<IdFact> {
         text_hash: message.text_hash,
         doors: message.doors,
         forwarded: message.forwarded,
+        lacks_copy: false,
     })
 }

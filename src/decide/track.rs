@@ -81,21 +81,25 @@ fn original<'a>(case: &Case<'a>, found: &Found) -> Option<&'a IdFact> {
     facts.into_iter().find(|fact| fact.own)
 }
 
-/// The Sent copy of a message that is known: one message, with one more id (S6, S7).
+/// The Sent copy of a message that is known: one message, with one more id (S6, S7). That the message
+/// was seen does not say that its copy was: it may have come to a user, too.
 fn sighting<'a>(case: &Case<'a>, copy: &Copy<'a>, fact: &IdFact) -> Step<'a> {
     let ids = case.account.ids.get(&copy.message_id.key());
     let has_id = ids.into_iter().flatten().any(|id| id.own && id.message == fact.message);
-    match has_id && fact.doors.contains(Door::Imap) {
+    match has_id && fact.doors.contains(Door::Imap) && !fact.lacks_copy {
         true => Step::SeenBefore,
         false => Step::Rule(Box::new(Ruling::SentCopy(fact.message))),
     }
 }
 
 fn seen_again<'a>(case: &Case<'a>, message: StoredMessageId) -> Step<'a> {
+    let is_sent_copy = case.is_sent_copy(message);
     let mut known = case.account.ids.values().flatten().filter(|fact| fact.message == message);
-    match known.any(|fact| fact.doors.contains(Door::Imap)) {
+    let is_seen =
+        |fact: &IdFact| fact.doors.contains(Door::Imap) && !(is_sent_copy && fact.lacks_copy);
+    match known.any(is_seen) {
         true => Step::SeenBefore,
-        false if case.is_sent_copy(message) => Step::Rule(Box::new(Ruling::SentCopy(message))),
+        false if is_sent_copy => Step::Rule(Box::new(Ruling::SentCopy(message))),
         false => Step::Rule(Box::new(Ruling::Duplicate(message))),
     }
 }

@@ -54,8 +54,10 @@ statements! {
             where aliases.sub_account = asked.column1 and aliases.key = asked.column2) \
         select found.sub_account, found.key, found.own, messages.id, messages.thread_id, \
             messages.conversation_id, messages.sender, messages.sent_date, messages.text_hash, \
-            messages.doors, messages.forwarded \
-        from found cross join messages \
+            messages.doors, messages.forwarded, \
+            outbox.connection_id is not null and outbox.copy_seen_at is null as lacks_copy \
+        from found cross join messages left join outbox \
+            on outbox.sub_account = messages.sub_account and outbox.id = messages.id \
         where found.place <= 100 and messages.sub_account = found.sub_account \
             and messages.id = found.message_id and messages.state <> 'held'";
     THREADS_OF_INDEX = "select threads.sub_account, threads.thread_index, threads.id \
@@ -116,6 +118,7 @@ struct IdRow {
     text_hash: Vec<u8>,
     doors: i64,
     forwarded: bool,
+    lacks_copy: bool,
 }
 
 impl<'q> Asked<'q> {
@@ -253,6 +256,7 @@ impl IdRow {
             text_hash: bytes(&self.text_hash)?,
             doors: Doors(self.doors),
             forwarded: self.forwarded,
+            lacks_copy: self.lacks_copy,
         }))
     }
 }

@@ -282,6 +282,34 @@ fn the_sent_copy_with_another_id_is_the_same_message() {
 }
 
 #[test]
+fn a_sent_copy_is_seen_after_the_mail_itself_came_to_a_user_too() {
+    let seen = |found: &Tracked| match found {
+        Tracked::Decided(decision) => {
+            decision.changes.iter().any(|change| matches!(change, Change::SentCopySeen { .. }))
+        }
+        _ => false,
+    };
+    for is_renamed in [false, true] {
+        let found = |folder, id| {
+            found(mail(id).to(CUSTOMER).cc("ann@ours.example"), folder, Fetched::Whole)
+        };
+        let copy = || match is_renamed {
+            true => found(FolderRole::Sent, "NEW@PROD.OUTLOOK.COM")
+                .email(|it| it.headers.original_ids = ids("first@x")),
+            false => found(FolderRole::Sent, "first@x"),
+        };
+        let mut world = tracked();
+        for fact in world.facts.accounts.get_mut(&ACCOUNT).unwrap().ids.values_mut().flatten() {
+            (fact.lacks_copy, fact.doors) = (true, fact.doors.with(Door::Send));
+        }
+        let came = track(&mut world, found(FolderRole::Inbox, "first@x"));
+        assert!(!seen(&came), "it is in the Inbox");
+        assert!(seen(&track(&mut world, copy())), "renamed: {is_renamed}");
+        assert!(matches!(track(&mut world, copy()), Tracked::SeenBefore));
+    }
+}
+
+#[test]
 fn mail_in_the_sent_folder_speaks_for_its_author() {
     use mailweave::decide::facts::PrivateFact;
     use mailweave::model::Trust;

@@ -416,3 +416,20 @@ async fn a_copy_that_is_seen_before_the_answer_is_lost_says_that_it_was_sent() {
         assert_eq!((status(&fresh, id).await, told(&fresh).await), (SendStatus::Sent, 1));
     }
 }
+
+#[tokio::test]
+async fn a_sent_mail_awaits_its_copy_until_that_is_seen() {
+    for fresh in both().await {
+        add_mailbox(&fresh, false).await;
+        let id = unknown(&fresh).await;
+        let lacks = async || {
+            let facts = facts(&fresh.store, sample("bob@example.com", "a@x").question()).await;
+            let own: Vec<_> = facts.accounts[&ACCOUNT].ids.values().flatten().cloned().collect();
+            assert!(!own.is_empty() && own.iter().all(|fact| fact.message == id));
+            own.iter().all(|fact| fact.lacks_copy)
+        };
+        assert!(lacks().await);
+        see_copy(&fresh, id).await;
+        assert!(!lacks().await);
+    }
+}
