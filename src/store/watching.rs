@@ -28,9 +28,10 @@ statements! {
         values ($1, $2, $3, $4, $5, $6) \
         on conflict (sub_account, connection_id, name) do update set role = excluded.role, \
             uid_validity = excluded.uid_validity, uid_next = excluded.uid_next";
-    /// That it was not known yet is told no more.
+    /// That it was not known yet is told no more. That copies are filed was seen of the folder before.
     SENT_FOLDER = "update connections set sent_folder = $3, detail = case \
-            when state = 'active' and sent_folder is null then null else detail end \
+            when state = 'active' and sent_folder is null then null else detail end, \
+            files_sent_at = case when sent_folder is null or sent_folder = $3 then files_sent_at end \
         where sub_account = $1 and id = $2";
     /// Where a thread is to be searched for, or a sent copy can be filed.
     ALL_SEARCHES = "select sub_account, connection_id from searches where created_at <= $1 \

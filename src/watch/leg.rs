@@ -310,12 +310,16 @@ impl View {
         if role == FolderRole::Sent {
             places.push((home.clone(), role));
         }
+        // S5: what was not looked for in Sent was not found to be absent there.
+        let is_all =
+            role == FolderRole::Sent || way.store.sent_folder(of, connection).await?.is_none();
         for thread in threads {
+            let until = clock::now().plus_seconds(SEARCH_AGAIN_SECONDS);
             match self.search_for(way, session, *thread, &places).await {
-                Ok(()) => way.store.searched(of, connection, *thread).await?,
+                Ok(()) if is_all => way.store.searched(of, connection, *thread).await?,
+                Ok(()) => way.store.put_search_off(of, connection, *thread, until).await?,
                 // Asked again at once, a server that cannot search would only end each session.
                 Err(error @ (Error::Refused(_) | Error::Broken(_) | Error::Unreadable(_))) => {
-                    let until = clock::now().plus_seconds(SEARCH_AGAIN_SECONDS);
                     way.store.put_search_off(of, connection, *thread, until).await?;
                     self.open = closed();
                     refused(error)?;

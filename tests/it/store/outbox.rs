@@ -433,3 +433,15 @@ async fn a_sent_mail_awaits_its_copy_until_that_is_seen() {
         assert!(!lacks().await);
     }
 }
+
+#[tokio::test]
+async fn another_sent_folder_has_yet_to_prove_that_copies_are_filed_there() {
+    for fresh in both().await {
+        add_mailbox(&fresh, true).await;
+        let proved = "select id from connections where files_sent_at is not null";
+        for (name, count) in [("Sent", 1), ("Sent Items", 0)] {
+            fresh.store.set_sent_folder(ACCOUNT, MAILBOX, name).await.unwrap();
+            assert_eq!(fresh.sql(proved).await.len(), count, "{name}");
+        }
+    }
+}

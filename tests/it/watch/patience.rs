@@ -63,6 +63,23 @@ async fn a_server_that_will_not_search_is_watched_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_looked_for_in_sent_is_not_known_to_be_absent() {
+    let closed = ("EXAMINE \"Sent\"", u32::MAX, &["$ NO Access denied"][..]);
+    let server = server(&["Sent"], closed);
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.start();
+    world
+        .until("the search is put off", async |world| {
+            let due = world.store.searches(ACCOUNT, CONNECTION).await.expect("searches");
+            due.is_empty()
+        })
+        .await;
+    world.stop().await;
+    assert_eq!(world.fresh.count("searches").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_folder_keeps_no_other_from_being_looked_at() {
     let always_told = ["+ idling", "* 9 EXISTS", "!idle"];
     let server = server(&["Sent", "Projects"], ("IDLE", u32::MAX, &always_told));
