@@ -167,7 +167,7 @@ impl View {
         name: &str,
         role: FolderRole,
     ) -> Result<Progress, Error> {
-        let mut selected = session.examine(name).await?;
+        let mut selected = self.examine(session, name).await?;
         if selected.uid_next == 0 {
             selected.uid_next = session.status(name).await?.uid_next;
         }
@@ -178,6 +178,16 @@ impl View {
         let caution = self.cautions.entry(name.to_owned()).or_default();
         let read = folder::catch_up(way, session, &mut self.open, selected.uid_next, caution);
         noted(Box::pin(read).await, caution)
+    }
+
+    /// RFC 3501 6.3.1: from here on no other folder is open, and none at all if this one is refused.
+    async fn examine(
+        &mut self,
+        session: &mut Session,
+        name: &str,
+    ) -> Result<imap::Selected, imap::Error> {
+        self.open = closed();
+        session.examine(name).await
     }
 
     /// Where a folder was read up to. When its UIDs have lost their meaning it is read from its beginning:
@@ -408,7 +418,7 @@ impl View {
     /// The Inbox has a session of its own that moves its cursor; here nothing is read from it but what is
     /// searched for, below where that session has come.
     async fn visit_inbox(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
-        let uid_validity = session.examine(INBOX).await?.uid_validity;
+        let uid_validity = self.examine(session, INBOX).await?.uid_validity;
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let known = way.store.folders(of, connection).await?;
         let known = known.into_iter().find(|folder| folder.name == INBOX);

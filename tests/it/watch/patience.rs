@@ -2,6 +2,7 @@
 //! given up for it (T8, T10, M3, S6).
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::scripted::{Fault, Folder, Server, State};
 use super::world::{ANN, CARL, CONNECTION, World, mail, reply};
@@ -77,6 +78,23 @@ async fn what_was_not_looked_for_in_sent_is_not_known_to_be_absent() {
         .await;
     world.stop().await;
     assert_eq!(world.fresh.count("searches").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_of_a_folder_that_is_refused_is_not_taken_for_sent_mail() {
+    // This server opens the folder, and says that it did not.
+    let closed = ("EXAMINE \"Projects\"", u32::MAX, &["$ NO Access denied"][..]);
+    let server = server(&["Sent", "Projects"], closed);
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.watch().await;
+    comes(&server, "Projects", reply("r1@c", CARL, ANN, "first@acme"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
+    world.until_messages(2).await;
+    world.stop().await;
+    let ids = world.fresh.sql("select message_id from messages").await.concat();
+    assert!(!ids.contains(&"r1@c".to_owned()), "{ids:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
