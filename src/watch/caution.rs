@@ -1,4 +1,5 @@
-//! How a folder is read on when a server's answers about its mails cannot be read, or are refused: in ever
+//! How a folder is read on when a server's answers about its mails cannot be read, are refused, or never
+//! come: in ever
 //! smaller pages, down to the one mail that it is about; and that one is left out in the end, so that it
 //! does not keep all others from being seen. Pure.
 
@@ -6,7 +7,7 @@
 const PAGE: u32 = 500;
 /// So many times is a single mail asked for whose answer cannot be read.
 const UNREADABLE_TRIES_MAX: u32 = 3;
-/// The same where the server refuses: it may be busy, so patience is hours, as the waits grow.
+/// The same where the server refuses or hangs up: it may be busy, so patience is hours, as the waits grow.
 const REFUSED_TRIES_MAX: u32 = 12;
 
 /// What came of asking for mails.
@@ -16,6 +17,8 @@ pub enum Trouble {
     Unreadable,
     /// It was refused (NO or BAD).
     Refused,
+    /// The connection was lost over it, and not for the first time.
+    Lost,
 }
 
 /// How carefully a folder is read.
@@ -24,11 +27,13 @@ pub struct Caution {
     page: u32,
     unreadable: u32,
     refused: u32,
+    /// Where the page began over which the connection was lost.
+    lost_at: Option<u32>,
 }
 
 impl Default for Caution {
     fn default() -> Self {
-        Self { page: PAGE, unreadable: 0, refused: 0 }
+        Self { page: PAGE, unreadable: 0, refused: 0, lost_at: None }
     }
 }
 
@@ -52,8 +57,18 @@ impl Caution {
         }
         match trouble {
             Trouble::Unreadable => self.unreadable += 1,
-            Trouble::Refused => self.refused += 1,
+            Trouble::Refused | Trouble::Lost => self.refused += 1,
         }
+    }
+
+    /// The connection was lost over the page that begins there. Once says nothing of its mails; answers if
+    /// it is the same page again.
+    pub fn handle_loss(&mut self, at: u32) -> bool {
+        let is_again = self.lost_at.replace(at) == Some(at);
+        if is_again {
+            self.handle_trouble(Trouble::Lost);
+        }
+        is_again
     }
 
     /// A page was read, or its only mail left out.
@@ -81,6 +96,21 @@ mod tests {
             caution.handle_page();
         }
         assert_eq!(caution, Caution::default());
+    }
+
+    #[test]
+    fn a_page_over_which_the_connection_is_lost_again_and_again_is_made_smaller() {
+        let mut caution = Caution::default();
+        assert!(!caution.handle_loss(7) && !caution.handle_loss(9) && !caution.handle_loss(7));
+        assert_eq!(caution.page(), PAGE);
+        assert!(caution.handle_loss(7) && caution.page() < PAGE);
+        for _ in 0..2 + REFUSED_TRIES_MAX {
+            assert!(!caution.gives_up());
+            caution.handle_loss(7);
+        }
+        assert!(caution.gives_up());
+        caution.handle_page();
+        assert!(!caution.handle_loss(7));
     }
 
     #[test]

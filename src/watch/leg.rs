@@ -177,7 +177,12 @@ impl View {
         }
         let caution = self.cautions.entry(name.to_owned()).or_default();
         let read = folder::catch_up(way, session, &mut self.open, selected.uid_next, caution);
-        noted(Box::pin(read).await, caution)
+        let read = Box::pin(read).await;
+        // Here there is a mail for certain, and not only a connection that ended meanwhile.
+        if read.as_ref().is_err_and(is_lost) {
+            caution.handle_loss(self.open.uid_next);
+        }
+        noted(read, caution)
     }
 
     /// RFC 3501 6.3.1: from here on no other folder is open, and none at all if this one is refused.
@@ -219,7 +224,8 @@ impl View {
             None => match Box::pin(folder::beginning(way, session, selected.uid_next)).await {
                 Ok(uid_next) => uid_next,
                 Err(error) => {
-                    if matches!(error, Error::Unreadable(_) | Error::Refused(_)) {
+                    let caution = self.cautions.entry(name.to_owned()).or_default();
+                    if is_of_mails(&error) || is_lost(&error) && caution.handle_loss(0) {
                         // One of the mails is the reason: they are all looked at, with caution.
                         let begun = at(folder::look_back(selected.uid_next));
                         way.store.set_folder(of, connection, &begun).await?;
@@ -437,6 +443,15 @@ fn noted(read: Result<Progress, Error>, caution: &mut Caution) -> Result<Progres
         _ => {}
     }
     read
+}
+
+/// Does it tell of the mails that were asked for?
+const fn is_of_mails(error: &Error) -> bool {
+    matches!(error, Error::Unreadable(_) | Error::Refused(_))
+}
+
+const fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Lost(_))
 }
 
 /// After a refusal the session goes on; after anything else it cannot.
