@@ -31,6 +31,10 @@ const TOUCH_EVERY: Duration = Duration::from_secs(600);
 const LIST_EVERY: Duration = Duration::from_secs(3_600);
 /// A search that the server would not make is made again after so long.
 const SEARCH_AGAIN_SECONDS: i64 = 3_600;
+/// One over which the connection was lost.
+const SEARCH_AFTER_LOSS_SECONDS: i64 = 300;
+/// The longest time for which a folder that ends sessions is left alone.
+const REST_MAX: Duration = Duration::from_secs(3_600);
 /// So often is a thread searched for: answers to answers that name only their parent take a round each.
 const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
@@ -54,6 +58,9 @@ pub struct View {
     resets: BTreeMap<String, Instant>,
     /// How carefully a folder is read, by its name, where that was necessary.
     cautions: BTreeMap<String, Caution>,
+    /// The other folders that ended a session, until when they are left alone, and for how long in all:
+    /// else none of those behind them would be looked at, and Sent not be waited at.
+    rests: BTreeMap<String, (Instant, Duration)>,
 }
 
 impl View {
@@ -71,6 +78,7 @@ impl View {
             touched_at: now,
             resets: BTreeMap::new(),
             cautions: BTreeMap::new(),
+            rests: BTreeMap::new(),
         }
     }
 
@@ -259,24 +267,20 @@ impl View {
         let (home, role) = (self.open.name.clone(), self.open.role);
         let mut found_sent = None;
         for name in self.others.clone() {
-            let status = match session.status(&name).await {
-                Ok(status) => status,
-                // Removed or closed to us since it was listed.
-                Err(imap::Error::Refused { .. }) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let cursor = known.iter().find(|folder| folder.name == name);
-            let is_read = cursor.is_some_and(|folder| {
-                folder.uid_validity == status.uid_validity && folder.uid_next == status.uid_next
-            });
-            if is_read {
+            if self.rests.get(&name).is_some_and(|(until, _)| *until > Instant::now()) {
                 continue;
             }
-            match self.enter(way, session, &name, FolderRole::Other).await {
+            match self.look_at(way, session, &name, &known).await {
                 Ok(progress) if progress.found_sent => found_sent = Some(name),
+                Ok(_) => {
+                    self.rests.remove(&name);
+                }
                 // Refused: the folder, or a mail in it; it is looked at again with the next round.
-                Ok(_) | Err(Error::Refused(_)) => {}
-                Err(error) => return Err(error),
+                Err(Error::Refused(_)) => {}
+                Err(error) => {
+                    self.rest(name);
+                    return Err(error);
+                }
             }
         }
         if let Some(name) = found_sent {
@@ -285,6 +289,31 @@ impl View {
             return Box::pin(self.list(way, session)).await;
         }
         self.go_home(way, session, (&home, role)).await
+    }
+
+    async fn look_at(
+        &mut self,
+        way: &Way,
+        session: &mut Session,
+        name: &str,
+        known: &[Folder],
+    ) -> Result<Progress, Error> {
+        let status = session.status(name).await?;
+        let cursor = known.iter().find(|folder| folder.name == name);
+        let is_read = cursor.is_some_and(|folder| {
+            folder.uid_validity == status.uid_validity && folder.uid_next == status.uid_next
+        });
+        match is_read {
+            true => Ok(Progress::default()),
+            false => self.enter(way, session, name, FolderRole::Other).await,
+        }
+    }
+
+    /// Each time longer; the first time not at all, for anything may end a session once.
+    fn rest(&mut self, name: String) {
+        let (until, time) = self.rests.entry(name).or_insert((Instant::now(), Duration::ZERO));
+        *until = Instant::now() + *time;
+        *time = (*time * 2).max(self.others_every).min(REST_MAX);
     }
 
     async fn go_home(
@@ -339,6 +368,12 @@ impl View {
                     way.store.put_search_off(of, connection, *thread, until).await?;
                     self.open = closed();
                     refused(error)?;
+                }
+                Err(error) if is_lost(&error) => {
+                    // The next session waits at Sent first.
+                    let until = clock::now().plus_seconds(SEARCH_AFTER_LOSS_SECONDS);
+                    way.store.put_search_off(of, connection, *thread, until).await?;
+                    return Err(error);
                 }
                 Err(error) => return Err(error),
             }

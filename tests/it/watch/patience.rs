@@ -98,6 +98,34 @@ async fn mail_of_a_folder_that_is_refused_is_not_taken_for_sent_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_ends_each_session_keeps_no_search_from_being_made() {
+    let server = server(&["Projects", "Sent"], ("STATUS \"Projects\"", u32::MAX, &["!close"]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.watch().await;
+    world.until("it is searched", async |world| world.fresh.count("searches").await == 0).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_over_which_the_connection_is_lost_is_put_off() {
+    let server = server(&["Sent"], ("UID SEARCH", u32::MAX, &["!close"]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.watch().await;
+    world
+        .until("the search is put off", async |world| {
+            let due = world.store.searches(ACCOUNT, CONNECTION).await.expect("searches");
+            due.is_empty()
+        })
+        .await;
+    comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
+    world.until_messages(2).await;
+    world.stop().await;
+    assert_eq!(world.fresh.count("searches").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_folder_keeps_no_other_from_being_looked_at() {
     let always_told = ["+ idling", "* 9 EXISTS", "!idle"];
     let server = server(&["Sent", "Projects"], ("IDLE", u32::MAX, &always_told));
