@@ -2,10 +2,12 @@
 //! What is done with what is found stands in `flow`; when something is tried again, in `plan`.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -190,7 +192,10 @@ impl<L: Logins> Watcher<L> {
         let mut renew = false;
         loop {
             let began = Instant::now();
-            let error = self.session(&mut plan, &mut view, renew).await;
+            let session = AssertUnwindSafe(self.session(&mut plan, &mut view, renew));
+            // Whatever fails in it, the mailbox is watched again: nobody else would notice.
+            let failed = |_| Error::Broken("our own code failed".to_owned());
+            let error = session.catch_unwind().await.unwrap_or_else(failed);
             let end = match &error {
                 Error::Ended => return self.stop.cancel(),
                 Error::Denied(_) => End::Denied,

@@ -2,11 +2,13 @@
 //! After anything else the session cannot be used any more.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 
 use async_imap::Client;
 use async_imap::imap_proto::{
     MailboxDatum, Outcome, RequestId, Response, ResponseCode, Status as Answered, StatusAttribute,
 };
+use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -252,10 +254,13 @@ impl Session {
         command: &str,
         take: &mut impl FnMut(&Response<'_>),
     ) -> Result<Step, Error> {
-        let response = match self.client.read_response().await {
-            Ok(Some(response)) => response,
-            Ok(None) => return Err(self.lost("the server closed it")),
-            Err(error) => return Err(self.unreadable(&error)),
+        let read = AssertUnwindSafe(self.client.read_response()).catch_unwind().await;
+        let response = match read {
+            Ok(Ok(Some(response))) => response,
+            Ok(Ok(None)) => return Err(self.lost("the server closed it")),
+            Ok(Err(error)) => return Err(self.unreadable(&error)),
+            // The parser panics at some answers: `INTERNALDATE NIL`, `[ALERT]` with no space behind it.
+            Err(_) => return Err(unreadable()),
         };
         match response.parsed() {
             Response::Done { tag: RequestId(of), status, outcome } if of == tag => {
@@ -308,12 +313,14 @@ impl Session {
     fn unreadable(&self, error: &std::io::Error) -> Error {
         match self.client.get_ref().fault() {
             Some(fault) => Error::Hostile(fault.to_string()),
-            None if error.kind() == std::io::ErrorKind::Other => {
-                Error::Hostile("the server's answer cannot be read".to_owned())
-            }
+            None if error.kind() == std::io::ErrorKind::Other => unreadable(),
             None => self.lost(&error.kind().to_string()),
         }
     }
+}
+
+fn unreadable() -> Error {
+    Error::Hostile("the server's answer cannot be read".to_owned())
 }
 
 pub(super) async fn in_time<T>(

@@ -126,6 +126,20 @@ async fn a_search_over_which_the_connection_is_lost_is_put_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_of_our_own_code_ends_no_watch() {
+    let server = server(&["Sent"], ("nothing", 0, &[]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.keys.failures.store(2, Ordering::SeqCst);
+    world.start();
+    comes(&server, "INBOX", reply("r1@c", CARL, ANN, "first@acme"));
+    comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
+    world.until_messages(3).await;
+    world.stop().await;
+    assert_eq!(world.keys.failures.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_folder_keeps_no_other_from_being_looked_at() {
     let always_told = ["+ idling", "* 9 EXISTS", "!idle"];
     let server = server(&["Sent", "Projects"], ("IDLE", u32::MAX, &always_told));

@@ -52,6 +52,8 @@ pub struct Keys {
     token: Mutex<Option<String>>,
     pub renewals: AtomicU32,
     pub refusals: AtomicU32,
+    /// So many times the code that signs in fails.
+    pub failures: AtomicU32,
 }
 
 impl Logins for Keys {
@@ -61,6 +63,9 @@ impl Logins for Keys {
         _: ConnectionId,
         renew: bool,
     ) -> Result<Login, LoginError> {
+        let one_less = |left: u32| left.checked_sub(1);
+        let failure = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        assert!(failure.is_err(), "a failure of our own");
         let Some(mailbox) = &self.mailbox else {
             let credentials = Credentials::Password(PASSWORD.into());
             return Ok(Login { username: "ann".to_owned(), credentials });
@@ -131,6 +136,7 @@ impl World {
             token: Mutex::default(),
             renewals: AtomicU32::new(0),
             refusals: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
         });
         let world = Self { fresh, store, reader, mailbox, keys, options, running: None };
         world.connect(host).await;
