@@ -26,11 +26,11 @@ pub enum Ending {
 
 impl Connection {
     /// Says from whom and to whom, up to the server's `354`. What became of each recipient who is
-    /// waiting is noted in the route; an error if none was taken.
+    /// waiting is noted in the route; an error if none was taken, which passes if one may be taken later.
     pub async fn offer(&mut self, route: &mut Route, content: &[u8]) -> Result<(), Error> {
         let parameters = self.parameters(route, content)?;
         self.command(Mail::new(Some(mailbox(&route.from)?), parameters)).await?;
-        let mut last = None;
+        let mut refusal: Option<Reply> = None;
         let mut is_taken = false;
         for delivery in &mut route.recipients {
             if delivery.state != DeliveryState::Waiting {
@@ -47,14 +47,16 @@ impl Connection {
                         delivery.state = DeliveryState::Refused;
                     }
                     delivery.reply = Some(reply.to_string());
-                    last = Some(reply);
+                    if !refusal.as_ref().is_some_and(Reply::is_transient) {
+                        refusal = Some(reply);
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
         if !is_taken {
             let nobody = || Reply { code: 451, text: "nobody is left to send it to".to_owned() };
-            return Err(Error::Refused(last.unwrap_or_else(nobody)));
+            return Err(Error::Refused(refusal.unwrap_or_else(nobody)));
         }
         self.command(Data).await.map(drop)
     }

@@ -112,6 +112,24 @@ fn one_recipient_who_is_refused_keeps_the_mail_from_nobody() {
 }
 
 #[test]
+fn one_recipient_who_is_refused_ends_it_for_nobody_who_is_put_off() {
+    let relay = Relay::scripted(|at, count| match (at, count) {
+        ("RCPT", 1) => say("450 4.2.0 try later"),
+        ("RCPT", 2) => say("550 5.1.1 no such user"),
+        _ => None,
+    });
+    let sending = Sending::through(&relay);
+    let mut mail = sending.mail("later@customer.test");
+    mail["cc"] = json!(["nobody@customer.test"]);
+    let receipt = sending.send(&mail);
+    let message = sending.wait_for(&receipt["id"], "bounced");
+    assert_eq!(relay.wait_for(1)[0].to, ["later@customer.test"]);
+    let recipients = message["sending"]["recipients"].as_array().unwrap();
+    let states: Vec<_> = recipients.iter().map(|it| it["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["accepted", "refused"]);
+}
+
+#[test]
 fn a_hostile_relay_is_an_error_and_nothing_more() {
     let hostile = [
         Act::Flood("250-x".repeat(100)),
