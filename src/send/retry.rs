@@ -69,9 +69,13 @@ pub fn next(
         detail: Some(detail),
     };
     match answer {
-        Answer::Unknown { why } => {
-            Next { status: SendStatus::Unknown, due_at: None, deadline: None, detail: Some(why) }
-        }
+        // It may be found to be absent and tried again: not time and again without end.
+        Answer::Unknown { why } => Next {
+            status: SendStatus::Unknown,
+            due_at: None,
+            deadline: Some(deadline),
+            detail: Some(why),
+        },
         Answer::Accepted { .. } if route.waiting().next().is_some() && now < deadline => {
             again(said_of_waiting(route))
         }
@@ -247,6 +251,17 @@ mod tests {
             assert_eq!((next.status, next.deadline), (SendStatus::Retrying, None));
             assert!(next.due_at.is_some_and(|due| due > NOW));
         }
+    }
+
+    #[test]
+    fn not_to_know_is_a_failure_too() {
+        let unknown = || Answer::Unknown { why: "words".to_owned() };
+        let mut route = route(&[DeliveryState::Waiting]);
+        let first = next(unknown(), &mut route, Tries::default(), NOW, (0, &PATIENCE));
+        assert_eq!(first.deadline, Some(NOW.plus_seconds(86_400)));
+        let tries = Tries { attempts: 1, deadline: first.deadline };
+        let second = next(unknown(), &mut route, tries, NOW.plus_seconds(999), (0, &PATIENCE));
+        assert_eq!(second.deadline, first.deadline);
     }
 
     #[test]

@@ -47,11 +47,12 @@ statements! {
         where status = 'unknown' and connection_id is not null and (searched_at is null \
             or (searched_at < handed_at + $2 and handed_at + $2 <= $1))";
     /// Searched for in vain, late enough, in a mailbox that is known to file what is sent through it, and
-    /// among the mails of its thread whose ids are searched for: it was not sent. It goes again. Where an
-    /// earlier try left its copy, no other is told from it.
+    /// among the mails of its thread whose ids are searched for: it was not sent. It goes again, until its
+    /// deadline. Where an earlier try left its copy, no other is told from it.
     ABSENT = "update outbox set status = 'retrying', due_at = $1, handed_at = null, \
             searched_at = null, detail = $3 \
         where status = 'unknown' and searched_at >= handed_at + $2 and copy_seen_at is null \
+            and (deadline is null or deadline > $1) \
             and exists (select 1 from connections where connections.sub_account = outbox.sub_account \
                 and connections.id = outbox.connection_id and connections.state = 'active' \
                 and connections.files_sent_at is not null and connections.sent_folder is not null) \
@@ -65,11 +66,12 @@ statements! {
                 and later.at >= own.at and later.id <> own.id \
                 where own.sub_account = outbox.sub_account and own.id = outbox.id)";
     COPY_SEEN = "update outbox set copy_seen_at = coalesce(copy_seen_at, $3), copy_wanted = false, \
-            status = case when status = 'unknown' then 'sent' else status end, \
+            status = case when $4 then 'sent' else status end, \
+            due_at = case when $4 then null else due_at end, \
             sent_at = coalesce(sent_at, $3), \
-            searched_at = case when status = 'unknown' then null else searched_at end \
+            searched_at = case when $4 then null else searched_at end \
         where sub_account = $1 and id = $2";
-    STATUS = "select status from outbox where sub_account = $1 and id = $2";
+    STANDING = "select status, route, due_at from outbox where sub_account = $1 and id = $2";
     /// A copy that is wanted still may be ours: put there by a process that died before it could say so.
     FILES_SENT = "update connections set files_sent_at = $3 where sub_account = $1 \
         and files_sent_at is null and id = (select connection_id from outbox \
@@ -186,13 +188,23 @@ pub(in crate::store) async fn copy_seen(
     is_renamed: bool,
     now: Time,
 ) -> Result<bool> {
-    let before: Option<(String,)> = tx.optional(STATUS, values![of, id]).await?;
+    let before: Option<(String, String, Option<i64>)> =
+        tx.optional(STANDING, values![of, id]).await?;
+    let is_news = match before {
+        Some((status, ..)) if status == SendStatus::Unknown.name() => true,
+        // Taken for absent, it waits for another try. Where somebody has it, the copy is that one's, and the
+        // others wait for theirs; what is on its way is settled with its answer.
+        Some((status, route, Some(_))) if status == SendStatus::Retrying.name() => {
+            !messages::json::<Route>(&route)?.is_accepted_by_some()
+        }
+        _ => false,
+    };
     tx.execute(FILES_SENT, values![of, id, now]).await?;
-    tx.execute(COPY_SEEN, values![of, id, now]).await?;
+    tx.execute(COPY_SEEN, values![of, id, now, is_news]).await?;
     if is_renamed {
         tx.execute(REWRITES, values![of, id]).await?;
     }
-    Ok(before.is_some_and(|(status,)| status == "unknown"))
+    Ok(is_news)
 }
 
 /// A delivery report says that a message did not arrive (B8). Those for whom it still waits get it all the

@@ -97,6 +97,40 @@ async fn a_bounce_shows_that_it_went_although_it_was_taken_for_absent() {
 }
 
 #[tokio::test]
+async fn a_late_copy_ends_the_tries_of_what_was_taken_for_absent() {
+    use DeliveryState::{Accepted, Waiting};
+    for (first, becomes) in [(Waiting, SendStatus::Sent), (Accepted, SendStatus::Retrying)] {
+        for fresh in both().await {
+            add_mailbox(&fresh, true).await;
+            let id = enqueue_for_two(&fresh).await;
+            try_it(&fresh, (SendStatus::Retrying, [first, Waiting], false), 1).await;
+            see_copy(&fresh, id).await;
+            assert_eq!(status(&fresh, id).await, becomes);
+            let is_ended = becomes == SendStatus::Sent;
+            assert_eq!(claim(&fresh, 100).await.is_empty(), is_ended);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_never_there_is_not_sent_again_after_its_deadline() {
+    for fresh in both().await {
+        add_mailbox(&fresh, true).await;
+        let id = unknown(&fresh).await;
+        for (deadline, becomes) in [(5_000, SendStatus::Unknown), (9_000, SendStatus::Retrying)] {
+            let deadline = at(deadline).as_micros();
+            fresh.sql(&format!("update outbox set deadline = {deadline}")).await;
+            for seconds in [3, 2_000, 6_000] {
+                sweep(&fresh, seconds).await;
+                search(&fresh).await;
+            }
+            sweep(&fresh, 6_001).await;
+            assert_eq!(status(&fresh, id).await, becomes);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_copy_that_an_earlier_try_left_says_nothing_of_this_one() {
     use DeliveryState::{Accepted, Waiting};
     for is_cut in [false, true] {
