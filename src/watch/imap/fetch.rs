@@ -99,6 +99,8 @@ impl Session {
             let piece = match self.section(uid, &section).await? {
                 Some(piece) => piece,
                 None if content.is_empty() => return Ok(None),
+                // Behind its end a mail has nothing, and neither has one that was moved away meanwhile.
+                None if !self.list_uids(uid, uid).await?.contains(&uid) => return Ok(None),
                 None => Vec::new(),
             };
             let is_last = piece.len() < PIECE_BYTES;

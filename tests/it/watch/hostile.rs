@@ -15,6 +15,7 @@ use futures_util::stream::{self, StreamExt as _};
 use mailweave::model::{Credentials, Login};
 use mailweave::watch::Mailbox as _;
 use mailweave::watch::imap::{Options, Session, Wake};
+use mailweave::watch::mailbox::Body;
 
 use super::scripted::{Fault, Folder, Server, State};
 use super::world::{ANN, CARL, World, mail, reply};
@@ -157,15 +158,21 @@ async fn uids_that_lose_their_meaning_lose_nothing_and_replay_nothing() {
     assert_eq!(world.verdicts().await.iter().filter(|it| *it == "not_a_crm_thread").count(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_told_in_the_answer_to_another_command_is_news() {
-    let server = Dialog::read("on UID FETCH\nS: * 4 EXISTS\n!default\n").server();
+/// A session that has the Inbox open.
+async fn inbox_of(server: &Server) -> Session {
     let options = Options::new(mailweave::tls::client_config(None).unwrap());
     let host = format!("{}?plain", server.address).parse().unwrap();
     let login =
         Login { username: "ann".to_owned(), credentials: Credentials::Password("x".into()) };
     let mut session = Session::open(&options, &host, &login).await.unwrap();
     session.examine("INBOX").await.unwrap();
+    session
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_in_the_answer_to_another_command_is_news() {
+    let server = Dialog::read("on UID FETCH\nS: * 4 EXISTS\n!default\n").server();
+    let mut session = inbox_of(&server).await;
     let (soon, late) = (Duration::from_millis(300), Duration::from_secs(3_600));
     assert_eq!(
         session.idle(soon, pending()).await.unwrap(),
@@ -176,6 +183,25 @@ async fn what_is_told_in_the_answer_to_another_command_is_news() {
     assert_eq!(session.idle(late, pending()).await.unwrap(), Wake::Changed, "nobody has looked");
     session.headers(1, u32::MAX).await.unwrap();
     assert_eq!(session.idle(soon, pending()).await.unwrap(), Wake::Timeout, "all is seen");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_that_is_moved_away_between_two_pieces_is_gone_and_not_cut_short() {
+    let whole = mail("large@c", CARL, ANN, &format!("X: {}\n", "x".repeat(600_000)));
+    for (is_there, dialog) in [
+        (true, "on BODY.PEEK[]<6\nS: $ OK done\n"),
+        (false, "on BODY.PEEK[]<6\nS: $ OK done\non UID FETCH 1:1 (UID) 2 times\nS: $ OK done\n"),
+    ] {
+        let server = Dialog::read(dialog).server();
+        server.state().folders.insert("INBOX".to_owned(), Folder::of([whole.clone()]));
+        let mut session = inbox_of(&server).await;
+        let expected = match is_there {
+            true => Body::Whole(whole.replace('\n', "\r\n").into_bytes()),
+            false => Body::Gone,
+        };
+        let body = session.body(1, 10_000_000).await.unwrap();
+        assert!(body == expected, "{is_there}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
