@@ -12,7 +12,7 @@ use crate::model::{
     Access, Account, Address, Auth, ConnectionId, Host, MailboxId, Provider, SubAccountId, UserId,
 };
 use crate::oauth;
-use crate::store::{Begun, NewConnection, StoredConnection, StoredConsent};
+use crate::store::{Begun, NewConnection, StoredConsent};
 
 /// A consent is waited for so long.
 const CONSENT_SECONDS: i64 = 600;
@@ -113,7 +113,7 @@ impl Connector {
             }
             Auth::Password => {
                 let password = again.password.ok_or(missing("password"))?;
-                self.try_password(of, connection, check_text("password", password)?).await?;
+                self.change_password(of, connection, check_text("password", password)?).await?;
                 None
             }
         };
@@ -144,22 +144,6 @@ impl Connector {
             }
         };
         Ok(Started { mailbox, authorization_url })
-    }
-
-    /// Keeps another password, and tries it.
-    async fn try_password(
-        &self,
-        of: SubAccountId,
-        connection: StoredConnection,
-        password: SecretString,
-    ) -> Result<(), Error> {
-        let (store, place) = (&self.0.store, (of, connection.id));
-        let sealed = Kept::Password(password).seal(&self.0.secrets, place);
-        let secret = store.connection_secret(of, connection.id).await?.ok_or(Error::Nobody)?;
-        match store.swap_secret(of, connection.id, secret.version, &sealed).await? {
-            true => self.settle_password(of, connection).await,
-            false => Err(Error::NotConnected),
-        }
     }
 }
 

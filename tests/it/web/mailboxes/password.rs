@@ -35,6 +35,17 @@ async fn a_password_is_tried_at_once_and_may_be_given_again() {
         assert_eq!(tried.json["detail"], json!(null));
         assert_eq!(desk.events().await, ["mailbox.active"]);
 
+        // A typo ends nothing that works.
+        let connection = desk.connection(&begun.text("id")).await.id;
+        let before = desk.secret(connection).await;
+        let typo = desk.api.post(&again, json!({"password": "wrong"})).await;
+        assert_eq!(typo.json["state"], "active", "{}", typo.json);
+        assert!(typo.text("detail").contains("app password"), "{}", typo.json);
+        assert_eq!(desk.secret(connection).await, before);
+        let tried = desk.api.post(&again, json!({"password": PASSWORD})).await;
+        assert_eq!(tried.json["detail"], json!(null), "{}", tried.json);
+        assert_ne!(desk.secret(connection).await, before, "it is sealed anew");
+
         // One mailbox a user.
         let second = desk.api.post("/mailboxes", wanted(&desk, &mailbox, PASSWORD)).await;
         assert_eq!(second.code(), "mailbox_exists");
