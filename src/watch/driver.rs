@@ -236,7 +236,7 @@ impl<L: Logins> Watcher<L> {
         }
         let mut in_vain = 0;
         loop {
-            let woken = match self.wait(&mut session).await {
+            let woken = match self.wait(&mut session, view).await {
                 Ok(woken) => woken,
                 Err(error) => return error.into(),
             };
@@ -263,11 +263,21 @@ impl<L: Logins> Watcher<L> {
         Ok(Box::new(Session::open(&self.options.imap, host, &login).await?))
     }
 
-    async fn wait(&self, session: &mut Session) -> Result<Wake, imap::Error> {
+    /// It is called for each second for as long as there is something to do.
+    async fn called(&self, view: &View) {
+        loop {
+            self.wake.notified().await;
+            if view.may_be_called() {
+                return;
+            }
+        }
+    }
+
+    async fn wait(&self, session: &mut Session, view: &View) -> Result<Wake, imap::Error> {
         let called = async {
             match self.leg {
                 Leg::Inbox => std::future::pending().await,
-                Leg::Sent => self.wake.notified().await,
+                Leg::Sent => self.called(view).await,
             }
         };
         if session.can("IDLE") {

@@ -11,6 +11,7 @@ use super::flow::{Progress, Way};
 use super::folder::{self, OWN_ID};
 use super::imap::{self, Listed, Session, Wake, folders};
 use super::mailbox::{Error, Mailbox};
+use super::pause::Pause;
 use crate::clock;
 use crate::model::{Folder, FolderRole, ThreadId};
 use crate::store::Wanted;
@@ -35,6 +36,9 @@ const SEARCH_AGAIN_SECONDS: i64 = 3_600;
 const SEARCH_AFTER_LOSS_SECONDS: i64 = 300;
 /// The longest time for which a folder that ends sessions is left alone.
 const REST_MAX: Duration = Duration::from_secs(3_600);
+/// How long it is left undone what cannot be done just now, and what ended the session.
+const NOT_NOW: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const AFTER_LOSS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
 /// So often is a thread searched for: answers to answers that name only their parent take a round each.
 const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
@@ -58,9 +62,11 @@ pub struct View {
     resets: BTreeMap<String, Instant>,
     /// How carefully a folder is read, by its name, where that was necessary.
     cautions: BTreeMap<String, Caution>,
-    /// The other folders that ended a session, until when they are left alone, and for how long in all:
-    /// else none of those behind them would be looked at, and Sent not be waited at.
-    rests: BTreeMap<String, (Instant, Duration)>,
+    /// The other folders that ended a session: were they not left alone for a while, none of those behind
+    /// them would be looked at, and Sent not be waited at.
+    rests: BTreeMap<String, Pause>,
+    /// The same of searches and copies.
+    chores: Pause,
 }
 
 impl View {
@@ -79,6 +85,7 @@ impl View {
             resets: BTreeMap::new(),
             cautions: BTreeMap::new(),
             rests: BTreeMap::new(),
+            chores: Pause::default(),
         }
     }
 
@@ -90,8 +97,15 @@ impl View {
         }
         self.list(way, session).await?;
         self.look_at_others(way, session).await?;
-        self.search(way, session).await?;
-        self.file_copies(way, session).await
+        match self.may_be_called() {
+            true => self.do_chores(way, session).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Is there a use in calling it away to search and to file copies?
+    pub fn may_be_called(&self) -> bool {
+        self.chores.is_over(Instant::now())
     }
 
     /// Reads what is new. Nobody trusts that the server told: a look costs one command. Answers whether
@@ -120,10 +134,24 @@ impl View {
         }
         // Who calls away knows that something is wanted; thousands that nobody calls need not ask for it.
         if self.leg == Leg::Sent && woken == Wake::Interrupted {
-            self.search(way, session).await?;
-            self.file_copies(way, session).await?;
+            self.do_chores(way, session).await?;
         }
         Ok(progress.verdicts > 0)
+    }
+
+    /// Searches, and files copies. What is not done is asked for again and again, and answered more rarely.
+    async fn do_chores(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        let chores = async {
+            let is_searched = self.search(way, session).await?;
+            Ok(self.file_copies(way, session).await? && is_searched)
+        };
+        let done = chores.await;
+        match &done {
+            Ok(true) => self.chores.end(),
+            Ok(false) => self.chores.lengthen(Instant::now(), NOT_NOW),
+            Err(_) => self.chores.lengthen(Instant::now(), AFTER_LOSS),
+        }
+        done.map(drop)
     }
 
     /// The Inbox is read by its own session; who has nowhere else to wait only waits there.
@@ -267,7 +295,7 @@ impl View {
         let (home, role) = (self.open.name.clone(), self.open.role);
         let mut found_sent = None;
         for name in self.others.clone() {
-            if self.rests.get(&name).is_some_and(|(until, _)| *until > Instant::now()) {
+            if self.rests.get(&name).is_some_and(|rest| !rest.is_over(Instant::now())) {
                 continue;
             }
             match self.look_at(way, session, &name, &known).await {
@@ -278,7 +306,8 @@ impl View {
                 // Refused: the folder, or a mail in it; it is looked at again with the next round.
                 Err(Error::Refused(_)) => {}
                 Err(error) => {
-                    self.rest(name);
+                    let bounds = (self.others_every.min(REST_MAX), REST_MAX);
+                    self.rests.entry(name).or_default().lengthen(Instant::now(), bounds);
                     return Err(error);
                 }
             }
@@ -309,13 +338,6 @@ impl View {
         }
     }
 
-    /// Each time longer; the first time not at all, for anything may end a session once.
-    fn rest(&mut self, name: String) {
-        let (until, time) = self.rests.entry(name).or_insert((Instant::now(), Duration::ZERO));
-        *until = Instant::now() + *time;
-        *time = (*time * 2).max(self.others_every).min(REST_MAX);
-    }
-
     async fn go_home(
         &mut self,
         way: &Way,
@@ -331,16 +353,17 @@ impl View {
         }
     }
 
-    /// T10: threads that became tracked late.
-    async fn search(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+    /// T10: threads that became tracked late. Answers if that could be done.
+    async fn search(&mut self, way: &Way, session: &mut Session) -> Result<bool, Error> {
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let searches = way.store.searches(of, connection).await?;
         let known = way.store.folders(of, connection).await?;
         // Until the Inbox has its cursor, nothing in it is old.
         if searches.is_empty() || !known.iter().any(|folder| folder.name == INBOX) {
-            return Ok(());
+            return Ok(searches.is_empty());
         }
-        Box::pin(self.search_for_all(way, session, &searches)).await
+        Box::pin(self.search_for_all(way, session, &searches)).await?;
+        Ok(true)
     }
 
     async fn search_for_all(
@@ -407,19 +430,33 @@ impl View {
     }
 
     /// S6: what was sent through a provider that files no copies. One copy, never two: what is there is
-    /// not filed again, also when it was filed and nobody could say so any more.
-    async fn file_copies(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
-        if self.open.role != FolderRole::Sent {
-            return Ok(());
-        }
+    /// not filed again, also when it was filed and nobody could say so any more. Answers if that could be
+    /// done.
+    async fn file_copies(&mut self, way: &Way, session: &mut Session) -> Result<bool, Error> {
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         while let Some(copy) = way.store.wanted_copy(of, connection).await? {
-            Box::pin(self.file_copy(way, session, copy)).await?;
+            if self.open.role != FolderRole::Sent {
+                return Ok(false);
+            }
+            match Box::pin(self.file_copy(way, session, &copy)).await {
+                Ok(()) => way.store.copied(of, copy.message, clock::now()).await?,
+                // Whether it is there cannot be asked, or it is not taken just now.
+                Err(Error::Refused(why)) => {
+                    tracing::warn!(connection.id = %connection, code = "copy_put_off", %why, "The Sent folder of connection {connection} takes no copy yet.");
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    async fn file_copy(&self, way: &Way, session: &mut Session, copy: Wanted) -> Result<(), Error> {
+    async fn file_copy(
+        &self,
+        way: &Way,
+        session: &mut Session,
+        copy: &Wanted,
+    ) -> Result<(), Error> {
         let connection = way.watched.connection;
         let since = clock::now().plus_seconds(-COPY_SECONDS);
         let mut there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
@@ -427,17 +464,17 @@ impl View {
             // A server that files copies after all, with ids of its own (S7).
             there = session.search(since, OWN_ID, &copy.message_id).await?;
         }
-        if there.is_empty() {
-            match session.append(&self.open.name, &copy.content).await {
-                Ok(()) => {}
-                // It does not take it, and would not the next time.
-                Err(imap::Error::Refused { text, .. }) => {
-                    tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
-                }
-                Err(error) => return Err(error.into()),
-            }
+        if !there.is_empty() {
+            return Ok(());
         }
-        Ok(way.store.copied(way.watched.sub_account, copy.message, clock::now()).await?)
+        match session.append(&self.open.name, &copy.content).await {
+            // It does not take it, and would not the next time.
+            Err(imap::Error::Refused { text, .. }) if !imap::will_pass(&text) => {
+                tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
+                Ok(())
+            }
+            appended => Ok(appended?),
+        }
     }
 
     async fn enter_to_search(

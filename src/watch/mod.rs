@@ -11,6 +11,7 @@ pub mod folder;
 pub mod imap;
 mod leg;
 pub mod mailbox;
+pub mod pause;
 pub mod plan;
 pub mod unclaimed;
 

@@ -19,6 +19,7 @@ use crate::reach::Reach;
 pub use folders::{Listed, Roles};
 pub use idle::Wake;
 pub use session::{Selected, Session, Status};
+pub(super) use sign_in::will_pass;
 
 /// How sessions are opened.
 #[derive(Clone)]

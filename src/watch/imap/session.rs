@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use async_imap::Client;
 use async_imap::imap_proto::{
@@ -24,6 +25,8 @@ use crate::reach::Wire;
 pub(super) const SMALL: u64 = 262_144;
 /// Bytes of a list of folders, or of UIDs.
 const LIST_BYTES_MAX: u64 = 8 * 1_048_576;
+/// So fast a mail is written to the slowest server.
+const APPENDED_BYTES_PER_SECOND_MIN: usize = 32_768;
 /// More folders than this are not looked at.
 const FOLDERS_MAX: usize = 1_000;
 
@@ -184,7 +187,8 @@ impl Session {
     /// Adds a mail to a folder, as read (S6).
     pub async fn append(&mut self, name: &str, content: &[u8]) -> Result<(), Error> {
         let command = format!("APPEND {} (\\Seen) {{{}}}", quoted(name)?, content.len());
-        let time = self.options.command_time;
+        let seconds = content.len() / APPENDED_BYTES_PER_SECOND_MIN;
+        let time = self.options.command_time + Duration::from_secs(seconds as u64);
         let append = async {
             let tag = self.begin(&command, SMALL).await?;
             while !matches!(self.step(&tag, &command, &mut |_| {}).await?, Step::Continue(_)) {}
@@ -324,7 +328,7 @@ fn unreadable() -> Error {
 }
 
 pub(super) async fn in_time<T>(
-    time: std::time::Duration,
+    time: Duration,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     timeout(time, work).await.unwrap_or_else(|_| Err(Error::Lost("no answer in time".to_owned())))

@@ -95,7 +95,7 @@ fn denied(error: Error, json: Option<String>) -> Error {
 }
 
 /// RFC 5530 3, and the words of servers that have no codes: an outage behind the door, too much at once.
-fn will_pass(text: &str) -> bool {
+pub fn will_pass(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     PASSING.iter().any(|words| text.contains(words))
 }

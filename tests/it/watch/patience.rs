@@ -164,3 +164,57 @@ async fn where_nobody_files_copies_a_folder_is_made_for_them() {
     assert_eq!(sent.as_deref(), Some("INBOX/Sent"));
     assert!(server.state().folders.contains_key("INBOX/Sent"));
 }
+
+/// The CRM sent the first mail through the mailbox, whose provider files no copies.
+async fn wants_copy(world: &World) {
+    let (connection, route) =
+        (world.fresh.id(CONNECTION.0), r#"{"from":"ann@acme.example","recipients":[]}"#);
+    world
+        .fresh
+        .sql(&format!(
+            "insert into outbox (sub_account, id, conversation_id, user_id, kind, connection_id, \
+                status, route, attempts, copy_wanted, created_at) \
+            select sub_account, id, conversation_id, user_id, 'individual', {connection}, 'sent', \
+                '{route}', 1, 1, 0 from messages"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_not_taken_just_now_is_taken_later() {
+    let answer = "$ NO [INUSE] Mailbox is locked";
+    let server = server(&["Sent"], ("APPEND", 3, &[answer]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    wants_copy(&world).await;
+    world.start();
+    let has_copy = || server.state().folders["Sent"].mails.len() == 1;
+    world.until("Sent has the copy", async |_| has_copy()).await;
+    world
+        .until("it is known", async |world| {
+            let copied = "select id from outbox where copied_at is not null and copy_wanted = 0";
+            world.fresh.sql(copied).await.len() == 1
+        })
+        .await;
+    world.stop().await;
+    assert!(has_copy(), "one copy, never two");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_cannot_be_searched_for_ends_no_session() {
+    let server = server(&["Sent"], ("UID SEARCH", u32::MAX, &["$ NO I cannot search"]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    wants_copy(&world).await;
+    world.watch().await;
+    world
+        .until("the search is put off", async |world| {
+            world.store.searches(ACCOUNT, CONNECTION).await.expect("searches").is_empty()
+        })
+        .await;
+    comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
+    world.until_messages(2).await;
+    world.stop().await;
+    assert_eq!(server.state().connections, 2, "its sessions went on");
+    assert!(world.store.wanted_copy(ACCOUNT, CONNECTION).await.expect("a copy").is_some());
+}

@@ -132,6 +132,9 @@ impl Connection {
             if command == "IDLE" {
                 return self.idle(tag);
             }
+            if command.starts_with("APPEND") {
+                self.take_appended(command);
+            }
             self.write(&end_of(tag, command));
             return Then::GoOn;
         };
@@ -156,6 +159,16 @@ impl Connection {
             }
         }
         Then::GoOn
+    }
+
+    fn take_appended(&mut self, command: &str) {
+        self.write("+ go on\r\n");
+        let size = command.rsplit_once('{').map_or("0", |(_, size)| size.trim_end_matches('}'));
+        let mut mail = vec![0; size.parse::<usize>().expect("a size") + 2];
+        self.socket.read_exact(&mut mail).expect("a mail");
+        let mail = String::from_utf8(mail).expect("text").replace("\r\n", "\n");
+        let folder = quoted_in(command);
+        self.state().folders.get_mut(&folder).expect("a folder").add(mail);
     }
 
     fn idle(&mut self, tag: &str) -> Then {
