@@ -19,7 +19,7 @@ pub struct Question {
     pub keys: BTreeSet<MessageKey>,
     /// GUIDs of Thread-Index.
     pub thread_indexes: BTreeSet<[u8; 16]>,
-    /// Keys of the mail itself, if it was seen in a mailbox and not kept.
+    /// Keys of the mail itself, if it was seen in a mailbox and not kept, or taken out.
     pub private_keys: BTreeSet<MessageKey>,
 }
 
@@ -49,7 +49,8 @@ pub struct AccountFacts {
     pub threads: BTreeMap<ThreadId, ThreadFact>,
     /// The active connection of the users asked, if they have one.
     pub connections: BTreeMap<UserId, ConnectionId>,
-    /// Of the keys asked, mail that was seen in a mailbox and not kept.
+    /// Of the keys asked, mail that was seen in a mailbox and not kept; and by its plain key, what somebody
+    /// took out of the CRM again (V3).
     pub private: BTreeMap<MessageKey, Vec<PrivateFact>>,
 }
 

@@ -126,6 +126,9 @@ impl Submission {
         if self.found.is_some() || !self.trust.trust.is_believed() {
             question.private_keys.insert(self.private_key());
         }
+        if self.found.is_some() {
+            question.private_keys.insert(self.message_id.key());
+        }
         match &self.forward {
             Forward::None => {}
             Forward::Unsure(candidates) => question.ask_people(candidates),

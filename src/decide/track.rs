@@ -59,6 +59,7 @@ fn judge<'a>(case: &Case<'a>, found: &'a Found) -> Step<'a> {
         return sighting(case, &copy, fact);
     }
     let id_conflict = match same::compare(case, &copy) {
+        Known::New if is_taken_out(case) => return Step::SeenBefore,
         Known::New => false,
         Known::Conflict => true,
         Known::Same(message) => return seen_again(case, message),
@@ -67,6 +68,11 @@ fn judge<'a>(case: &Case<'a>, found: &'a Found) -> Step<'a> {
         Some(joined) => in_thread(case, found, copy, joined, id_conflict),
         None => in_no_thread(case, found, copy),
     }
+}
+
+/// V3: somebody took it out of the CRM. To move it to another folder does not bring it back.
+fn is_taken_out(case: &Case<'_>) -> bool {
+    case.account.private.contains_key(&case.submission.message_id.key())
 }
 
 /// S7: the message that this is the Sent copy of, known by our own header, or by the header in which

@@ -67,7 +67,9 @@ statements! {
             verdicts.matched \
         from {rows uuid bytea} as asked cross join verdicts \
         where verdicts.sub_account = asked.column1 and verdicts.message_key = asked.column2 \
-            and verdicts.outcome = 'ignored' and verdicts.message_id is null";
+            and (verdicts.outcome = 'ignored' and verdicts.message_id is null \
+                or verdicts.reason = 'taken_back' \
+                or verdicts.reason = 'discarded' and verdicts.door = 'imap')";
     THREADS = "select threads.sub_account, threads.id, threads.conversation_id, \
             threads.participants, threads.created_at, threads.sync, threads.connection_id \
         from {rows uuid uuid} as asked cross join threads \

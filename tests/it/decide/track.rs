@@ -282,6 +282,20 @@ fn the_sent_copy_with_another_id_is_the_same_message() {
 }
 
 #[test]
+fn what_somebody_took_out_does_not_come_back_from_another_folder() {
+    use mailweave::decide::facts::PrivateFact;
+
+    let mail = || reply(Fetched::Ids).answers("first@x");
+    let key = mail().submission.message_id.key();
+    assert!(mail().submission.question().private_keys.contains(&key));
+    let mut world = tracked();
+    assert_eq!(needs(&track(&mut world, mail())), Some(Part::Whole));
+    let private = &mut world.facts.accounts.get_mut(&ACCOUNT).unwrap().private;
+    private.insert(key, vec![PrivateFact { user: Some(ANN), sent: false }]);
+    assert!(matches!(track(&mut world, mail()), Tracked::SeenBefore));
+}
+
+#[test]
 fn a_sent_copy_is_seen_after_the_mail_itself_came_to_a_user_too() {
     let seen = |found: &Tracked| match found {
         Tracked::Decided(decision) => {

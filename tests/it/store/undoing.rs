@@ -150,3 +150,27 @@ async fn filing_without_the_file_is_told_and_so_is_undoing_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_taken_out_is_remembered_by_its_id() {
+    for fresh in both().await {
+        let store = &fresh.store;
+        let [first, _] = chain();
+        let key = MessageId::parse("first@x").unwrap().key();
+        let is_known = async || {
+            let question = Question { private_keys: [key].into(), ..first.question() };
+            let facts = facts(store, question).await;
+            facts.account(ACCOUNT).unwrap().private.contains_key(&key)
+        };
+        let filing = file_inbound(store, &first).await;
+        assert!(!is_known().await);
+        undo(store, &filing).await;
+        assert!(is_known().await, "taken back");
+        let made = (NOW, NewIds::new(NOW, Uuid::now_v7().as_u128()));
+        let discarded = store.discard(ACCOUNT, filing.decision.verdict.id, "user Ann", made).await;
+        assert!(matches!(discarded.unwrap(), Undone::Done(_)));
+        assert!(!is_known().await, "it came to the smart BCC address");
+        fresh.sql("update verdicts set door = 'imap'").await;
+        assert!(is_known().await, "discarded");
+    }
+}
