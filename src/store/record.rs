@@ -50,6 +50,13 @@ statements! {
         where threads.sub_account = coalesce(added.column1, null) \
             and threads.id = coalesce(added.column2, null)";
     MOVE_MESSAGES = "update messages set thread_id = $3 where sub_account = $1 and thread_id = $2";
+    /// What is searched for in vain would be taken for absent (S5), were it nowhere searched for.
+    MOVE_SEARCHES = "insert into searches (sub_account, connection_id, thread_id, created_at) \
+        select searches.sub_account, searches.connection_id, threads.id, searches.created_at \
+        from searches join threads on threads.sub_account = searches.sub_account \
+            and threads.id = $3 \
+        where searches.sub_account = $1 and searches.thread_id = $2 on conflict do nothing";
+    REMOVE_SEARCHES = "delete from searches where sub_account = $1 and thread_id = $2";
     REMOVE_THREAD = "delete from threads where sub_account = $1 and id = $2 \
         returning participants, thread_index, sync, connection_id";
     ADD_MESSAGES = "insert into messages (sub_account, id, state, conversation_id, thread_id, \
@@ -345,6 +352,8 @@ impl Rows {
     async fn merge_threads(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         for (of, from, into) in std::mem::take(&mut self.merges) {
             tx.execute(MOVE_MESSAGES, values![of, from, into]).await?;
+            tx.execute(MOVE_SEARCHES, values![of, from, into]).await?;
+            tx.execute(REMOVE_SEARCHES, values![of, from]).await?;
             let gone: Option<(String, Option<Vec<u8>>, String, Option<Uuid>)> =
                 tx.optional(REMOVE_THREAD, values![of, from]).await?;
             let Some((participants, thread_index, sync, connection)) = gone else { continue };

@@ -413,3 +413,27 @@ async fn a_draft_is_no_mail_wherever_it_is_kept() {
         assert_eq!(world.reasons().await, ["filed", "filed"]);
     }
 }
+
+#[tokio::test]
+async fn the_searches_of_a_thread_go_with_it_when_two_prove_to_be_one() {
+    for world in worlds().await {
+        world.arrives(&mail("second@acme", ANN, CARL, "")).await;
+        assert_eq!(world.fresh.count("threads").await, 2);
+        let connection = world.fresh.id(CONNECTION.0);
+        world.fresh.sql("delete from searches").await;
+        world
+            .fresh
+            .sql(&format!(
+                "insert into searches (sub_account, connection_id, thread_id, created_at) \
+                select sub_account, {connection}, id, 5 from threads"
+            ))
+            .await;
+        let both = "References: <first@acme> <second@acme>\n";
+        world.arrives(&mail("both@acme", ANN, CARL, both)).await;
+        assert_eq!(world.fresh.count("threads").await, 1);
+        let searches = "select searches.created_at from searches join threads \
+            on threads.id = searches.thread_id";
+        assert_eq!(world.fresh.sql(searches).await, [["5"]]);
+        assert_eq!(world.fresh.count("searches").await, 1);
+    }
+}
