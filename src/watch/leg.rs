@@ -484,11 +484,10 @@ impl View {
         name: &str,
         role: FolderRole,
     ) -> Result<(), Error> {
-        if self.open.name == name {
-            return Ok(());
-        }
         match role {
+            // How far it is read is known by its own session alone, which reads on meanwhile.
             FolderRole::Inbox => self.visit_inbox(way, session).await,
+            _ if self.open.name == name => Ok(()),
             role => self.enter(way, session, name, role).await.map(drop),
         }
     }

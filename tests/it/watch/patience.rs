@@ -165,6 +165,22 @@ async fn where_nobody_files_copies_a_folder_is_made_for_them() {
     assert!(server.state().folders.contains_key("INBOX/Sent"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_sent_folder_what_came_lately_is_found_all_the_same() {
+    let server = server(&[], ("UID SEARCH", u32::MAX, &["* SEARCH 1", "$ OK done"]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    world.start();
+    world
+        .until("the Inbox is searched", async |world| world.fresh.count("searches").await == 0)
+        .await;
+    comes(&server, "INBOX", reply("r1@c", CARL, ANN, "late@acme"));
+    world.until_verdicts(2).await;
+    world.arrives(&mail("late@acme", ANN, CARL, "References: <older@acme>\n")).await;
+    world.until_messages(3).await;
+    world.stop().await;
+}
+
 /// The CRM sent the first mail through the mailbox, whose provider files no copies.
 async fn wants_copy(world: &World) {
     let (connection, route) =
