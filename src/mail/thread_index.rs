@@ -13,8 +13,9 @@ use crate::model::Time;
 const HEAD_BYTES: usize = 22;
 /// One answer.
 const CHILD_BYTES: usize = 5;
-/// No exchange has more answers; a longer index begins anew below its head.
-const CHILDREN_MAX: usize = 200;
+/// No exchange has more answers; a longer index begins anew below its head. With these it stands on a line
+/// of less than 998 bytes (RFC 5322 2.1.1).
+const CHILDREN_MAX: usize = 100;
 /// From 1601, where FILETIME begins, to 1970, in units of 100 ns.
 const EPOCH: u64 = 116_444_736_000_000_000;
 
@@ -130,6 +131,9 @@ mod tests {
             index = index.answer(NOW, 1);
         }
         assert!(index.0.len() <= HEAD_BYTES + (CHILDREN_MAX + 2) * CHILD_BYTES);
+        let longest = ThreadIndex(vec![1; HEAD_BYTES + CHILDREN_MAX * CHILD_BYTES]);
+        let line = format!("Thread-Index: {}", longest.answer(NOW, 1).to_base64());
+        assert!(line.len() <= 998, "{}", line.len());
     }
 
     #[test]
