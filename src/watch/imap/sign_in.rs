@@ -104,9 +104,12 @@ const PASSING: &[&str] = &[
     "[limit]",
     "[inuse]",
     "[serverbug]",
-    // Gmail and Yahoo.
+    // Gmail and Yahoo; `Account exceeded command or bandwidth limits.`
     "[throttled]",
     "[overquota]",
+    "bandwidth limits",
+    // Cyrus, when what it asks cannot be asked: `Login failed: generic failure`.
+    "generic failure",
     // Exchange: `User is authenticated but not connected.`
     "not connected",
     "too many",
@@ -135,6 +138,8 @@ mod tests {
             "[INUSE] Mailbox is locked",
             "Too many simultaneous connections. (Failure)",
             "Temporary System Error",
+            "Account exceeded command or bandwidth limits. (Failure)",
+            "Login failed: generic failure",
         ] {
             assert!(!is_denied(text, false), "{text}");
         }
