@@ -21,8 +21,10 @@ const SEARCH_SECONDS: i64 = 30 * 24 * 3600;
 pub const OWN_ID: &str = "X-MAILWEAVE-MESSAGE-ID";
 /// Ids of a thread that are searched for.
 const SEARCH_IDS_MAX: usize = 20;
-/// So many of the last mails of a folder are looked at for those that came since the connection.
+/// So many of the last mails of a folder are looked at for those that came since the connection; and as
+/// many before them, so often at most, when all of those did.
 const LOOK_BACK: u32 = 200;
+const LOOKS_BACK_MAX: usize = 50;
 /// The clocks of two servers may differ by this.
 const CLOCK_SECONDS: i64 = 60;
 
@@ -231,16 +233,25 @@ pub async fn beginning<M: Mailbox>(
     mailbox: &mut M,
     uid_next: u32,
 ) -> Result<u32, Error> {
-    let from = look_back(uid_next);
-    if from >= uid_next {
-        return Ok(uid_next.max(1));
-    }
     let since = way.watched.connected_at.plus_seconds(-CLOCK_SECONDS);
-    let headers = mailbox.headers(from, uid_next - 1).await?;
-    let headers = without_gaps(mailbox, headers, from, uid_next - 1).await?;
-    // A date that cannot be read says nothing against it.
-    let new = |header: &&Header| header.received_at.is_none_or(|at| at >= since);
-    Ok(headers.iter().find(new).map_or(uid_next, |header| header.uid))
+    let mut end = uid_next.max(1);
+    for _ in 0..LOOKS_BACK_MAX {
+        let from = look_back(end);
+        if from >= end {
+            break;
+        }
+        let headers = mailbox.headers(from, end - 1).await?;
+        let headers = without_gaps(mailbox, headers, from, end - 1).await?;
+        // A date that cannot be read says nothing against it, and nothing of those before.
+        let new = |header: &&Header| header.received_at.is_none_or(|at| at >= since);
+        let Some(first_new) = headers.iter().find(new) else { break };
+        end = first_new.uid;
+        let is_first = headers.first().is_some_and(|first| first.uid == end);
+        if !is_first || first_new.received_at.is_none() {
+            break;
+        }
+    }
+    Ok(end)
 }
 
 /// Where the look back begins.

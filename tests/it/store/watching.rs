@@ -28,6 +28,8 @@ struct Memory {
     withheld: Vec<u32>,
     /// Not finished yet.
     drafts: Vec<u32>,
+    /// Up to this one they came before the mailbox was connected.
+    came_before: u32,
     /// Their reading cuts the connection.
     cut_at: Option<u32>,
     bodies: Vec<u32>,
@@ -69,7 +71,11 @@ impl Mailbox for Memory {
         let found = self.mails.range(from..=to).filter(|(uid, _)| is_there(uid));
         let header = |(uid, mail): (&u32, &String)| Header {
             uid: *uid,
-            received_at: Some(NOW),
+            received_at: Some(if *uid > self.came_before {
+                NOW
+            } else {
+                Time::from_seconds(-9_999)
+            }),
             is_draft: self.drafts.contains(uid),
             fields: Self::fields(mail, &IDS),
         };
@@ -435,5 +441,22 @@ async fn the_searches_of_a_thread_go_with_it_when_two_prove_to_be_one() {
             on threads.id = searches.thread_id";
         assert_eq!(world.fresh.sql(searches).await, [["5"]]);
         assert_eq!(world.fresh.count("searches").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn all_that_came_since_the_connection_is_new_however_much_it_is() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        for n in 1..=900 {
+            mailbox.add(&mail(&format!("{n}@z"), "zoe@z.example", ANN, ""));
+        }
+        for came_before in [0, 230, 700, 899, 900] {
+            mailbox.came_before = came_before;
+            let begin = folder::beginning(&world.way, &mut mailbox, 901).await.unwrap();
+            assert_eq!(begin, came_before + 1);
+        }
+        mailbox.mails.clear();
+        assert_eq!(folder::beginning(&world.way, &mut mailbox, 901).await.unwrap(), 901);
     }
 }
