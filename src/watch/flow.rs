@@ -56,6 +56,8 @@ pub struct Progress {
     pub verdicts: usize,
     /// A copy of what the CRM sent turned up: the folder is where sent mail is kept (T8).
     pub found_sent: bool,
+    /// The first UID for which memory had no room: it, and those behind it, must be asked for again.
+    pub left: Option<u32>,
     /// What the mailbox answered of the UIDs ahead, unless the page ended before them.
     pub ahead: Option<Result<Vec<Header>, Error>>,
 }
@@ -71,9 +73,10 @@ pub async fn page<M: Mailbox>(
 ) -> Result<Progress, Error> {
     let mut mails: Vec<Mail> =
         headers.into_iter().filter_map(|header| Mail::of(way, folder.role, header)).collect();
-    let (mut rounds, mut ahead) = (0, None);
+    let (mut rounds, mut ahead, mut left) = (0, None, None);
     loop {
         if let Some(first_left) = complete(way, mailbox, &mut mails, &mut rounds).await? {
+            left = Some(first_left);
             step = step.uid_next.map_or(step, |_| Step::to(first_left));
             ahead = None;
         }
@@ -95,7 +98,7 @@ pub async fn page<M: Mailbox>(
                 for filing in &filings {
                     way.unclaimed.forget(&keys(&filing.decision));
                 }
-                return Ok(Progress { ahead, ..progress(&filings) });
+                return Ok(Progress { left, ahead, ..progress(&filings) });
             }
         }
     }
@@ -275,7 +278,7 @@ fn progress(filings: &[Filing]) -> Progress {
     Progress {
         verdicts: filings.len(),
         found_sent: copies.into_iter().any(|it| matches!(it, Change::SentCopySeen { .. })),
-        ahead: None,
+        ..Progress::default()
     }
 }
 

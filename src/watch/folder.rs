@@ -21,6 +21,10 @@ const SEARCH_SECONDS: i64 = 30 * 24 * 3600;
 pub const OWN_ID: &str = "X-MAILWEAVE-MESSAGE-ID";
 /// Ids of a thread that are searched for.
 const SEARCH_IDS_MAX: usize = 20;
+/// Mails that a search may find, the newest: no thread has more in a month.
+const SEARCH_HITS_MAX: usize = 2_000;
+/// So many of them are judged at once.
+const SEARCH_PAGE: usize = 100;
 /// So many of the last mails of a folder are looked at for those that came since the connection; and as
 /// many before them, so often at most, when all of those did.
 const LOOK_BACK: u32 = 200;
@@ -265,7 +269,7 @@ pub async fn search<M: Mailbox>(
     mailbox: &mut M,
     folder: &mut Folder,
     ids: &[MessageId],
-) -> Result<Progress, Error> {
+) -> Result<(), Error> {
     let since: Time = clock::now().plus_seconds(-SEARCH_SECONDS);
     let mut uids = Vec::new();
     for id in ids.iter().take(SEARCH_IDS_MAX) {
@@ -281,9 +285,17 @@ pub async fn search<M: Mailbox>(
     uids.dedup();
     // What is new comes by itself.
     uids.retain(|uid| *uid < folder.uid_next);
-    let mut headers = Vec::with_capacity(uids.len());
-    for uid in uids {
-        headers.extend(mailbox.headers(uid, uid).await?);
+    let excess = uids.len().saturating_sub(SEARCH_HITS_MAX);
+    let mut left = uids.split_off(excess);
+    while let Some(first) = left.first().copied() {
+        let mut headers = Vec::new();
+        for uid in left.iter().take(SEARCH_PAGE) {
+            headers.extend(mailbox.headers(*uid, *uid).await?);
+        }
+        let next = left.get(SEARCH_PAGE).copied();
+        let progress = flow::page(way, mailbox, folder, headers, Step::default()).await?;
+        let next = progress.left.or(next).unwrap_or(u32::MAX);
+        left.retain(|uid| *uid >= next.max(first.saturating_add(1)));
     }
-    flow::page(way, mailbox, folder, headers, Step::default()).await
+    Ok(())
 }

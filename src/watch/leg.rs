@@ -384,8 +384,8 @@ impl View {
         for thread in threads {
             let until = clock::now().plus_seconds(SEARCH_AGAIN_SECONDS);
             match self.search_for(way, session, *thread, &places).await {
-                Ok(()) if is_all => way.store.searched(of, connection, *thread).await?,
-                Ok(()) => way.store.put_search_off(of, connection, *thread, until).await?,
+                Ok(true) if is_all => way.store.searched(of, connection, *thread).await?,
+                Ok(_) => way.store.put_search_off(of, connection, *thread, until).await?,
                 // Asked again at once, a server that cannot search would only end each session.
                 Err(error @ (Error::Refused(_) | Error::Broken(_) | Error::Unreadable(_))) => {
                     way.store.put_search_off(of, connection, *thread, until).await?;
@@ -405,14 +405,14 @@ impl View {
     }
 
     /// Each mail may be named by another that is found later, in this folder or the other: it is searched
-    /// until the thread's ids grow no more.
+    /// until the thread's ids grow no more. Answers if they do not.
     async fn search_for(
         &mut self,
         way: &Way,
         session: &mut Session,
         thread: ThreadId,
         places: &[(String, FolderRole)],
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let of = way.watched.sub_account;
         let mut ids = way.store.ids_of_thread(of, thread).await?;
         for _ in 0..SEARCH_ROUNDS_MAX {
@@ -423,10 +423,10 @@ impl View {
                 ids = way.store.ids_of_thread(of, thread).await?;
             }
             if ids == known {
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// S6: what was sent through a provider that files no copies. One copy, never two: what is there is

@@ -28,6 +28,8 @@ struct Memory {
     withheld: Vec<u32>,
     /// Not finished yet.
     drafts: Vec<u32>,
+    /// Whatever is searched for, all of them are found.
+    finds_all: bool,
     /// Up to this one they came before the mailbox was connected.
     came_before: u32,
     /// Their reading cuts the connection.
@@ -98,7 +100,8 @@ impl Mailbox for Memory {
             let fields = Self::fields(mail, &[&field.to_lowercase()]);
             String::from_utf8(fields).unwrap().contains(id.as_str())
         };
-        Ok(self.mails.iter().filter(|(_, mail)| names(mail)).map(|(uid, _)| *uid).collect())
+        let found = self.mails.iter().filter(|(_, mail)| self.finds_all || names(mail));
+        Ok(found.map(|(uid, _)| *uid).collect())
     }
 
     async fn people(&mut self, uid: u32) -> Result<Vec<u8>, Error> {
@@ -458,5 +461,48 @@ async fn all_that_came_since_the_connection_is_new_however_much_it_is() {
         }
         mailbox.mails.clear();
         assert_eq!(folder::beginning(&world.way, &mut mailbox, 901).await.unwrap(), 901);
+    }
+}
+
+/// Text of so many bytes that hardly gets smaller.
+fn dense(bytes: usize, mut seed: u64) -> String {
+    let mut next = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        char::from(b'0' + (seed >> 32) as u8 % 64)
+    };
+    let line = |_| (0..75).map(|_| next()).chain(['\n']).collect::<String>();
+    (0..bytes / 76).map(line).collect()
+}
+
+#[tokio::test]
+async fn what_memory_has_no_room_for_at_once_is_found_all_the_same() {
+    for world in worlds().await {
+        let mut mailbox = Memory::default();
+        for n in 1..=7 {
+            let whole = mail(&format!("r{n}@c"), CARL, ANN, "In-Reply-To: <first@acme>\n");
+            mailbox.add(&(whole + dense(1_500_000, n).as_str()));
+        }
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        inbox.uid_next = 8;
+        let ids = [MessageId::parse("first@acme").unwrap()];
+        folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
+        assert_eq!(world.fresh.count("messages").await, 1 + 7);
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_finds_everything_looks_at_the_newest() {
+    for world in worlds().await {
+        let mut mailbox = Memory { finds_all: true, ..Memory::default() };
+        for n in 1..=2_050 {
+            mailbox.add(&mail(&format!("{n}@z"), "zoe@z.example", ANN, ""));
+        }
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        inbox.uid_next = 2_051;
+        let ids = [MessageId::parse("first@acme").unwrap()];
+        folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
+        assert_eq!(world.fresh.count("verdicts").await, 1 + 2_000);
     }
 }
