@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use super::imap::{self, Session, Wake};
 use super::leg::{Leg, View};
 use super::mailbox::Error;
 use super::plan::{End, Next, Pace, Plan};
+use super::turns::Turns;
 use super::unclaimed::Unclaimed;
 use crate::access::{LoginError, Logins};
 use crate::clock;
@@ -32,9 +33,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const IN_VAIN_MAX: u32 = 3;
 /// The first of them.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Sign-ins under way at once: a thousand mailboxes do not come back in one second.
-const SIGN_INS_MAX: usize = 32;
-
 /// What all watchers share.
 pub struct Options {
     pub imap: imap::Options,
@@ -50,13 +48,8 @@ pub async fn run<L: Logins>(
     logins: Arc<L>,
     stop: CancellationToken,
 ) {
-    let shared = Shared {
-        store,
-        reader,
-        options: Arc::new(options),
-        logins,
-        sign_ins: Arc::new(Semaphore::new(SIGN_INS_MAX)),
-    };
+    let shared =
+        Shared { store, reader, options: Arc::new(options), logins, turns: Arc::default() };
     let mut watchers = BTreeMap::new();
     let mut changes = Changes::new(shared.store.news());
     let tasks = TaskTracker::new();
@@ -79,7 +72,7 @@ struct Shared<L> {
     reader: Reader,
     options: Arc<Options>,
     logins: Arc<L>,
-    sign_ins: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 /// One connection that is watched.
@@ -144,7 +137,7 @@ impl<L: Logins> Shared<L> {
                 way: Arc::clone(&way),
                 options: Arc::clone(&self.options),
                 logins: Arc::clone(&self.logins),
-                sign_ins: Arc::clone(&self.sign_ins),
+                turns: Arc::clone(&self.turns),
                 stop: running.stop.clone(),
                 wake: Arc::clone(&running.wake),
             };
@@ -165,7 +158,7 @@ struct Watcher<L> {
     way: Arc<Way>,
     options: Arc<Options>,
     logins: Arc<L>,
-    sign_ins: Arc<Semaphore>,
+    turns: Arc<Turns>,
     stop: CancellationToken,
     /// Something is to be done beside waiting.
     wake: Arc<Notify>,
@@ -223,8 +216,8 @@ impl<L: Logins> Watcher<L> {
     /// One session, to its end. The large futures are boxed and end before the waiting: an async function
     /// is as large as its largest branch for all its life, and thousands of these wait.
     async fn session(&self, plan: &mut Plan, view: &mut View, renew: bool) -> Error {
-        // The semaphore is never closed. Who waits for a turn needs no more room than that.
-        let turn = self.sign_ins.acquire().await;
+        // Who waits for a turn needs no more room than that.
+        let turn = self.turns.of(&self.way.watched.account.imap).await;
         let mut session = match Box::pin(self.open(renew)).await {
             Ok(session) => session,
             Err(error) => return error,

@@ -13,6 +13,7 @@ mod leg;
 pub mod mailbox;
 pub mod pause;
 pub mod plan;
+mod turns;
 pub mod unclaimed;
 
 pub use mailbox::{Body, Error, Header, Mailbox};
