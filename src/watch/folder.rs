@@ -116,7 +116,10 @@ pub async fn catch_up<M: Mailbox>(
         let (from, to) = (folder.uid_next, page_end(folder.uid_next, uid_next, *caution));
         let headers = match ahead.take() {
             Some(headers) => without_gaps(mailbox, headers?, from, to - 1).await?,
-            None if caution.gives_up() => left_out(from),
+            None if caution.gives_up() => {
+                others_are_given(mailbox, from, uid_next - 1).await?;
+                left_out(from)
+            }
             None => {
                 let headers = mailbox.headers(from, to - 1).await?;
                 without_gaps(mailbox, headers, from, to - 1).await?
@@ -162,6 +165,21 @@ async fn skip_nothing<M: Mailbox>(
         step = step.saturating_mul(4).min(SPARSE_PAGE_MAX);
     }
     Ok(())
+}
+
+/// One mail is left out when it is about that mail alone: an outage is no reason to pass over what came in
+/// it. The newest mail is asked for, and the one before, as far as there are such.
+async fn others_are_given<M: Mailbox>(mailbox: &mut M, uid: u32, last: u32) -> Result<(), Error> {
+    let mut refusal = Ok(());
+    for other in [last, uid - 1].into_iter().filter(|it| *it != uid && *it > 0) {
+        match mailbox.headers(other, other).await {
+            Ok(headers) if headers.is_empty() => {}
+            Ok(_) => return Ok(()),
+            Err(error @ Error::Refused(_)) => refusal = Err(error),
+            Err(error) => return Err(error),
+        }
+    }
+    refusal
 }
 
 /// What is said of a mail that keeps all others from being read: nothing.

@@ -10,7 +10,7 @@ use mailweave::model::{
     Account, Auth, ConnectionId, Door, Folder, FolderRole, MessageId, Pepper, Trust, TrustResults,
 };
 use mailweave::store::{RawMail, Watched};
-use mailweave::watch::caution::Caution;
+use mailweave::watch::caution::{Caution, Trouble};
 use mailweave::watch::flow::Way;
 use mailweave::watch::unclaimed::Unclaimed;
 use mailweave::watch::{Body, Error, Header, Mailbox, folder};
@@ -32,6 +32,8 @@ struct Memory {
     finds_all: bool,
     /// Up to this one they came before the mailbox was connected.
     came_before: u32,
+    /// Refused, as by a server that is out of order.
+    refused: Vec<u32>,
     /// Their reading cuts the connection.
     cut_at: Option<u32>,
     bodies: Vec<u32>,
@@ -69,6 +71,9 @@ const IDS: [&str; 9] = [
 
 impl Mailbox for Memory {
     async fn headers(&mut self, from: u32, to: u32) -> Result<Vec<Header>, Error> {
+        if self.refused.iter().any(|uid| (from..=to).contains(uid)) {
+            return Err(Error::Refused("NO".to_owned()));
+        }
         let is_there = |uid: &u32| from == to || !self.withheld.contains(uid);
         let found = self.mails.range(from..=to).filter(|(uid, _)| is_there(uid));
         let header = |(uid, mail): (&u32, &String)| Header {
@@ -504,5 +509,31 @@ async fn a_search_that_finds_everything_looks_at_the_newest() {
         let ids = [MessageId::parse("first@acme").unwrap()];
         folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
         assert_eq!(world.fresh.count("verdicts").await, 1 + 2_000);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_left_out_when_it_alone_is_refused_and_in_no_outage() {
+    for world in worlds().await {
+        for (refused, passes) in
+            [(vec![2], true), (vec![2, 3], true), (vec![2, 3, 4], false), (vec![1, 2, 3, 4], false)]
+        {
+            let mut mailbox = Memory { refused: refused.clone(), ..Memory::default() };
+            for n in 1..=4 {
+                mailbox.add(&mail(&format!("{n}@z"), "zoe@z.example", ANN, ""));
+            }
+            let mut inbox = world.folder(FolderRole::Inbox).await;
+            inbox.uid_next = 2;
+            world.way.store.set_folder(ACCOUNT, CONNECTION, &inbox).await.unwrap();
+            let mut caution = Caution::default();
+            for _ in 0..60 {
+                let read =
+                    folder::catch_up(&world.way, &mut mailbox, &mut inbox, 5, &mut caution).await;
+                if read.is_err() {
+                    caution.handle_trouble(Trouble::Refused);
+                }
+            }
+            assert_eq!(inbox.uid_next == 5, passes, "{refused:?}: {}", inbox.uid_next);
+        }
     }
 }
