@@ -1,5 +1,7 @@
 //! What one session of a mailbox looks after. Two are enough: one waits at the Inbox; the other waits at
-//! Sent, looks into the folders that rules may move mail to, and searches for what is late (T8, T10).
+//! Sent, looks into the folders that rules may move mail to, and does the chores (T8, T10).
+
+mod chores;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -8,13 +10,12 @@ use tokio::time::{Duration, Instant};
 
 use super::caution::{Caution, Trouble};
 use super::flow::{Progress, Way};
-use super::folder::{self, OWN_ID};
+use super::folder;
 use super::imap::{self, Listed, Session, Wake, folders};
-use super::mailbox::{Error, Mailbox};
+use super::mailbox::Error;
 use super::pause::Pause;
 use crate::clock;
-use crate::model::{Folder, FolderRole, ThreadId};
-use crate::store::Wanted;
+use crate::model::{Folder, FolderRole};
 
 /// Which of the two sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +25,12 @@ pub enum Leg {
 }
 
 const INBOX: &str = "INBOX";
-/// A copy may be as old as the mail in the outbox.
-const COPY_SECONDS: i64 = 30 * 24 * 3_600;
 /// So often is it remembered that all is read, when nothing comes.
 const TOUCH_EVERY: Duration = Duration::from_secs(600);
 /// So often are the folders listed anew: one may have been made.
 const LIST_EVERY: Duration = Duration::from_secs(3_600);
-/// A search that the server would not make is made again after so long.
-const SEARCH_AGAIN_SECONDS: i64 = 3_600;
-/// One over which the connection was lost.
-const SEARCH_AFTER_LOSS_SECONDS: i64 = 300;
 /// The longest time for which a folder that ends sessions is left alone.
 const REST_MAX: Duration = Duration::from_secs(3_600);
-/// How long it is left undone what cannot be done just now, and what ended the session.
-const NOT_NOW: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-const AFTER_LOSS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
-/// So often is a thread searched for: answers to answers that name only their parent take a round each.
-const SEARCH_ROUNDS_MAX: usize = 8;
 /// A folder whose UIDs lose their meaning again so soon belongs to a broken server.
 const RESET_AGAIN: Duration = Duration::from_secs(600);
 
@@ -137,21 +127,6 @@ impl View {
             self.do_chores(way, session).await?;
         }
         Ok(progress.verdicts > 0)
-    }
-
-    /// Searches, and files copies. What is not done is asked for again and again, and answered more rarely.
-    async fn do_chores(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
-        let chores = async {
-            let is_searched = self.search(way, session).await?;
-            Ok(self.file_copies(way, session).await? && is_searched)
-        };
-        let done = chores.await;
-        match &done {
-            Ok(true) => self.chores.end(),
-            Ok(false) => self.chores.lengthen(Instant::now(), NOT_NOW),
-            Err(_) => self.chores.lengthen(Instant::now(), AFTER_LOSS),
-        }
-        done.map(drop)
     }
 
     /// The Inbox is read by its own session; who has nowhere else to wait only waits there.
@@ -353,145 +328,6 @@ impl View {
         }
     }
 
-    /// T10: threads that became tracked late. Answers if that could be done.
-    async fn search(&mut self, way: &Way, session: &mut Session) -> Result<bool, Error> {
-        let (of, connection) = (way.watched.sub_account, way.watched.connection);
-        let searches = way.store.searches(of, connection).await?;
-        let known = way.store.folders(of, connection).await?;
-        // Until the Inbox has its cursor, nothing in it is old.
-        if searches.is_empty() || !known.iter().any(|folder| folder.name == INBOX) {
-            return Ok(searches.is_empty());
-        }
-        Box::pin(self.search_for_all(way, session, &searches)).await?;
-        Ok(true)
-    }
-
-    async fn search_for_all(
-        &mut self,
-        way: &Way,
-        session: &mut Session,
-        threads: &[ThreadId],
-    ) -> Result<(), Error> {
-        let (of, connection) = (way.watched.sub_account, way.watched.connection);
-        let (home, role) = (self.open.name.clone(), self.open.role);
-        let mut places = vec![(INBOX.to_owned(), FolderRole::Inbox)];
-        if role == FolderRole::Sent {
-            places.push((home.clone(), role));
-        }
-        // S5: what was not looked for in Sent was not found to be absent there.
-        let is_all =
-            role == FolderRole::Sent || way.store.sent_folder(of, connection).await?.is_none();
-        for thread in threads {
-            let until = clock::now().plus_seconds(SEARCH_AGAIN_SECONDS);
-            match self.search_for(way, session, *thread, &places).await {
-                Ok(true) if is_all => way.store.searched(of, connection, *thread).await?,
-                Ok(_) => way.store.put_search_off(of, connection, *thread, until).await?,
-                // Asked again at once, a server that cannot search would only end each session.
-                Err(error @ (Error::Refused(_) | Error::Broken(_) | Error::Unreadable(_))) => {
-                    way.store.put_search_off(of, connection, *thread, until).await?;
-                    self.open = closed();
-                    refused(error)?;
-                }
-                Err(error) if is_lost(&error) => {
-                    // The next session waits at Sent first.
-                    let until = clock::now().plus_seconds(SEARCH_AFTER_LOSS_SECONDS);
-                    way.store.put_search_off(of, connection, *thread, until).await?;
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.go_home(way, session, (&home, role)).await
-    }
-
-    /// Each mail may be named by another that is found later, in this folder or the other: it is searched
-    /// until the thread's ids grow no more. Answers if they do not.
-    async fn search_for(
-        &mut self,
-        way: &Way,
-        session: &mut Session,
-        thread: ThreadId,
-        places: &[(String, FolderRole)],
-    ) -> Result<bool, Error> {
-        let of = way.watched.sub_account;
-        let mut ids = way.store.ids_of_thread(of, thread).await?;
-        for _ in 0..SEARCH_ROUNDS_MAX {
-            let known = ids.clone();
-            for (name, role) in places {
-                self.enter_to_search(way, session, name, *role).await?;
-                folder::search(way, session, &mut self.open, &ids).await?;
-                ids = way.store.ids_of_thread(of, thread).await?;
-            }
-            if ids == known {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// S6: what was sent through a provider that files no copies. One copy, never two: what is there is
-    /// not filed again, also when it was filed and nobody could say so any more. Answers if that could be
-    /// done.
-    async fn file_copies(&mut self, way: &Way, session: &mut Session) -> Result<bool, Error> {
-        let (of, connection) = (way.watched.sub_account, way.watched.connection);
-        while let Some(copy) = way.store.wanted_copy(of, connection).await? {
-            if self.open.role != FolderRole::Sent {
-                return Ok(false);
-            }
-            match Box::pin(self.file_copy(way, session, &copy)).await {
-                Ok(()) => way.store.copied(of, copy.message, clock::now()).await?,
-                // Whether it is there cannot be asked, or it is not taken just now.
-                Err(Error::Refused(why)) => {
-                    tracing::warn!(connection.id = %connection, code = "copy_put_off", %why, "The Sent folder of connection {connection} takes no copy yet.");
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
-    async fn file_copy(
-        &self,
-        way: &Way,
-        session: &mut Session,
-        copy: &Wanted,
-    ) -> Result<(), Error> {
-        let connection = way.watched.connection;
-        let since = clock::now().plus_seconds(-COPY_SECONDS);
-        let mut there = session.search(since, "MESSAGE-ID", &copy.message_id).await?;
-        if there.is_empty() {
-            // A server that files copies after all, with ids of its own (S7).
-            there = session.search(since, OWN_ID, &copy.message_id).await?;
-        }
-        if !there.is_empty() {
-            return Ok(());
-        }
-        match session.append(&self.open.name, &copy.content).await {
-            // It does not take it, and would not the next time.
-            Err(imap::Error::Refused { text, .. }) if !imap::will_pass(&text) => {
-                tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
-                Ok(())
-            }
-            appended => Ok(appended?),
-        }
-    }
-
-    async fn enter_to_search(
-        &mut self,
-        way: &Way,
-        session: &mut Session,
-        name: &str,
-        role: FolderRole,
-    ) -> Result<(), Error> {
-        match role {
-            // How far it is read is known by its own session alone, which reads on meanwhile.
-            FolderRole::Inbox => self.visit_inbox(way, session).await,
-            _ if self.open.name == name => Ok(()),
-            role => self.enter(way, session, name, role).await.map(drop),
-        }
-    }
-
     /// The Inbox has a session of its own that moves its cursor; here nothing is read from it but what is
     /// searched for, below where that session has come.
     async fn visit_inbox(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
@@ -523,17 +359,6 @@ const fn is_of_mails(error: &Error) -> bool {
 
 const fn is_lost(error: &Error) -> bool {
     matches!(error, Error::Lost(_))
-}
-
-/// After a refusal the session goes on; after anything else it cannot.
-fn refused(error: Error) -> Result<(), Error> {
-    match error {
-        Error::Refused(why) => {
-            tracing::warn!(code = "search_refused", %why, "A server would not search.");
-            Ok(())
-        }
-        error => Err(error),
-    }
 }
 
 /// S6: where nobody else files copies, there is a folder for them.
