@@ -70,8 +70,14 @@ statements! {
     PAUSE = "update outbox set due_at = $3 where sub_account = $1 \
         and coalesce(connection_id, sub_account) = $2 \
         and due_at < $3 and due_at is not null and (leased_until is null or leased_until < $4)";
-    LEASE = "update outbox set lease = added.column3, leased_until = added.column4 \
-        from {rows uuid uuid uuid bigint} as added \
+    /// What nobody could try when it was due has so much longer: a deadline does not count the time for
+    /// which the gateway was off.
+    LEASE = "update outbox set lease = added.column3, leased_until = added.column4, \
+            deadline = case when outbox.due_at < added.column6 \
+                then outbox.deadline + added.column5 - outbox.due_at else outbox.deadline end, \
+            due_at = case when outbox.due_at < added.column6 \
+                then added.column5 else outbox.due_at end \
+        from {rows uuid uuid uuid bigint bigint bigint} as added \
         where outbox.sub_account = coalesce(added.column1, null) \
             and outbox.id = coalesce(added.column2, null)";
     /// With each its relay and its content, unless that is large: in bulk, one by one costs more.
@@ -92,6 +98,9 @@ statements! {
         where outbox.sub_account = asked.column1 and outbox.id = asked.column2 \
         order by outbox.due_at, outbox.id";
 }
+
+/// A try that comes so late was not made for want of anybody to make it.
+const LATE_SECONDS: i64 = 600;
 
 /// A mail that is in hand.
 #[derive(Clone, Debug)]
@@ -159,7 +168,7 @@ impl Store {
         }
         let chosen = deal(offers, room);
         let lease = Uuid::from_u128(crate::clock::seed());
-        let claimed = take(&mut tx, &chosen, lease, leased_until).await?;
+        let claimed = take(&mut tx, &chosen, (lease, leased_until), now).await?;
         tx.commit().await?;
         Ok(claimed)
     }
@@ -204,11 +213,12 @@ async fn loads(tx: &mut Tx<'_>, now: Time) -> Result<BTreeMap<Lane, Load>> {
 async fn take(
     tx: &mut Tx<'_>,
     chosen: &[(SubAccountId, StoredMessageId)],
-    lease: Uuid,
-    until: Time,
+    (lease, until): (Uuid, Time),
+    now: Time,
 ) -> Result<Vec<Claimed>> {
-    let leased = chosen.iter().flat_map(|(of, id)| values![*of, *id, lease, until]).collect();
-    tx.execute_rows(LEASE, leased).await?;
+    let late = now.plus_seconds(-LATE_SECONDS);
+    let leased = chosen.iter().flat_map(|(of, id)| values![*of, *id, lease, until, now, late]);
+    tx.execute_rows(LEASE, leased.collect()).await?;
     let asked = chosen.iter().flat_map(|(of, id)| values![*of, *id]).collect();
     let rows: Vec<Row> = tx.all_of_rows(CLAIMED, asked).await?;
     rows.into_iter().map(|row| row.read(lease)).collect()

@@ -131,6 +131,27 @@ async fn what_is_never_there_is_not_sent_again_after_its_deadline() {
 }
 
 #[tokio::test]
+async fn a_deadline_does_not_count_the_time_for_which_the_gateway_was_off() {
+    for (claimed_at, expected) in [(130, 900), (600, 900), (50_000, 50_800)] {
+        for fresh in both().await {
+            add_mailbox(&fresh, true).await;
+            enqueue_for_two(&fresh).await;
+            let [due, deadline] = [100, 900].map(|seconds| at(seconds).as_micros());
+            fresh
+                .sql(&format!(
+                    "update outbox set status = 'retrying', due_at = {due}, deadline = {deadline}"
+                ))
+                .await;
+            let mail = claim_one(&fresh, claimed_at).await;
+            assert_eq!(mail.deadline, Some(at(expected)));
+            // Claimed anew after a crash, it has not still longer.
+            let again = claim_one(&fresh, claimed_at + LEASE_SECONDS + 1).await;
+            assert_eq!(again.deadline, Some(at(expected)));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_copy_that_an_earlier_try_left_says_nothing_of_this_one() {
     use DeliveryState::{Accepted, Waiting};
     for is_cut in [false, true] {
