@@ -190,6 +190,7 @@ impl<L: Logins> Shared<L> {
         let Some(Tried { answer, saves_sent, alias }) = self.submit(&mail, &mut route).await else {
             return;
         };
+        let answer = retry::parted(answer, &mail.route, &mut route);
         let is_accepted = matches!(answer, Answer::Accepted { .. });
         if !is_accepted {
             route = retry::undone(&mail.route, route);

@@ -90,6 +90,24 @@ pub fn next(
     }
 }
 
+/// A mail that is refused is refused for those whom the server took for it; who was put off in the dialog
+/// was not among them, and is tried again.
+pub fn parted(answer: Answer, before: &Route, route: &mut Route) -> Answer {
+    let Answer::Refused { reply } = &answer else { return answer };
+    let mut is_parted = false;
+    for (delivery, former) in route.recipients.iter_mut().zip(&before.recipients) {
+        if delivery.state == DeliveryState::Accepted && former.state == DeliveryState::Waiting {
+            delivery.state = DeliveryState::Refused;
+            delivery.reply = Some(reply.clone());
+            is_parted = true;
+        }
+    }
+    match is_parted && route.waiting().next().is_some() {
+        true => Answer::Later { reply: said_of_waiting(route) },
+        false => answer,
+    }
+}
+
 /// The route as it is when the server did not take the mail: whom it took in the dialog got nothing.
 pub fn undone(before: &Route, after: Route) -> Route {
     let mut route = after;
@@ -229,6 +247,23 @@ mod tests {
         let after = route(&[Accepted, Accepted, Refused, Waiting]);
         let states: Vec<_> = undone(&before, after).recipients.iter().map(|it| it.state).collect();
         assert_eq!(states, [Accepted, Waiting, Refused, Waiting]);
+    }
+
+    #[test]
+    fn a_mail_is_refused_for_those_alone_who_were_taken_for_it() {
+        use DeliveryState::{Accepted, Refused, Waiting};
+        let refused = || Answer::Refused { reply: "554".to_owned() };
+        for (after, is_later, states) in [
+            ([Accepted, Accepted, Waiting], true, [Accepted, Refused, Waiting]),
+            ([Accepted, Accepted, Refused], false, [Accepted, Refused, Refused]),
+            // Nobody was asked for: it was refused before.
+            ([Accepted, Waiting, Waiting], false, [Accepted, Waiting, Waiting]),
+        ] {
+            let (before, mut route) = (route(&[Accepted, Waiting, Waiting]), route(&after));
+            let answer = parted(refused(), &before, &mut route);
+            assert_eq!(matches!(answer, Answer::Later { .. }), is_later, "{after:?}");
+            assert_eq!(route.recipients.iter().map(|it| it.state).collect::<Vec<_>>(), states);
+        }
     }
 
     #[test]

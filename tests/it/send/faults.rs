@@ -130,6 +130,24 @@ fn one_recipient_who_is_refused_ends_it_for_nobody_who_is_put_off() {
 }
 
 #[test]
+fn a_mail_that_is_refused_ends_it_for_nobody_who_is_put_off() {
+    let relay = Relay::scripted(|at, count| match (at, count) {
+        ("RCPT", 1) => say("450 4.2.0 try later"),
+        (".", 1) => say("554 5.7.1 not for them"),
+        _ => None,
+    });
+    let sending = Sending::through(&relay);
+    let mut mail = sending.mail("later@customer.test");
+    mail["cc"] = json!(["nobody@customer.test"]);
+    let receipt = sending.send(&mail);
+    let message = sending.wait_for(&receipt["id"], "bounced");
+    let recipients = message["sending"]["recipients"].as_array().unwrap();
+    let states: Vec<_> = recipients.iter().map(|it| it["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["accepted", "refused"]);
+    assert!(recipients[1]["reply"].as_str().unwrap().contains("5.7.1"));
+}
+
+#[test]
 fn a_hostile_relay_is_an_error_and_nothing_more() {
     let hostile = [
         Act::Flood("250-x".repeat(100)),
