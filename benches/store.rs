@@ -11,7 +11,6 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mailweave::decide::facts::{Facts, Question};
@@ -21,7 +20,7 @@ use mailweave::model::{
     EventId, EventType, Kind, Matched, Message, MessageId, Person, Reason, State, StoredMessageId,
     SubAccountId, Thread, ThreadId, Time, UserId, Verdict, VerdictId,
 };
-use mailweave::store::{Filing, Holder, Options, Store};
+use mailweave::store::{Filing, Holder, Options, RawMail, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, QueryBuilder};
 use uuid::Uuid;
@@ -70,7 +69,7 @@ async fn rate(time: Duration, batch: usize, mut step: impl AsyncFnMut(usize)) ->
 }
 
 fn filing(store: &Store, batch: usize) -> impl AsyncFnMut(usize) {
-    let content = Arc::new(content());
+    let content = RawMail::pack(&content());
     async move |_| {
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let first = NEXT.fetch_add(batch, std::sync::atomic::Ordering::Relaxed);
@@ -80,7 +79,7 @@ fn filing(store: &Store, batch: usize) -> impl AsyncFnMut(usize) {
             let judged = mails.iter().map(|mail| {
                 let decision = mail.judge(&facts);
                 facts.apply(&decision);
-                Filing { decision, content: Arc::clone(&content), envelope: None, again: None }
+                Filing { decision, content: content.clone(), envelope: None, again: None }
             });
             judged.collect()
         };
