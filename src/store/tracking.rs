@@ -13,9 +13,14 @@ statements! {
     /// A thread whose connection has ended stays stopped until somebody resumes it (M5).
     TRACK = "update threads set sync = 'tracked', connection_id = $3 \
         where sub_account = $1 and id = $2 and sync = 'none'";
+    /// A search that is under way is to be made once more; one that is put off stays so.
     ADD_SEARCHES = "insert into searches (sub_account, connection_id, thread_id, created_at) \
-        select * from {rows uuid uuid uuid bigint} as added where column1 is not null \
-        on conflict do nothing";
+        select column1, column2, column3, max(column4) \
+        from {rows uuid uuid uuid bigint} as added where column1 is not null \
+        group by column1, column2, column3 \
+        on conflict (sub_account, connection_id, thread_id) do update \
+            set created_at = excluded.created_at \
+            where searches.created_at < excluded.created_at";
     KEEP = "delete from verdicts where sub_account = $1 and message_key = $2 and user_id = $3 \
         and outcome = 'ignored' and message_id is null";
     ASK_AGAIN = "update verdicts set recheck_at = $3 where sub_account = $1 and message_key = $2 \

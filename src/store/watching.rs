@@ -39,7 +39,7 @@ statements! {
         join connections on connections.sub_account = outbox.sub_account \
             and connections.id = outbox.connection_id \
         where outbox.copy_wanted and connections.sent_folder is not null";
-    SEARCHES = "select thread_id from searches where sub_account = $1 and connection_id = $2 \
+    SEARCHES = "select thread_id, created_at from searches where sub_account = $1 and connection_id = $2 \
         and created_at <= $3 order by created_at limit 100";
     /// It stays: what was not searched for was not found to be absent (S5).
     PUT_OFF = "update searches set created_at = $4 where sub_account = $1 and connection_id = $2 \
@@ -47,8 +47,9 @@ statements! {
     IDS_OF_THREAD = "select message_id, reference_ids from messages \
         where sub_account = $1 and thread_id = $2 order by at desc limit 10";
     SENT_FOLDER_OF = "select sent_folder from connections where sub_account = $1 and id = $2";
+    /// Not what was asked for anew while it was searched for: that may not have been seen.
     SEARCHED = "delete from searches where sub_account = $1 and connection_id = $2 \
-        and thread_id = $3";
+        and thread_id = $3 and created_at = $4";
 }
 
 /// A connection that is to be watched.
@@ -183,12 +184,17 @@ impl Store {
         Ok(rows.into_iter().map(|(of, id)| (SubAccountId(of), ConnectionId(id))).collect())
     }
 
-    /// The threads to be searched for in a connection.
-    pub async fn searches(&self, of: SubAccountId, id: ConnectionId) -> Result<Vec<ThreadId>> {
+    /// The threads to be searched for in a connection, and when that was asked.
+    pub async fn searches(
+        &self,
+        of: SubAccountId,
+        id: ConnectionId,
+    ) -> Result<Vec<(ThreadId, Time)>> {
         let mut tx = self.reader().await?;
         let now = clock::now();
-        let threads: Vec<(Uuid,)> = tx.all(SEARCHES, values![of, id, now]).await?;
-        Ok(threads.into_iter().map(|(thread,)| ThreadId(thread)).collect())
+        let rows: Vec<(Uuid, i64)> = tx.all(SEARCHES, values![of, id, now]).await?;
+        let search = |(thread, at)| (ThreadId(thread), Time::from_micros(at));
+        Ok(rows.into_iter().map(search).collect())
     }
 
     /// The ids of a thread's newest messages, and those they name.
@@ -233,15 +239,15 @@ impl Store {
         tx.commit().await
     }
 
-    /// A thread was searched for.
+    /// A thread was searched for, as it was asked then.
     pub async fn searched(
         &self,
         of: SubAccountId,
         id: ConnectionId,
-        thread: ThreadId,
+        (thread, asked_at): (ThreadId, Time),
     ) -> Result<()> {
         let mut tx = self.writer().await?;
-        tx.execute(SEARCHED, values![of, id, thread]).await?;
+        tx.execute(SEARCHED, values![of, id, thread, asked_at]).await?;
         tx.commit().await
     }
 }

@@ -35,14 +35,17 @@ statements! {
     RENEW = "update outbox set leased_until = $2 where lease = $1 and leased_until is not null";
     /// Searched for at once; and once more when it must have been filed, if it ever is.
     SEARCH = "insert into searches (sub_account, connection_id, thread_id, created_at) \
-        select outbox.sub_account, outbox.connection_id, messages.thread_id, cast($1 as bigint) \
+        select distinct outbox.sub_account, outbox.connection_id, messages.thread_id, \
+            cast($1 as bigint) \
         from outbox cross join messages \
         where outbox.status = 'unknown' and outbox.connection_id is not null \
             and (outbox.searched_at is null \
                 or (outbox.searched_at < outbox.handed_at + $2 and outbox.handed_at + $2 <= $1)) \
             and messages.sub_account = outbox.sub_account and messages.id = outbox.id \
             and messages.thread_id is not null \
-        on conflict do nothing";
+        on conflict (sub_account, connection_id, thread_id) do update \
+            set created_at = excluded.created_at \
+            where searches.created_at < excluded.created_at";
     SEARCHING = "update outbox set searched_at = $1 \
         where status = 'unknown' and connection_id is not null and (searched_at is null \
             or (searched_at < handed_at + $2 and handed_at + $2 <= $1))";

@@ -8,7 +8,7 @@ use super::super::imap::{self, Session};
 use super::super::mailbox::{Error, Mailbox};
 use super::{INBOX, View, closed, is_lost};
 use crate::clock;
-use crate::model::{FolderRole, ThreadId};
+use crate::model::{FolderRole, ThreadId, Time};
 use crate::store::Wanted;
 
 /// A copy may be as old as the mail in the outbox.
@@ -60,7 +60,7 @@ impl View {
         &mut self,
         way: &Way,
         session: &mut Session,
-        threads: &[ThreadId],
+        searches: &[(ThreadId, Time)],
     ) -> Result<(), Error> {
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let (home, role) = (self.open.name.clone(), self.open.role);
@@ -71,10 +71,10 @@ impl View {
         // S5: what was not looked for in Sent was not found to be absent there.
         let is_all =
             role == FolderRole::Sent || way.store.sent_folder(of, connection).await?.is_none();
-        for thread in threads {
+        for search @ (thread, _) in searches {
             let until = clock::now().plus_seconds(SEARCH_AGAIN_SECONDS);
             match self.search_for(way, session, *thread, &places).await {
-                Ok(true) if is_all => way.store.searched(of, connection, *thread).await?,
+                Ok(true) if is_all => way.store.searched(of, connection, *search).await?,
                 Ok(_) => way.store.put_search_off(of, connection, *thread, until).await?,
                 // Asked again at once, a server that cannot search would only end each session.
                 Err(error @ (Error::Refused(_) | Error::Broken(_) | Error::Unreadable(_))) => {

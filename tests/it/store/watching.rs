@@ -400,10 +400,10 @@ async fn a_thread_that_is_tracked_late_is_searched_for() {
         let due = world.way.store.connections_to_search().await.unwrap();
         assert_eq!(due, [(ACCOUNT, CONNECTION)]);
         let threads = world.way.store.searches(ACCOUNT, CONNECTION).await.unwrap();
-        for thread in threads {
+        for search @ (thread, _) in threads {
             let ids = world.way.store.ids_of_thread(ACCOUNT, thread).await.unwrap();
             folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
-            world.way.store.searched(ACCOUNT, CONNECTION, thread).await.unwrap();
+            world.way.store.searched(ACCOUNT, CONNECTION, search).await.unwrap();
         }
         assert!(world.way.store.connections_to_search().await.unwrap().is_empty());
         assert_eq!(world.fresh.count("messages").await, 3);
@@ -535,5 +535,22 @@ async fn a_mail_is_left_out_when_it_alone_is_refused_and_in_no_outage() {
             }
             assert_eq!(inbox.uid_next == 5, passes, "{refused:?}: {}", inbox.uid_next);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_during_a_search_is_searched_for_again() {
+    for world in worlds().await {
+        let store = &world.way.store;
+        world.fresh.sql("update searches set created_at = 5").await;
+        let begun = store.searches(ACCOUNT, CONNECTION).await.unwrap()[0];
+        // As if the thread were tracked only from the next mail on.
+        world.fresh.sql("update threads set sync = 'none'").await;
+        world.arrives(&mail("late@acme", ANN, CARL, "In-Reply-To: <first@acme>\n")).await;
+        store.searched(ACCOUNT, CONNECTION, begun).await.unwrap();
+        let left = store.searches(ACCOUNT, CONNECTION).await.unwrap();
+        assert_eq!(left.len(), 1);
+        store.searched(ACCOUNT, CONNECTION, left[0]).await.unwrap();
+        assert!(store.searches(ACCOUNT, CONNECTION).await.unwrap().is_empty());
     }
 }

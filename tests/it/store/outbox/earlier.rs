@@ -208,7 +208,7 @@ async fn a_search_that_failed_found_nothing_out() {
         sweep(&fresh, 3).await;
         search(&fresh).await;
         sweep(&fresh, late).await;
-        let thread = fresh.store.searches(ACCOUNT, MAILBOX).await.unwrap()[0];
+        let (thread, _) = fresh.store.searches(ACCOUNT, MAILBOX).await.unwrap()[0];
         let put_off = async |until| {
             fresh.store.put_search_off(ACCOUNT, MAILBOX, thread, until).await.unwrap();
         };
