@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::State;
 use super::error::{Code, Problem};
-use crate::model::{SubAccountId, TokenId, UserId};
+use crate::model::{Role, SubAccountId, TokenId, User, UserId};
 use crate::store::TokenOwner;
 
 /// Whose token it is.
@@ -141,6 +141,22 @@ pub struct Admin;
 /// A sub-account, by one of its tokens.
 pub struct Account(pub SubAccountId);
 
+/// Whoever changes users: a sub-account by its token, which is worth an admin, or a person.
+pub struct Manager {
+    pub sub_account: SubAccountId,
+    pub role: Role,
+}
+
+impl Manager {
+    /// Who runs the gateway is changed by those who do alone.
+    pub fn check(&self, user: &User) -> Result<(), Problem> {
+        match user.role > self.role {
+            true => Err(forbidden("This user runs the gateway: only who does, too, may do that.")),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Whoever reads mail and verdicts: a sub-account its own, the operator those of `postmaster`.
 pub struct Reader(pub Caller);
 
@@ -191,6 +207,15 @@ impl<S: Sync> FromRequestParts<S> for Account {
             }
             Caller::Admin => Err(forbidden("This call needs a token of the sub-account.")),
         }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Account(sub_account) = Account::from_request_parts(parts, state).await?;
+        Ok(Self { sub_account, role: Role::Admin })
     }
 }
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::model::{self, Address, Role, UserId};
+use crate::model::{self, Address, Role, SubAccountId, UserId};
 use crate::store::{Error, Mail, Position};
-use crate::web::auth::Account;
+use crate::web::auth::{Account, Manager};
 use crate::web::error::{Code, Problem};
 use crate::web::input::{self, Id, Json, Query, or_default};
 use crate::web::page::{List, Listing};
@@ -224,11 +224,15 @@ pub async fn show(
     responses((status = 200, description = "The user as it is now.", body = User)))]
 pub async fn change(
     Shared(state): Shared<Arc<State>>,
-    Account(of): Account,
+    manager: Manager,
     Id(id): Id,
     Json(change): Json<UserChange>,
 ) -> Result<Json<User>, Problem> {
+    let of = manager.sub_account;
     let apply = |user: &mut model::User| {
+        if change.email.is_some() || change.role.is_some() {
+            manager.check(user)?;
+        }
         if let Some(name) = &change.name {
             user.name = input::line("name", name)?;
         }
@@ -256,10 +260,11 @@ pub async fn change(
     responses((status = 204, description = "The user is gone; the smart BCC address stops.")))]
 pub async fn delete(
     Shared(state): Shared<Arc<State>>,
-    Account(of): Account,
+    manager: Manager,
     Id(id): Id,
     Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
+    let of = manageable(&state, &manager, UserId(id)).await?;
     // M5: what the user has consented to is taken back at the provider.
     state.connector.disconnect_all(of, UserId(id)).await?;
     let mail = if query.keep_messages { Mail::Keep } else { Mail::Erase };
@@ -276,13 +281,21 @@ pub async fn delete(
     responses((status = 201, description = "The new address.", body = BccAddress)))]
 pub async fn renew_bcc_address(
     Shared(state): Shared<Arc<State>>,
-    Account(of): Account,
+    manager: Manager,
     Id(id): Id,
 ) -> Result<(StatusCode, Json<BccAddress>), Problem> {
+    let of = manageable(&state, &manager, UserId(id)).await?;
     let address = bcc_address(&state)?;
     let (now, _) = now_and_ids();
     match state.store.replace_bcc_address(of, UserId(id), &address, now).await? {
         true => Ok((StatusCode::CREATED, Json(BccAddress { bcc_address: address.to_string() }))),
         false => Err(Problem::not_found()),
     }
+}
+
+/// The sub-account of a user who may be changed.
+async fn manageable(state: &State, manager: &Manager, id: UserId) -> Result<SubAccountId, Problem> {
+    let of = manager.sub_account;
+    manager.check(&state.store.user(of, id).await?.ok_or_else(Problem::not_found)?)?;
+    Ok(of)
 }

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::model::{Role, SubAccountId, Time, User, UserId};
 use crate::store::{NewSession, Session};
 use crate::web::State;
-use crate::web::auth::{Account, Caller, Reader, token_hash};
+use crate::web::auth::{Account, Caller, Manager, Reader, token_hash};
 
 /// Without a request for so long, a session ends, in seconds: a week.
 const IDLE_SECONDS: i64 = 7 * 24 * 3_600;
@@ -63,6 +63,11 @@ impl SignedIn {
     /// The sub-account, as the calls of the API take it.
     pub const fn account(&self) -> Account {
         Account(self.session.sub_account)
+    }
+
+    /// The user, as the calls of the API take who changes users.
+    pub const fn manager(&self) -> Manager {
+        Manager { sub_account: self.session.sub_account, role: self.user.role }
     }
 
     /// The user, as the calls of the API take who reads and acts.

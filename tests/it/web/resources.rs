@@ -5,6 +5,7 @@ use mailweave::model::Trust;
 use serde_json::{Value, json};
 
 use super::api::{ADMIN, Api, OUTLOOK, mail};
+use super::ui::Browser;
 
 #[tokio::test]
 async fn every_documented_call_answers_as_described() {
@@ -258,5 +259,27 @@ async fn settings_keep_what_is_not_changed_and_never_show_the_password() {
             assert_eq!(api.patch("/settings", bad.clone()).await.status.as_u16(), 422, "{bad}");
         }
         assert_eq!(api.get("/settings").await.json, none.json);
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_sub_account_changes_nobody_who_runs_the_gateway() {
+    for api in &Api::both().await {
+        let (mut oda, id) = Browser::with_user(api, "oda@acme.example", "operator").await;
+        let path = format!("/users/{id}");
+        for (method, path, body) in [
+            (Method::PATCH, path.clone(), json!({"email": "eve@evil.example"})),
+            (Method::PATCH, path.clone(), json!({"role": "user"})),
+            (Method::POST, format!("{path}/bcc-address"), Value::Null),
+            (Method::DELETE, path.clone(), Value::Null),
+        ] {
+            let refused = api.call(method, &path, &api.token, &body).await;
+            assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, "forbidden"));
+        }
+        let zone = json!({"time_zone": "Europe/Berlin"});
+        assert_eq!(api.patch(&path, zone).await.text("email"), "oda@acme.example");
+        // Who it is may.
+        let renewed = oda.post("/settings/email/bcc-address", &[]).await;
+        assert_eq!(renewed.status, StatusCode::SEE_OTHER);
     }
 }

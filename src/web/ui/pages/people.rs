@@ -207,7 +207,7 @@ async fn set_role(
     other(&state, &signed_in, UserId(id)).await?;
     let role = Some(fields.text("role").to_owned());
     let change = UserChange { name: None, email: None, aliases: None, time_zone: None, role };
-    users::change(Shared(state), signed_in.account(), Id(id), Json(change)).await?;
+    users::change(Shared(state), signed_in.manager(), Id(id), Json(change)).await?;
     Ok(done(jar, "flash.role_saved", "/settings/people"))
 }
 
@@ -220,17 +220,17 @@ async fn remove(
 ) -> Result<Response, Failure> {
     other(&state, &signed_in, UserId(id)).await?;
     let query = DeleteQuery { keep_messages: !fields.is_on("erase") };
-    users::delete(Shared(state), signed_in.account(), Id(id), Query(query)).await?;
+    users::delete(Shared(state), signed_in.manager(), Id(id), Query(query)).await?;
     Ok(done(jar, "flash.user_removed", "/settings/people"))
 }
 
-/// Somebody else: nobody takes the own role away by mistake, and who runs the gateway is changed by those
-/// who do alone.
+/// Somebody else: nobody takes the own role away by mistake.
 async fn other(state: &State, signed_in: &SignedIn, id: UserId) -> Result<User, Failure> {
     let user = state.store.user(signed_in.sub_account(), id).await?;
     let user = user.ok_or_else(Failure::not_found)?;
-    match user.id == signed_in.user.id || user.role > signed_in.user.role {
-        true => Err(Failure::forbidden()),
-        false => Ok(user),
+    if user.id == signed_in.user.id {
+        return Err(Failure::forbidden());
     }
+    signed_in.manager().check(&user)?;
+    Ok(user)
 }

@@ -105,7 +105,7 @@ async fn set_profile(
         role: None,
     };
     let (shared, id) = (Shared(Arc::clone(&state)), Id(signed_in.user.id.0));
-    match users::change(shared, signed_in.account(), id, Json(change)).await {
+    match users::change(shared, signed_in.manager(), id, Json(change)).await {
         Ok(_) => Ok(done(jar, "flash.profile_saved", "/settings/account")),
         Err(problem) => shown(&state, &signed_in, Errors::of_problem(&problem)).await,
     }

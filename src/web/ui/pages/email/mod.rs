@@ -81,7 +81,7 @@ async fn renew_address(
     jar: CookieJar,
 ) -> Result<Response, Failure> {
     let user = Id(signed_in.user.id.0);
-    users::renew_bcc_address(Shared(state), signed_in.account(), user).await?;
+    users::renew_bcc_address(Shared(state), signed_in.manager(), user).await?;
     Ok(done(jar, "flash.address_renewed", "/settings/email"))
 }
 
