@@ -93,7 +93,23 @@ async fn a_mail_is_queued_can_be_taken_back_for_ten_seconds_and_is_a_draft_again
         let mut bea = Browser::of(api, "bea@acme.example", "user").await;
         let path = format!("/conversations/messages/{id}/take-back");
         assert_eq!(bea.post(&path, &[]).await.status, StatusCode::NOT_FOUND);
-        ann.submit(&path, &[]).await.has("Here it is").has("bob@client.example");
+        let again = ann.submit(&path, &[]).await;
+        again.has("Here it is").has("bob@client.example");
         assert_eq!(api.get(&format!("/messages/{id}")).await.json["status"], "cancelled");
+        // The form from before, to which a browser can go back, is told so.
+        let before = ann.post_parts("/conversations/send", &fields).await;
+        before.has("You took this mail back").has("bob@client.example");
+        // What the draft says now is sent.
+        for shown in [again, before] {
+            let draft = shown.value("draft");
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(it, old)| (*it, if *it == "draft" { draft.as_str() } else { *old }))
+                .collect();
+            let sent = ann.post_parts("/conversations/send", &fields).await;
+            assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+            let second = sent.location().split("#m-").nth(1).unwrap();
+            assert_eq!(api.get(&format!("/messages/{second}")).await.json["status"], "queued");
+        }
     }
 }

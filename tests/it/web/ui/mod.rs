@@ -40,6 +40,13 @@ impl Shown {
         assert!(self.html.contains(words), "no {words:?} ({}): {}", self.status, self.html);
         self
     }
+
+    /// The value of a field of the form that is shown.
+    #[track_caller]
+    pub fn value(&self, name: &str) -> String {
+        let field = self.html.split(&format!("name=\"{name}\" value=\"")).nth(1);
+        field.and_then(|rest| rest.split('"').next()).expect(name).to_owned()
+    }
 }
 
 impl<'a> Browser<'a> {

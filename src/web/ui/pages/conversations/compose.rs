@@ -19,7 +19,7 @@ use super::quote;
 use super::readable;
 use crate::clock;
 use crate::mail::compose::NewFile;
-use crate::model::{ConversationId, NewIds, Person, SendKind, StoredMessageId, Time};
+use crate::model::{ConversationId, NewIds, Person, SendKind, SendStatus, StoredMessageId, Time};
 use crate::send::flow;
 use crate::store::{Cancelled, NewDraft, Resolution};
 use crate::web::State;
@@ -205,15 +205,14 @@ pub async fn submit(
             let sent = send(&state, &signed_in, (&fields, &content, how == "later"), files).await;
             match sent {
                 Ok(sent) => Ok(after(&state, &signed_in, jar, sent).await?),
-                Err(Refused::Because(errors)) => {
-                    let draft = fields.text("draft").parse().unwrap_or_else(|_| new_id());
+                Err(refused) => {
+                    let (draft, errors) = refused.again(&fields)?;
                     let zone = &signed_in.user.time_zone;
                     let mut composer = content.composer(draft, conversation, zone);
                     composer.send_at = fields.text("send_at").to_owned();
                     composer.errors = errors;
                     shown(&state, &signed_in, composer).await
                 }
-                Err(Refused::Failed(failure)) => Err(failure),
             }
         }
     }
@@ -222,7 +221,24 @@ pub async fn submit(
 /// Why a mail was not taken.
 enum Refused {
     Because(Errors),
+    /// It is the form of a mail that was taken back: the browser went back to it.
+    TakenBack,
     Failed(Failure),
+}
+
+impl Refused {
+    /// As which draft the form is shown again, and what is wrong with it.
+    fn again(self, fields: &Fields) -> Result<(Uuid, Errors), Failure> {
+        match self {
+            Self::Because(errors) => {
+                Ok((fields.text("draft").parse().unwrap_or_else(|_| new_id()), errors))
+            }
+            Self::TakenBack => {
+                Ok((new_id(), Errors::of_field("", text::words("error.taken_back"))))
+            }
+            Self::Failed(failure) => Err(failure),
+        }
+    }
 }
 
 impl From<Failure> for Refused {
@@ -258,7 +274,11 @@ async fn send(
     let request = request(state, signed_in, (fields, content, is_later), files).await?;
     let queued = flow::enqueue(&state.office, request).await.map_err(not_taken)?;
     state.bell.notify_one();
-    let message = queued.mails.first().map(|mail| mail.message).ok_or_else(Failure::internal)?;
+    let mail = queued.mails.first().ok_or_else(Failure::internal)?;
+    if mail.status == SendStatus::Cancelled {
+        return Err(Refused::TakenBack);
+    }
+    let message = mail.message;
     let kept = Content { sent_as: Some(message.0), ..content.clone() };
     // It was sent, whether or not the draft can say so.
     let _ = keep_as(state, signed_in, fields, &kept).await;
@@ -325,7 +345,7 @@ async fn request(
     })
 }
 
-/// A draft that was taken back and changed is another mail than before.
+/// A draft that was changed is another mail than before.
 fn attempt(content: &Content) -> String {
     use sha2::{Digest, Sha256};
     let json = serde_json::to_vec(content).unwrap_or_default();
@@ -390,9 +410,11 @@ pub async fn take_back(
         if content.sent_as == Some(id) {
             content.sent_as = None;
             let content = serde_json::to_string(&content).unwrap_or_default();
-            let kept = NewDraft { id: draft.id, conversation: draft.conversation, content };
+            // The id of the old one is the key of the mail that was taken back (S5).
+            let kept = NewDraft { id: new_id(), conversation: draft.conversation, content };
+            let again = format!("/conversations/new?draft={}", kept.id);
             state.store.keep_draft(of, user, kept, clock::now()).await?;
-            let again = format!("/conversations/new?draft={}", draft.id);
+            state.store.remove_draft(of, user, draft.id).await?;
             return Ok(done(jar, "flash.taken_back", &again));
         }
     }
