@@ -7,7 +7,7 @@ use super::tx::Tx;
 use super::value::values;
 use super::{Result, Store, Window};
 use crate::model::{
-    ConversationId, Direction, Door, Doors, MailboxId, Message, SubAccountId, UserId,
+    ConversationId, Direction, Door, Doors, MailboxId, Message, SubAccountId, Time, UserId,
 };
 
 /// What is read of a conversation as a user has it, and of whom it is with.
@@ -21,6 +21,17 @@ macro_rules! inbox_columns {
             from inboxes i
             join conversations c on c.sub_account = i.sub_account and c.id = i.conversation_id
             join contacts p on p.sub_account = c.sub_account and p.id = c.contact_id "
+    };
+}
+
+/// Messages of a conversation that a user sent or got. PostgreSQL would read all verdicts for an `exists`.
+macro_rules! seen {
+    () => {
+        "m.sub_account = asked.column1 and m.conversation_id = asked.column3
+            and m.conversation_id is not null and (m.user_id = asked.column2
+            or (select 1 from verdicts where verdicts.sub_account = asked.column1
+                and verdicts.stored_message_id = m.id and verdicts.stored_message_id is not null
+                and verdicts.user_id = asked.column2 limit 1) is not null)"
     };
 }
 
@@ -48,6 +59,15 @@ statements! {
     /// Counted up to so many: more is more.
     UNREAD_COUNT = "select count(*) as unread from (select 1 as one from inboxes
         where sub_account = $1 and user_id = $2 and last_inbound_at > seen_at limit 100) as counted";
+    /// Of the messages that the user may see, as [`Store::latest_messages`] has it.
+    SEEN_BY = concat!(
+        "select messages.conversation_id, messages.subject, messages.at,
+            (select count(*) from messages m where ", seen!(), ") as seen
+        from {rows uuid uuid uuid} as asked cross join messages
+        where messages.sub_account = asked.column1
+            and messages.id = (select m.id from messages m where ", seen!(), "
+                order by m.at desc, m.id desc limit 1)"
+    );
     HAS = "select cast(1 as bigint) as one from inboxes where sub_account = $1 and user_id = $2 and conversation_id = $3";
     SEE = "update inboxes set seen_at = last_inbound_at
         where sub_account = $1 and user_id = $2 and conversation_id = $3 and last_inbound_at > seen_at";
@@ -174,6 +194,29 @@ impl Store {
         let rows: Vec<Row> =
             tx.all(sql, values![of, user, after.at, after.id, window.limit]).await?;
         rows.into_iter().map(Row::read).collect()
+    }
+
+    /// The conversations as a user sees them, who may not see the mail of others in them: with the subject
+    /// and time of the latest mail that may be seen, and the number of these. Those without any are left out.
+    pub async fn as_seen_by(
+        &self,
+        of: SubAccountId,
+        user: UserId,
+        mut conversations: Vec<StoredConversation>,
+    ) -> Result<Vec<StoredConversation>> {
+        let mut tx = self.reader().await?;
+        let asked = conversations.iter().flat_map(|it| values![of, user, it.id]).collect();
+        let rows: Vec<(uuid::Uuid, String, i64, i64)> = tx.all_of_rows(SEEN_BY, asked).await?;
+        let mut seen: BTreeMap<_, _> =
+            rows.into_iter().map(|(id, subject, at, count)| (id, (subject, at, count))).collect();
+        conversations.retain_mut(|it| {
+            let Some((subject, at, count)) = seen.remove(&it.id.0) else { return false };
+            it.subject = subject;
+            it.last_message_at = Time::from_micros(at);
+            it.message_count = count;
+            true
+        });
+        Ok(conversations)
     }
 
     /// Those of the conversations in which something is new to the user.

@@ -106,6 +106,29 @@ async fn a_user_reads_the_own_mail_and_nobody_elses() {
     }
 }
 
+#[tokio::test]
+async fn who_shares_a_contact_reads_nothing_of_a_colleagues_mail_in_it() {
+    for api in &Api::both().await {
+        let mut bea = Browser::of(api, "bea@acme.example", "user").await;
+        let bea_id = user(api, "bea@acme.example").await;
+        let hers = mail("bea@x", "Lunch", "\nAt noon?\n").replace("Ann <ann@", "Bea <bea@");
+        api.mail_in(&bea_id, &hers, Trust::Dmarc).await;
+        let later = BODY.replace("Hello", "Psst");
+        let (mut ann, conversation, _) = ann_with(api, "Secret merger", &later).await;
+        let here = format!("/conversations/{conversation}");
+        for path in [here.as_str(), "/conversations", "/conversations?q=lunch"] {
+            let shown = bea.get(path).await;
+            shown.has("Lunch").has("Bob Stone");
+            assert!(!shown.html.contains("Secret"), "{path}: {}", shown.html);
+            assert!(!shown.html.contains("2 messages"), "{path}: {}", shown.html);
+        }
+        bea.get(&here).await.has("<dt>Messages</dt><dd>1</dd>");
+        // An admin sees all of it.
+        ann.get("/conversations").await.has("Secret merger").has("2 messages");
+        ann.get(&here).await.has("<dt>Messages</dt><dd>2</dd>").has("Lunch");
+    }
+}
+
 const PARTS: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html; charset=utf-8\n\n<p>Hello <b>Bob</b></p><script>alert(1)</script><img src=x onerror=alert(2)><img src=\"https://cdn.example/a.png\">\n--b\nContent-Type: text/plain; name=\"notes.txt\"\nContent-Disposition: attachment; filename=\"notes.txt\"\n\nplain notes\n--b\nContent-Type: application/x-msdownload; name=\"run.exe\"\nContent-Disposition: attachment; filename=\"run.exe\"\nContent-Transfer-Encoding: base64\n\nTVqQAAMAAAAEAAAA\n--b--\n";
 
 #[tokio::test]

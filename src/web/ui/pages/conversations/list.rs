@@ -94,14 +94,17 @@ pub async fn show(
 ) -> Result<Response, Failure> {
     let (of, me) = (signed_in.sub_account(), signed_in.user.id);
     let whose = asked.whose(&signed_in);
-    let found = match Words::parse(&asked.q) {
+    let Found { mut conversations, next } = match Words::parse(&asked.q) {
         Some(words) => search(&state, of, whose, &words, &asked).await?,
         None => browse(&state, of, (whose, me), &asked).await?,
     };
-    let ids: Vec<ConversationId> = found.conversations.iter().map(|it| it.id).collect();
+    if let Some(user) = whose {
+        conversations = state.store.as_seen_by(of, user, conversations).await?;
+    }
+    let ids: Vec<ConversationId> = conversations.iter().map(|it| it.id).collect();
     let unread = state.store.unread_among(of, me, ids.iter().copied()).await?;
     let mut previews = state.store.previews(of, whose, ids).await?;
-    let items = found.conversations.into_iter().map(|it| {
+    let items = conversations.into_iter().map(|it| {
         let is_unread = unread.contains(&it.id);
         Item::new(it, is_unread, &mut previews)
     });
@@ -111,7 +114,7 @@ pub async fn show(
         people: people(&state, &signed_in, &asked).await?,
         mailboxes: mailboxes(&state, &signed_in, &asked).await?,
         unread: state.store.unread_count(of, me).await?,
-        next: found.next.map(|after| asked.link(&[("after", &after)])),
+        next: next.map(|after| asked.link(&[("after", &after)])),
         to_come: reach.last - reach.done,
         is_first: asked.after.is_empty(),
         shell: signed_in.shell(Tab::Conversations),

@@ -93,12 +93,9 @@ pub async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let (of, id) = (signed_in.sub_account(), ConversationId(id));
-    let conversation = state.store.conversation(of, id).await?.ok_or_else(Failure::not_found)?;
+    let conversation = conversation(&state, &signed_in, id).await?;
     let found = latest(&state, &signed_in, id, asked.before).await?;
     let answer = answer(&state, &signed_in, id, &found.messages, asked.all == Some(1)).await?;
-    if found.messages.is_empty() && signed_in.scope().is_some() {
-        return Err(Failure::not_found());
-    }
     let threads = state.store.threads(of, id).await?;
     let page_of =
         assemble(&state, &signed_in, (conversation, threads), found, asked.before.is_none());
@@ -110,6 +107,19 @@ pub async fn show(
         read_now(&state, &signed_in, id).await?;
     }
     Ok(shown)
+}
+
+/// The conversation, as far as who is signed in may see it. Where that is nothing, it is as if there were none.
+async fn conversation(
+    state: &State,
+    signed_in: &SignedIn,
+    id: ConversationId,
+) -> Result<StoredConversation, Failure> {
+    let of = signed_in.sub_account();
+    let found = state.store.conversation(of, id).await?.ok_or_else(Failure::not_found)?;
+    let Some(user) = signed_in.scope() else { return Ok(found) };
+    let seen = state.store.as_seen_by(of, user, vec![found]).await?.pop();
+    seen.ok_or_else(Failure::not_found)
 }
 
 /// Messages in their order.
