@@ -44,7 +44,8 @@ pub async fn download(
     Ok((headers, bytes))
 }
 
-async fn content(
+/// The bytes of a file that is stored.
+pub async fn content(
     state: &Arc<State>,
     of: SubAccountId,
     message: StoredMessageId,

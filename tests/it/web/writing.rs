@@ -62,9 +62,7 @@ async fn a_mail_is_queued_can_be_taken_back_for_ten_seconds_and_is_a_draft_again
         let refused = ann.post_parts("/conversations/send", &fields).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         refused.has("There is no way to send yet").has("bob@client.example");
-        let provider = json!({"sub_account_provider": {"host": "127.0.0.1", "port": 1, "username": "u",
-            "password": "p", "default_from": "ann@acme.example", "allowed_domains": ["acme.example"]}});
-        assert_eq!(api.patch("/settings", provider).await.status, StatusCode::OK);
+        give_relay(api).await;
         for (name, value, says) in
             [("to", "bob", "bob is no address"), ("to", "", "Give at least one address")]
         {
@@ -111,5 +109,55 @@ async fn a_mail_is_queued_can_be_taken_back_for_ten_seconds_and_is_a_draft_again
             let second = sent.location().split("#m-").nth(1).unwrap();
             assert_eq!(api.get(&format!("/messages/{second}")).await.json["status"], "queued");
         }
+    }
+}
+
+/// A relay that nobody hears at.
+async fn give_relay(api: &Api) {
+    let provider = json!({"sub_account_provider": {"host": "127.0.0.1", "port": 1, "username": "u",
+        "password": "p", "default_from": "ann@acme.example", "allowed_domains": ["acme.example"]}});
+    assert_eq!(api.patch("/settings", provider).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn files_go_along_after_undo_and_are_named_where_they_are_to_be_attached_again() {
+    for api in &Api::both().await {
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let fields = [
+            ("draft", DRAFT),
+            ("to", "bob@client.example"),
+            ("subject", "Offer"),
+            ("text", "Hello"),
+            ("html", ""),
+        ];
+        let how = |how: &'static str| [fields.as_slice(), &[("do", how)]].concat();
+        let file = ("offer 1.txt", "forty seats");
+        let send = "/conversations/send";
+        let refused = ann.post_file(send, &how("send"), file).await;
+        refused.has("no way to send yet").has("Attach again: offer 1.txt");
+        ann.post_file(send, &how("keep"), file).await;
+        let kept = ann.get(&format!("/conversations/new?draft={DRAFT}")).await;
+        kept.has("Your draft is kept without its files").has("Attach again: offer 1.txt");
+
+        give_relay(api).await;
+        let sent = ann.post_file(send, &how("send"), file).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+        let id = sent.location().split("#m-").nth(1).unwrap().to_owned();
+        let back = format!("/conversations/messages/{id}/take-back");
+        let again = ann.submit(&back, &[]).await;
+        again.has("<span class=\"file-name\">offer 1.txt</span>");
+        assert!(!again.html.contains("Attach again"), "{}", again.html);
+        let (draft, attached) = (again.value("draft"), again.value("attached"));
+        let mut second = how("send");
+        second[0] = ("draft", &draft);
+        second.push(("attached", &attached));
+        let sent = ann.post_file(send, &second, ("more.txt", "and one")).await;
+        let id = sent.location().split("#m-").nth(1).unwrap();
+        let files = api.get(&format!("/messages/{id}")).await.json["attachments"].clone();
+        let names: Vec<_> = files.as_array().unwrap().iter().map(|it| &it["file_name"]).collect();
+        assert_eq!(names, ["more.txt", "offer 1.txt"]);
+        // Nobody sends the files of another's mail.
+        let mut bea = Browser::of(api, "bea@acme.example", "user").await;
+        assert_eq!(bea.post_parts(send, &second).await.status, StatusCode::NOT_FOUND);
     }
 }

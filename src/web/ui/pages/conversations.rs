@@ -4,6 +4,7 @@
 mod compose;
 mod download;
 mod draft;
+mod files;
 mod frame;
 mod list;
 mod message;
@@ -35,7 +36,7 @@ pub fn router() -> Router<Arc<State>> {
         .route("/conversations/drafts", post(compose::keep))
         .route(
             "/conversations/send",
-            post(compose::submit).layer(DefaultBodyLimit::max(compose::FORM_BYTES_MAX)),
+            post(compose::submit).layer(DefaultBodyLimit::max(files::FORM_BYTES_MAX)),
         )
         .route("/conversations/messages/{id}/take-back", post(compose::take_back))
         .route("/conversations/messages/{id}/resolve", post(compose::resolve))

@@ -159,7 +159,10 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     setTimeout(async () => {
       if (turn !== kept || form.dataset.sent) return;
       const fields = new URLSearchParams();
-      for (const [name, value] of new FormData(form)) if (typeof value === "string") fields.set(name, value);
+      for (const [name, value] of new FormData(form)) {
+        if (typeof value === "string") fields.append(name, value);
+        else if (value.name) fields.append("missing", value.name);
+      }
       const answer = await fetch("/conversations/drafts", { method: "POST", body: fields });
       if (answer.ok && turn === kept) status.textContent = status.dataset.words;
     }, 1500);

@@ -92,10 +92,26 @@ impl<'a> Browser<'a> {
 
     /// Sends a form that may have files, without any.
     pub async fn post_parts(&mut self, path: &str, fields: &[(&str, &str)]) -> Shown {
-        let part = |(name, value): &(&str, &str)| {
-            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-        };
-        let body = format!("{}--b--\r\n", fields.iter().map(part).collect::<String>());
+        self.post_body(path, &fields.iter().map(part).collect::<String>()).await
+    }
+
+    /// The same with a file.
+    pub async fn post_file(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        (name, content): (&str, &str),
+    ) -> Shown {
+        let file = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+             Content-Type: text/plain\r\n\r\n{content}\r\n"
+        );
+        let parts: String = fields.iter().map(part).chain([file]).collect();
+        self.post_body(path, &parts).await
+    }
+
+    async fn post_body(&mut self, path: &str, parts: &str) -> Shown {
+        let body = format!("{parts}--b--\r\n");
         let headers = [
             ("content-type", "multipart/form-data; boundary=b"),
             ("sec-fetch-site", "same-origin"),
@@ -157,6 +173,11 @@ impl<'a> Browser<'a> {
     fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.iter().find(|(kept, _)| kept == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// A field as a form that may have files sends it.
+fn part((name, value): &(&str, &str)) -> String {
+    format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
 }
 
 async fn link(api: &Api, user: UserId, purpose: Purpose) -> String {

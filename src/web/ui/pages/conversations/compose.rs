@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Multipart, Request, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::draft::{Composer, Content, people};
+use super::files::{self, Attached, FORM_BYTES_MAX, Form, Gone};
 use super::quote;
 use super::readable;
 use crate::clock;
@@ -30,10 +30,6 @@ use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, 
 
 /// So long a mail can be taken back, in seconds.
 pub const UNDO_SECONDS: i64 = 10;
-/// The largest form, in bytes: files of 3 MB, some of them.
-pub const FORM_BYTES_MAX: usize = 32 * 1_048_576;
-/// Files of one mail.
-const FILES_MAX: usize = 50;
 
 #[derive(Template)]
 #[template(path = "compose.html", config = "src/web/ui/askama.toml")]
@@ -134,50 +130,6 @@ async fn keep_as(
     Ok(state.store.keep_draft(of, user, draft, clock::now()).await?)
 }
 
-/// A form with files.
-pub struct Form {
-    fields: Fields,
-    files: Vec<NewFile>,
-}
-
-impl<S: Send + Sync> FromRequest<S> for Form {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let bad = || Failure::new(StatusCode::BAD_REQUEST, "error.form");
-        let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "error.too_large");
-        let mut parts = Multipart::from_request(request, state).await.map_err(|_| bad())?;
-        let mut fields = Vec::new();
-        let mut files = Vec::new();
-        while let Some(part) = parts.next_field().await.map_err(|_| bad())? {
-            let name = part.name().unwrap_or_default().to_owned();
-            let file_name = part.file_name().map(str::to_owned);
-            let content_type = part.content_type().map(str::to_owned);
-            let content = part.bytes().await.map_err(|_| too_large())?;
-            match file_name.filter(|name| !name.is_empty()) {
-                Some(file_name) => files.push(new_file(file_name, content_type, &content)),
-                None => fields.push((name, String::from_utf8_lossy(&content).into_owned())),
-            }
-            if files.len() > FILES_MAX || fields.len() > FILES_MAX {
-                return Err(bad());
-            }
-        }
-        // A file field that was left empty has no name and no bytes.
-        fields.retain(|(name, _)| name != "files");
-        let fields = Fields::of(fields).ok_or_else(bad)?;
-        Ok(Self { fields, files })
-    }
-}
-
-fn new_file(file_name: String, content_type: Option<String>, content: &Bytes) -> NewFile {
-    NewFile {
-        file_name,
-        content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
-        content: content.to_vec(),
-        content_id: None,
-    }
-}
-
 /// What a form asks for: send, send later, keep, throw away.
 pub async fn submit(
     Shared(state): Shared<Arc<State>>,
@@ -185,7 +137,7 @@ pub async fn submit(
     jar: CookieJar,
     Form { fields, files }: Form,
 ) -> Result<Response, Failure> {
-    let content = Content::of_fields(&fields);
+    let mut content = Content::of_fields(&fields);
     let conversation = fields.text("conversation").parse::<Uuid>().ok();
     let back = conversation
         .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
@@ -198,10 +150,14 @@ pub async fn submit(
             Ok(done(jar, "flash.draft_discarded", &back))
         }
         "keep" => {
+            content.miss(&files);
             keep_as(&state, &signed_in, &fields, &content).await?;
-            Ok(done(jar, "flash.draft_kept", &back))
+            let is_whole = content.missing.is_empty();
+            let kept = if is_whole { "flash.draft_kept" } else { "flash.not_kept_files" };
+            Ok(done(jar, kept, &back))
         }
         how => {
+            content.miss(&files);
             let sent = send(&state, &signed_in, (&fields, &content, how == "later"), files).await;
             match sent {
                 Ok(sent) => Ok(after(&state, &signed_in, jar, sent).await?),
@@ -279,7 +235,7 @@ async fn send(
         return Err(Refused::TakenBack);
     }
     let message = mail.message;
-    let kept = Content { sent_as: Some(message.0), ..content.clone() };
+    let kept = Content { sent_as: Some(message.0), missing: Vec::new(), ..content.clone() };
     // It was sent, whether or not the draft can say so.
     let _ = keep_as(state, signed_in, fields, &kept).await;
     Ok(Sent { message, is_later })
@@ -289,7 +245,7 @@ async fn request(
     state: &Arc<State>,
     signed_in: &SignedIn,
     (fields, content, is_later): (&Fields, &Content, bool),
-    files: Vec<NewFile>,
+    mut files: Vec<NewFile>,
 ) -> Result<flow::Request, Refused> {
     let addresses = |name: &str, line: &str| {
         let people = people(line).map_err(|bad| not_an_address(name, &bad))?;
@@ -305,6 +261,7 @@ async fn request(
     if to.is_empty() {
         return Err(wrong("to", "error.compose_to"));
     }
+    files.extend(files::fetch(state, signed_in, &content.attached).await.map_err(no_file)?);
     if content.is_empty() && files.is_empty() {
         return Err(wrong("", "error.compose_empty"));
     }
@@ -355,6 +312,15 @@ fn attempt(content: &Content) -> String {
 
 fn wrong(field: &str, key: &str) -> Refused {
     Refused::Because(Errors::of_field(field, text::words(key)))
+}
+
+fn no_file(gone: Gone) -> Refused {
+    let error = match gone {
+        Gone::Erased(name) => text::with("error.compose_gone", name),
+        Gone::TooLarge => text::with("error.compose_files", FORM_BYTES_MAX / 1_048_576),
+        Gone::Failed(failure) => return Refused::Failed(failure),
+    };
+    Refused::Because(Errors::of_field("files", error))
 }
 
 fn not_an_address(field: &str, bad: &str) -> Refused {
@@ -409,6 +375,7 @@ pub async fn take_back(
         let mut content: Content = serde_json::from_str(&draft.content).unwrap_or_default();
         if content.sent_as == Some(id) {
             content.sent_as = None;
+            content.attached = Attached::all_of(&message);
             let content = serde_json::to_string(&content).unwrap_or_default();
             // The id of the old one is the key of the mail that was taken back (S5).
             let kept = NewDraft { id: new_id(), conversation: draft.conversation, content };

@@ -1,8 +1,12 @@
 //! What is being written: its content as it is kept, and as the form shows it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::files::{Attached, FILES_MAX};
+use crate::mail::compose::NewFile;
 use crate::mail::safe;
 use crate::model::{Address, Person};
 use crate::web::ui::{Errors, Fields};
@@ -24,6 +28,10 @@ pub struct Content {
     /// Empty when it was written without formats.
     pub html: String,
     pub reply_to: Option<Uuid>,
+    /// Files of a mail that was taken back.
+    pub attached: Vec<Attached>,
+    /// Names of files that are to be attached again.
+    pub missing: Vec<String>,
     /// It was sent as this message, and can still be taken back.
     pub sent_as: Option<Uuid>,
 }
@@ -40,6 +48,8 @@ pub struct Composer {
     pub subject: String,
     pub text: String,
     pub html: String,
+    pub attached: Vec<Attached>,
+    pub missing: Vec<String>,
     pub send_at: String,
     /// The time zone of who writes.
     pub zone: String,
@@ -58,8 +68,16 @@ impl Content {
             text: clipped(&fields.raw("text").replace("\r\n", "\n"), TEXT_BYTES_MAX).to_owned(),
             html: safe::tidy(clipped(fields.raw("html"), TEXT_BYTES_MAX)),
             reply_to: fields.text("reply_to").parse().ok(),
+            attached: fields.all("attached").filter_map(Attached::parse).take(FILES_MAX).collect(),
+            missing: distinct(fields.all("missing").map(|name| clipped(name, 200))),
             sent_as: None,
         }
+    }
+
+    /// These files came with the form, and go with it: when it comes back, they are to be attached again.
+    pub fn miss(&mut self, files: &[NewFile]) {
+        let names = files.iter().map(|file| clipped(&file.file_name, 200));
+        self.missing = distinct(names.chain(self.missing.iter().map(String::as_str)));
     }
 
     /// Has nothing been written?
@@ -79,6 +97,8 @@ impl Content {
             subject: self.subject.clone(),
             text: self.text.clone(),
             html: self.html.clone(),
+            attached: self.attached.clone(),
+            missing: self.missing.clone(),
             zone: zone.to_owned(),
             ..Composer::default()
         }
@@ -138,6 +158,12 @@ fn person(text: &str) -> Option<Person> {
     let name = name.trim().trim_matches('"').trim();
     let is_good = !name.is_empty() && !name.chars().any(char::is_control);
     Some(Person { email, name: is_good.then(|| name.to_owned()) })
+}
+
+/// Names, each once.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: BTreeSet<&str> = names.filter(|name| !name.is_empty()).take(FILES_MAX).collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 fn clipped(text: &str, bytes_max: usize) -> &str {

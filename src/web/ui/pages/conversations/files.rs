@@ -1,0 +1,151 @@
+//! The files of a mail that is written: those that come with the form, and those of a stored message, which
+//! was taken back. What comes with a form is not kept with a draft: its names are.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::readable;
+use crate::mail::compose::NewFile;
+use crate::model::{AttachmentId, FileState, Message};
+use crate::web::State;
+use crate::web::api::attachments;
+use crate::web::ui::failure::Failure;
+use crate::web::ui::{Fields, SignedIn};
+
+/// The largest form, in bytes: files of 3 MB, some of them.
+pub const FORM_BYTES_MAX: usize = 32 * 1_048_576;
+/// Files of one mail.
+pub const FILES_MAX: usize = 50;
+/// Fields of one form.
+const FIELDS_MAX: usize = 200;
+
+/// A form with files.
+pub struct Form {
+    pub fields: Fields,
+    pub files: Vec<NewFile>,
+}
+
+/// A file of a stored message that goes along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    id: Uuid,
+    pub name: String,
+}
+
+/// Why a file cannot go along.
+pub enum Gone {
+    /// It is not there any more.
+    Erased(String),
+    /// They are too large together.
+    TooLarge,
+    Failed(Failure),
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let bad = || Failure::new(StatusCode::BAD_REQUEST, "error.form");
+        let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "error.too_large");
+        let mut parts = Multipart::from_request(request, state).await.map_err(|_| bad())?;
+        let mut fields = Vec::new();
+        let mut files = Vec::new();
+        while let Some(part) = parts.next_field().await.map_err(|_| bad())? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let file_name = part.file_name().map(str::to_owned);
+            let content_type = part.content_type().map(str::to_owned);
+            let content = part.bytes().await.map_err(|_| too_large())?;
+            match file_name.filter(|name| !name.is_empty()) {
+                Some(file_name) => files.push(new_file(file_name, content_type, &content)),
+                None => fields.push((name, String::from_utf8_lossy(&content).into_owned())),
+            }
+            if files.len() > FILES_MAX || fields.len() > FIELDS_MAX {
+                return Err(bad());
+            }
+        }
+        // A file field that was left empty has no name and no bytes.
+        fields.retain(|(name, _)| name != "files");
+        let fields = Fields::of(fields).ok_or_else(bad)?;
+        Ok(Self { fields, files })
+    }
+}
+
+fn new_file(file_name: String, content_type: Option<String>, content: &Bytes) -> NewFile {
+    NewFile {
+        file_name,
+        content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        content: content.to_vec(),
+        content_id: None,
+    }
+}
+
+impl Attached {
+    /// The files of a message.
+    pub fn all_of(message: &Message) -> Vec<Self> {
+        let stored = message.attachments.iter().filter(|file| file.state == FileState::Stored);
+        stored.map(|file| Self { id: file.id.0, name: file.file_name.clone() }).collect()
+    }
+
+    /// As a field of a form has it: its id, and its name for the next time that the form is shown.
+    pub fn value(&self) -> String {
+        format!("{} {}", self.id, self.name)
+    }
+
+    /// Reads what [`Self::value`] wrote.
+    pub fn parse(value: &str) -> Option<Self> {
+        let (id, name) = value.split_once(' ')?;
+        Some(Self { id: id.parse().ok()?, name: name.to_owned() })
+    }
+}
+
+impl From<Failure> for Gone {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// The files that go along, of messages that who is signed in may read.
+pub async fn fetch(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    asked: &[Attached],
+) -> Result<Vec<NewFile>, Gone> {
+    let of = signed_in.sub_account();
+    let mut files: Vec<NewFile> = Vec::new();
+    let mut bytes = 0;
+    for Attached { id, name } in asked {
+        let found = state.store.attachment(of, AttachmentId(*id)).await.map_err(Failure::from)?;
+        let found = found.filter(|(file, _)| file.state == FileState::Stored);
+        let (file, message) = found.ok_or_else(|| Gone::Erased(name.clone()))?;
+        readable(state, signed_in, message).await?;
+        bytes += file.size;
+        if bytes > FORM_BYTES_MAX as u64 {
+            return Err(Gone::TooLarge);
+        }
+        let content = attachments::content(state, of, message, file.position).await;
+        files.push(NewFile {
+            file_name: file.file_name,
+            content_type: file.content_type,
+            content: content.map_err(Failure::from)?,
+            content_id: None,
+        });
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_goes_along_is_read_from_its_field_again() {
+        let file = Attached { id: Uuid::max(), name: "offer 1.pdf".to_owned() };
+        assert_eq!(Attached::parse(&file.value()), Some(file));
+        assert!(Attached::parse("x y").is_none() && Attached::parse("").is_none());
+    }
+}
