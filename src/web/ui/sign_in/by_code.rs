@@ -79,7 +79,7 @@ pub async fn check(
 }
 
 /// Uses a code up, if it is one of the user's.
-async fn is_right(
+pub async fn is_right(
     state: &State,
     whose: (SubAccountId, UserId),
     code: &str,

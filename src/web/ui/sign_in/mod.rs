@@ -8,6 +8,7 @@ mod by_organisation;
 mod by_password;
 mod limits;
 pub mod password;
+pub mod proof;
 pub mod second;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use mailweave::clock;
+use serde_json::json;
 
 use super::{Api, Browser};
 
@@ -76,6 +77,14 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
                 status
             );
         }
+        // An open screen is not enough to put another app in its place.
+        let begin = "/settings/account/second-factor/begin";
+        for wrong in ["", "guessed it"] {
+            let refused = other.post(begin, &[("current", wrong)]).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            refused.has("neither your current password nor a code");
+        }
+        other.post(begin, &[("current", PASSWORD)]).await.has("class=\"letters\"");
         let off = [("current", PASSWORD)];
         let shown = other.submit("/settings/account/second-factor/remove", &off).await;
         shown.has("The second factor is off");
@@ -97,4 +106,47 @@ async fn guessing_ends_and_the_owner_still_signs_in() {
     // A browser that has signed in before is counted for itself.
     let form = [("email", "ann@example.com"), ("password", PASSWORD)];
     assert_eq!(owner.post("/sign-in", &form).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn who_has_no_password_turns_the_second_factor_off_by_a_code() {
+    for api in &Api::both().await {
+        let mut browser = Browser::of(api, "ann@example.com", "user").await;
+        let setup = browser.post("/settings/account/second-factor/begin", &[]).await;
+        let letters = between(&setup.html, "<code class=\"letters\">", "<").to_owned();
+        let first = code(&letters, 0);
+        let secret = setup.value("secret");
+        let form = [("secret", secret.as_str()), ("code", first.as_str())];
+        browser.post("/settings/account/second-factor", &form).await.has("Your recovery codes");
+        let off = "/settings/account/second-factor/remove";
+        for wrong in ["", "000000", &first] {
+            let refused = browser.post(off, &[("current", wrong)]).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        }
+        let next = code(&letters, 30);
+        browser.submit(off, &[("current", &next)]).await.has("The second factor is off");
+    }
+}
+
+#[tokio::test]
+async fn guessing_the_password_of_an_open_screen_ends() {
+    let [api, _] = Api::both().await;
+    // Without a relay nobody asks for another address.
+    let relay = json!({"sub_account_provider": {"host": "127.0.0.1", "port": 1, "username": "u",
+        "password": "p", "default_from": "ann@example.com", "allowed_domains": ["example.com"]}});
+    assert_eq!(api.patch("/settings", relay).await.status, StatusCode::OK);
+    for (page, fields) in [
+        ("/settings/account/password", [("new", "battery staple"), ("", "")]),
+        ("/settings/account/addresses", [("purpose", "email"), ("address", "b@example.org")]),
+    ] {
+        let email = format!("{}@example.com", fields[0].0);
+        let mut browser = with_password(&api, &email).await;
+        let wrong = [fields.as_slice(), &[("current", "guessed it")]].concat();
+        for _ in 0..10 {
+            browser.post(page, &wrong).await.has("not your current password");
+        }
+        browser.post(page, &wrong).await.has("Too many tries");
+        let right = [fields.as_slice(), &[("current", PASSWORD)]].concat();
+        browser.post(page, &right).await.has("Too many tries");
+    }
 }

@@ -20,6 +20,7 @@ use crate::web::api::users::outside_address;
 use crate::web::auth::{new_token, token_hash};
 use crate::web::ui::failure::Failure;
 use crate::web::ui::notices::{self, Letter, Sent};
+use crate::web::ui::sign_in::proof;
 use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 
 /// A link works so long: a day.
@@ -40,10 +41,11 @@ struct Confirm<'a> {
 pub async fn ask(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
+    parts: Parts,
     jar: CookieJar,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let wanted = match read(&state, &signed_in, &fields).await? {
+    let wanted = match read(&state, (&signed_in, &parts), &fields).await? {
         Ok(wanted) => wanted,
         Err(errors) => return shown(&state, &signed_in, errors).await,
     };
@@ -78,7 +80,7 @@ pub async fn send_link(
 /// What is wanted, unless something is wrong with it. Another sign-in address is for who knows the password.
 async fn read(
     state: &State,
-    signed_in: &SignedIn,
+    (signed_in, parts): (&SignedIn, &Parts),
     fields: &Fields,
 ) -> Result<Result<NewAddress, Errors>, Failure> {
     let bad_form = || Failure::new(StatusCode::BAD_REQUEST, "error.form");
@@ -93,14 +95,11 @@ async fn read(
     if has {
         return wrong("error.own_address");
     }
-    if purpose == AddressUse::Email {
-        let (of, id) = whose(signed_in);
-        let kept = state.store.credentials(of, id).await?.password;
-        let passwords = &state.doors.passwords;
-        let given = fields.raw("current");
-        if kept.is_some() && !passwords.is_right(given, kept.as_deref()).await {
-            return Ok(Err(Errors::of_field("email_current", text::words("error.password_wrong"))));
-        }
+    if purpose == AddressUse::Email
+        && let Some(objection) =
+            proof::by_password(state, (signed_in, parts), fields.raw("current")).await?
+    {
+        return Ok(Err(Errors::of_field("email_current", text::words(objection))));
     }
     Ok(Ok(NewAddress { address, purpose }))
 }

@@ -9,6 +9,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::cookie::CookieJar;
@@ -20,7 +21,7 @@ use crate::web::State;
 use crate::web::api::users::{self, UserChange};
 use crate::web::input::{Id, Json};
 use crate::web::ui::failure::Failure;
-use crate::web::ui::sign_in::password;
+use crate::web::ui::sign_in::{password, proof};
 use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 
 /// The routes of the page.
@@ -114,19 +115,15 @@ async fn set_profile(
 async fn set_password(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
+    parts: Parts,
     jar: CookieJar,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let (of, user) = (signed_in.sub_account(), &signed_in.user);
-    let passwords = &state.doors.passwords;
-    let former = state.store.credentials(of, user.id).await?.password;
-    let is_right = match &former {
-        Some(_) => passwords.is_right(fields.raw("current"), former.as_deref()).await,
-        None => true,
-    };
     let mut errors = Errors::default();
-    if !is_right {
-        errors.add("current", text::words("error.password_wrong"));
+    let current = fields.raw("current");
+    if let Some(objection) = proof::by_password(&state, (&signed_in, &parts), current).await? {
+        errors.add("current", text::words(objection));
     }
     let new = fields.raw("new");
     if let Some(objection) = password::objection(new, user.email.normal()) {
@@ -135,7 +132,7 @@ async fn set_password(
     if !errors.is_empty() {
         return shown(&state, &signed_in, errors).await;
     }
-    let hash = passwords.hash(new).await.ok_or_else(Failure::internal)?;
+    let hash = state.doors.passwords.hash(new).await.ok_or_else(Failure::internal)?;
     let kept = signed_in.session.hash;
     state.store.set_password(of, user.id, &hash, kept, clock::now()).await?;
     let to = if fields.is_on("first") { "/" } else { "/settings/account" };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::CookieJar;
 use base64::Engine;
@@ -13,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::clock;
 use crate::web::State;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::sign_in::proof;
 use crate::web::ui::sign_in::second::{self, AppSecret};
 use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 
@@ -34,11 +36,20 @@ struct Recovery {
     codes: Vec<String>,
 }
 
-/// Shows a new secret.
+/// Shows a new secret. One that is in use is replaced by who proves to be the user.
 pub async fn begin(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
+    parts: Parts,
+    fields: Fields,
 ) -> Result<Response, Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let is_in_use = state.store.credentials(of, user).await?.totp.is_some();
+    if is_in_use
+        && let Some(errors) = objection(&state, (&signed_in, &parts), &fields, "again").await?
+    {
+        return super::shown(&state, &signed_in, errors).await;
+    }
     shown(&state, &signed_in, AppSecret::random(), None)
 }
 
@@ -79,20 +90,28 @@ pub async fn confirm(
     Ok(page(&Recovery { shell: signed_in.shell(Tab::Account), codes }))
 }
 
-/// Turns it off, for whoever knows the password.
+/// Turns it off, for who proves to be the user.
 pub async fn remove(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
+    parts: Parts,
     jar: CookieJar,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
-    let password = state.store.credentials(of, user).await?.password;
-    let given = fields.raw("current");
-    if !state.doors.passwords.is_right(given, password.as_deref()).await {
-        let errors = Errors::of_field("second", text::words("error.password_wrong"));
+    if let Some(errors) = objection(&state, (&signed_in, &parts), &fields, "off").await? {
         return super::shown(&state, &signed_in, errors).await;
     }
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
     state.store.set_second_factor(of, user, None, &[]).await?;
     Ok(done(jar, "flash.second_removed", "/settings/account"))
+}
+
+async fn objection(
+    state: &State,
+    who: (&SignedIn, &Parts),
+    fields: &Fields,
+    field: &str,
+) -> Result<Option<Errors>, Failure> {
+    let objection = proof::by_password_or_code(state, who, fields.raw("current")).await?;
+    Ok(objection.map(|key| Errors::of_field(field, text::words(key))))
 }
