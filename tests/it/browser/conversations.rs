@@ -74,3 +74,20 @@ async fn what_one_writes_is_kept_and_nothing_is_lost_when_it_cannot_be_sent() {
     chrome.wait_for("[role=alert]").await;
     assert_eq!(chrome.wait_for(".rich").await.text().await.unwrap(), "Where is it?");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_kept_is_not_said_to_be_and_is_not_lost_to_the_sign_in() {
+    let gateway = Gateway::setup().with("SMTP__VERIFY", "off").start();
+    let chrome = Chrome::signed_in(&gateway).await;
+    chrome.open(&gateway, "/conversations/new").await;
+    chrome.wait_for("#to").await.send_keys("Bob <bob@client.example>").await.unwrap();
+    chrome.driver.delete_all_cookies().await.unwrap();
+    let rich = chrome.wait_for(".rich").await;
+    rich.send_keys("A long letter").await.unwrap();
+    let is_said = "return document.querySelector('[data-kept]').textContent.includes('signed out')";
+    chrome.until(is_said).await;
+    chrome.run("document.querySelector('[data-kept]').textContent = ''").await;
+    chrome.click(".compose-actions [value=send]").await;
+    chrome.until(is_said).await;
+    assert_eq!(chrome.wait_for(".rich").await.text().await.unwrap(), "A long letter");
+}

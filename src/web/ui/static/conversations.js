@@ -150,6 +150,21 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     add(event.dataTransfer.files);
   });
 
+  // Keeps what is written so far; answers what became of it. A sign-in page is no yes.
+  const keep = async () => {
+    const fields = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) {
+      if (typeof value === "string") fields.append(name, value);
+      else if (value.name) fields.append("missing", value.name);
+    }
+    try {
+      const answer = await fetch("/conversations/drafts", { method: "POST", body: fields });
+      if (answer.redirected) return "signedOut";
+      return answer.ok ? "kept" : "notKept";
+    } catch {
+      return "offline";
+    }
+  };
   let kept = 0;
   const status = form.querySelector("[data-kept]");
   form.addEventListener("input", () => {
@@ -158,16 +173,26 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     status.textContent = "";
     setTimeout(async () => {
       if (turn !== kept || form.dataset.sent) return;
-      const fields = new URLSearchParams();
-      for (const [name, value] of new FormData(form)) {
-        if (typeof value === "string") fields.append(name, value);
-        else if (value.name) fields.append("missing", value.name);
-      }
-      const answer = await fetch("/conversations/drafts", { method: "POST", body: fields });
-      if (answer.ok && turn === kept) status.textContent = status.dataset.words;
+      const what = await keep();
+      if (turn === kept) status.textContent = status.dataset[what];
     }, 1500);
   });
-  form.addEventListener("submit", take, true);
+  // What cannot be kept is not sent either: it would be lost to a sign-in page.
+  let isKept = false;
+  form.addEventListener("submit", async (event) => {
+    take();
+    const button = event.submitter;
+    if (isKept || button?.value === "discard") return;
+    event.preventDefault();
+    event.stopPropagation();
+    ++kept;
+    const what = await keep();
+    status.textContent = what === "kept" ? "" : status.dataset[what];
+    if (what !== "kept") return;
+    isKept = true;
+    form.requestSubmit(button);
+    isKept = false;
+  }, true);
 }
 
 // The bar to take a mail back goes when it is too late.

@@ -232,6 +232,11 @@ async fn send(
     state.bell.notify_one();
     let mail = queued.mails.first().ok_or_else(Failure::internal)?;
     if mail.status == SendStatus::Cancelled {
+        // The page has kept it anew before it was sent.
+        if let Ok(id) = fields.text("draft").parse() {
+            let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+            state.store.remove_draft(of, user, id).await.map_err(Failure::from)?;
+        }
         return Err(Refused::TakenBack);
     }
     let message = mail.message;
