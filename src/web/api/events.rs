@@ -66,6 +66,9 @@ pub struct EventsQuery {
     after: Option<String>,
 }
 
+/// nginx keeps an answer back until it has some of it, unless it is told not to.
+pub const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
+
 /// Tells events as they happen, in the order in which they became true. A reader that comes back with
 /// the `id` of the last event it has, in `Last-Event-ID`, misses none of 30 days. What was erased since
 /// is not told.
@@ -105,8 +108,8 @@ pub async fn stream(
         let bytes = feed.next().await?;
         Some((Ok::<_, Infallible>(bytes), feed))
     });
-    let media_type = HeaderValue::from_static("text/event-stream");
-    Ok(([(header::CONTENT_TYPE, media_type)], Body::from_stream(frames)).into_response())
+    let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))];
+    Ok((UNBUFFERED, media_type, Body::from_stream(frames)).into_response())
 }
 
 fn types(list: Option<&str>) -> Result<Types, Problem> {

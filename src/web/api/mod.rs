@@ -4,7 +4,7 @@
 pub mod attachments;
 pub mod contacts;
 mod conversations;
-mod events;
+pub mod events;
 pub mod mailboxes;
 pub mod messages;
 mod sending;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State as Shared;
-use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
-use futures_util::Stream;
+use axum::response::{IntoResponse, Sse};
+use futures_util::StreamExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use super::SignedIn;
 use crate::model::{ConversationId, EventType, Message, StoredMessageId, SubAccountId, UserId};
 use crate::store::{Error, News, Store};
 use crate::web::State;
+use crate::web::api::events::UNBUFFERED;
 
 /// What comes within so long is told together.
 const TOGETHER: Duration = Duration::from_millis(400);
@@ -145,10 +146,7 @@ impl Change {
 }
 
 /// The stream of an open page.
-pub async fn stream(
-    Shared(state): Shared<Arc<State>>,
-    signed_in: SignedIn,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub async fn stream(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> impl IntoResponse {
     let (of, scope) = (signed_in.sub_account(), signed_in.scope());
     let changes = state.live.changes.subscribe();
     let closed = state.live.closed.clone();
@@ -162,11 +160,12 @@ pub async fn stream(
                 };
                 if let Some(data) = data {
                     let event = Event::default().event("changed").data(data);
-                    return Some((Ok(event), (changes, closed)));
+                    return Some((event, (changes, closed)));
                 }
             }
         });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_EVERY))
+    let stream = stream.map(Ok::<_, Infallible>);
+    (UNBUFFERED, Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_EVERY)))
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ impl Stream {
         let response =
             api.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["x-accel-buffering"], "no", "behind nginx, too");
         let body = response.into_body().into_data_stream();
         let mut stream = Self { body, text: String::new(), last_event_id: String::new() };
         // What it opens with is no event, but tells the position.
