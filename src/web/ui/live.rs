@@ -1,5 +1,5 @@
-//! What pages hear while they are open: which conversations have changed, a few times a second at most,
-//! and nothing of what is in them. The page then asks for itself anew, as who it is.
+//! What pages hear while they are open: which conversations have changed, and that the own mailbox has, a few
+//! times a second at most, and nothing of what is in them. The page then asks for itself anew, as who it is.
 //!
 //! Events are read once for all pages of a sub-account, and not at all while no page is open.
 
@@ -15,9 +15,12 @@ use futures_util::StreamExt;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::SignedIn;
-use crate::model::{ConversationId, EventType, Message, StoredMessageId, SubAccountId, UserId};
+use crate::model::{
+    ConversationId, EventType, MailboxId, Message, StoredMessageId, SubAccountId, UserId,
+};
 use crate::store::{Error, News, Store};
 use crate::web::State;
 use crate::web::api::events::UNBUFFERED;
@@ -43,6 +46,8 @@ struct Change {
     of: SubAccountId,
     /// By whose mail it is.
     conversations: BTreeMap<Option<UserId>, BTreeSet<ConversationId>>,
+    /// Whose mailboxes have changed how they stand.
+    mailboxes: BTreeSet<UserId>,
     /// Too much to say what.
     is_much: bool,
 }
@@ -88,14 +93,21 @@ impl Live {
         }
         reached.insert(of, last);
         let is_much = last - from > i64::from(READ_MAX);
-        let mut change = Change { of, conversations: BTreeMap::new(), is_much };
+        let mut change = Change::nothing(of);
+        change.is_much = is_much;
         if !is_much {
             let events = store.events_after(of, from, READ_MAX).await?;
-            let told = events.iter().filter(|event| is_of_message(event.event_type));
-            let ids: BTreeSet<_> =
-                told.filter_map(|it| it.object_id).map(StoredMessageId).collect();
-            for Message { user_id, conversation_id, .. } in store.messages(of, ids).await? {
+            let of_type = |is_wanted: fn(EventType) -> bool| -> BTreeSet<Uuid> {
+                let told = events.iter().filter(|event| is_wanted(event.event_type));
+                told.filter_map(|it| it.object_id).collect()
+            };
+            let messages = of_type(is_of_message).into_iter().map(StoredMessageId);
+            for Message { user_id, conversation_id, .. } in store.messages(of, messages).await? {
                 change.conversations.entry(user_id).or_default().extend(conversation_id);
+            }
+            for id in of_type(is_of_mailbox) {
+                let mailbox = store.mailbox(of, MailboxId(id)).await?;
+                change.mailboxes.extend(mailbox.map(|mailbox| mailbox.user));
             }
         }
         // Nobody listens: nobody misses it.
@@ -129,9 +141,21 @@ fn is_of_message(event_type: EventType) -> bool {
     )
 }
 
+fn is_of_mailbox(event_type: EventType) -> bool {
+    matches!(
+        event_type,
+        EventType::MailboxActive | EventType::MailboxNeedsReauth | EventType::MailboxDisconnected
+    )
+}
+
 impl Change {
-    /// What a page is told: the conversations, one a line of data; `*` for much. `None`: nothing for it.
-    fn for_page(&self, of: SubAccountId, scope: Option<UserId>) -> Option<String> {
+    const fn nothing(of: SubAccountId) -> Self {
+        Self { of, conversations: BTreeMap::new(), mailboxes: BTreeSet::new(), is_much: false }
+    }
+
+    /// What a page is told: the conversations, and `mailbox` for the own one; `*` for much. `None`: nothing
+    /// for it.
+    fn for_page(&self, of: SubAccountId, me: UserId, scope: Option<UserId>) -> Option<String> {
         if self.of != of {
             return None;
         }
@@ -139,22 +163,23 @@ impl Change {
             return Some("*".to_owned());
         }
         let mine = self.conversations.iter().filter(|(user, _)| scope.is_none() || **user == scope);
-        let ids: BTreeSet<String> =
+        let mut ids: BTreeSet<String> =
             mine.flat_map(|(_, ids)| ids).map(ConversationId::to_string).collect();
+        ids.extend(self.mailboxes.contains(&me).then(|| "mailbox".to_owned()));
         (!ids.is_empty()).then(|| ids.into_iter().collect::<Vec<_>>().join(" "))
     }
 }
 
 /// The stream of an open page.
 pub async fn stream(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> impl IntoResponse {
-    let (of, scope) = (signed_in.sub_account(), signed_in.scope());
+    let (of, me, scope) = (signed_in.sub_account(), signed_in.user.id, signed_in.scope());
     let changes = state.live.changes.subscribe();
     let closed = state.live.closed.clone();
     let stream =
         futures_util::stream::unfold((changes, closed), move |(mut changes, closed)| async move {
             loop {
                 let data = match closed.run_until_cancelled(changes.recv()).await {
-                    Some(Ok(change)) => change.for_page(of, scope),
+                    Some(Ok(change)) => change.for_page(of, me, scope),
                     Some(Err(RecvError::Lagged(_))) => Some("*".to_owned()),
                     Some(Err(RecvError::Closed)) | None => return None,
                 };
@@ -171,18 +196,27 @@ pub async fn stream(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn a_page_hears_of_its_own_mail_only() {
         let (of, other) = (SubAccountId(Uuid::from_u128(1)), SubAccountId(Uuid::from_u128(2)));
         let [ann, bea] = [3, 4].map(|n| UserId(Uuid::from_u128(n)));
         let id = ConversationId(Uuid::from_u128(5));
-        let conversations = BTreeMap::from([(Some(ann), BTreeSet::from([id]))]);
-        let change = Change { of, conversations, is_much: false };
-        assert_eq!(change.for_page(of, None), Some(id.to_string()));
-        assert_eq!(change.for_page(of, Some(ann)), Some(id.to_string()));
-        assert_eq!(change.for_page(of, Some(bea)), None);
-        assert_eq!(change.for_page(other, None), None);
+        let mut change = Change::nothing(of);
+        change.conversations.insert(Some(ann), BTreeSet::from([id]));
+        assert_eq!(change.for_page(of, bea, None), Some(id.to_string()));
+        assert_eq!(change.for_page(of, ann, Some(ann)), Some(id.to_string()));
+        assert_eq!(change.for_page(of, bea, Some(bea)), None);
+        assert_eq!(change.for_page(other, ann, None), None);
+    }
+
+    #[test]
+    fn the_mailbox_is_told_to_its_user_alone() {
+        let of = SubAccountId(Uuid::from_u128(1));
+        let [ann, bea] = [3, 4].map(|n| UserId(Uuid::from_u128(n)));
+        let mut change = Change::nothing(of);
+        change.mailboxes.insert(ann);
+        assert_eq!(change.for_page(of, ann, Some(ann)).as_deref(), Some("mailbox"));
+        assert_eq!(change.for_page(of, bea, None), None, "an admin has another");
     }
 }

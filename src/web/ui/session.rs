@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::flash::{self, Flash};
 use super::shell::{Shell, Tab};
 use crate::clock;
-use crate::model::{Role, SubAccountId, Time, User, UserId};
+use crate::model::{MailboxState, Role, SubAccountId, Time, User, UserId};
 use crate::store::{NewSession, Session};
 use crate::web::State;
 use crate::web::auth::{Account, Caller, Manager, Reader, token_hash};
@@ -35,6 +35,8 @@ pub struct SignedIn {
     pub user: User,
     pub session: Session,
     flash: Option<Flash>,
+    /// The own mailbox waits for its consent.
+    needs_consent: bool,
     now: Time,
 }
 
@@ -78,7 +80,9 @@ impl SignedIn {
 
     /// What stands around a page.
     pub fn shell(&self, tab: Tab) -> Shell {
-        Shell::new(tab, &self.user, self.flash, self.now)
+        let mut shell = Shell::new(tab, &self.user, self.flash, self.now);
+        shell.needs_consent = self.needs_consent && tab != Tab::Email;
+        shell
     }
 }
 
@@ -99,7 +103,9 @@ impl FromRequestParts<Arc<State>> for SignedIn {
             // Whoever reads can read on while nothing can be written.
             let _ = state.store.touch_session(&session, now, expiry(session.created_at, now)).await;
         }
-        Ok(Self { user, session, flash: flash::read(&jar), now })
+        let mailbox = state.store.sending_mailbox(session.sub_account, user.id).await?;
+        let needs_consent = mailbox.is_some_and(|it| it.state == MailboxState::NeedsReauth);
+        Ok(Self { user, session, flash: flash::read(&jar), needs_consent, now })
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Shell {
     pub email: String,
     role: Role,
     pub flash: Option<Flash>,
+    /// The reader's mailbox waits for its consent, and this page does not say so itself.
+    pub needs_consent: bool,
     clock: Clock,
 }
 
@@ -48,6 +50,7 @@ impl Shell {
             email: user.email.to_string(),
             role: user.role,
             flash,
+            needs_consent: false,
             clock: Clock::new(&user.time_zone, now),
         }
     }

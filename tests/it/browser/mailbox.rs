@@ -59,6 +59,22 @@ async fn outlook_is_connected_by_its_consent_page_and_disconnected() {
     visitor.sees("Inbox and Sent are watched").await;
     visitor.is_clean().await;
     visitor.picture("settings-email-connected").await;
+    // What becomes of it is shown as it happens, and on every page.
+    mailbox.revoke_consent();
+    mailbox.kick();
+    visitor.sees("Needs your consent again").await;
+    visitor.is_clean().await;
+    visitor.go(&url("/conversations")).await;
+    visitor.sees("Your mailbox no longer lets Mailweave in").await;
+    visitor.is_clean().await;
+    visitor.picture("conversations-needs-consent").await;
+    visitor.press("Consent again").await;
+    visitor.press("Consent again").await;
+    visitor.sees("Permissions requested").await;
+    visitor.fill("[name=address]", &mailbox.address).await;
+    visitor.press("Accept").await;
+    visitor.sees("is connected").await;
+    visitor.press("Back to the settings").await;
     visitor.press("Update email").await;
     visitor.sees("The present mailbox works on until").await;
     visitor.press("Disconnect").await;

@@ -14,7 +14,7 @@ async function refresh(address, parts) {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of parts) {
     const [here, there] = [document.querySelector(part), fresh.querySelector(part)];
-    if (here && there) here.replaceWith(there);
+    if (here && there) here.replaceChildren(...there.childNodes);
   }
   document.title = fresh.title;
   return true;
@@ -200,22 +200,29 @@ for (const bar of document.querySelectorAll("[data-undo]")) {
   setTimeout(() => bar.remove(), Number(bar.dataset.undo));
 }
 
-// New mail appears by itself. The page hears which conversations have changed, and asks for itself anew.
-const live = document.querySelector("[data-live=true]");
+// New mail, and how the mailbox stands, appear by themselves. The page hears which conversations have changed,
+// or that the mailbox has, and asks for itself anew.
+const live = document.querySelector("[data-live=true], [data-live=mailbox]");
 if (live) {
-  const mine = live.dataset.conversation;
+  const isMailbox = live.dataset.live === "mailbox";
+  const mine = isMailbox ? "mailbox" : live.dataset.conversation;
   let due = 0;
   let wait = 300;
   const renew = async () => {
     due = 0;
     if (document.hidden) return;
     // Whoever writes, or has opened something, is not disturbed.
-    if (!mine) { await refresh(location.href, ["#list", ".chips"]); return; }
+    if (isMailbox) {
+      const isBusy = live.querySelector("details[open]") || live.contains(document.activeElement);
+      if (!isBusy) await refresh(location.href, ["#mailbox"]);
+      return;
+    }
+    if (!mine) { await refresh(location.href, ["#list", ".chips", "#consent"]); return; }
     const open = new Set([...document.querySelectorAll(".message > details[open]")].map((it) => it.parentNode.id));
-    const known = new Set([...document.querySelectorAll(".message")].map((it) => it.id));
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.getElementById("consent").replaceChildren(...fresh.getElementById("consent").childNodes);
     for (const message of fresh.querySelectorAll(".message")) {
       const here = document.getElementById(message.id);
       if (here) {
@@ -228,13 +235,12 @@ if (live) {
       message.classList.add("fresh");
       if (part && part.querySelector(".part-title").textContent === title) part.append(message);
       else if (part) part.after(message.closest(".part"));
-      known.add(message.id);
     }
     for (const id of open) document.getElementById(id)?.querySelector("details")?.setAttribute("open", "");
   };
   const hear = (event) => {
     const ids = event.data.split(" ");
-    if (mine && ids[0] !== "*" && !ids.includes(mine)) return;
+    if (mine && ids[0] !== "*" && !ids.includes(mine) && !ids.includes("mailbox")) return;
     // The busier it is, the more rarely; and not all pages at the same instant.
     wait = ids[0] === "*" ? Math.min(wait * 2, 10000) : Math.max(300, wait / 2);
     if (!due) due = setTimeout(renew, wait * (0.5 + Math.random()));
