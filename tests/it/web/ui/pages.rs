@@ -30,6 +30,10 @@ async fn held_mail_is_released_discarded_and_undone_by_the_page() {
         for asked in ["%3Cheld%40x%3E", "held%40x", "ALERT", "bob%40client"] {
             browser.get(&format!("/activity?q={asked}")).await.has(&one);
         }
+        // Whatever is listed otherwise.
+        for asked in ["outcome=held&q=%3Cheld%40x%3E", "outcome=ignored&q=held%40x"] {
+            browser.get(&format!("/activity?{asked}")).await.has(&one);
+        }
         browser.get("/activity?q=%3Cother%40x%3E").await.has("This mail never came here");
         browser.get("/activity?q=100%25_").await.has("Nothing was found");
     }

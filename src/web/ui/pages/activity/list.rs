@@ -64,11 +64,13 @@ struct Asked {
 impl Asked {
     fn read(uri: &Uri) -> Self {
         let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
-        Self {
+        let asked = Self {
             outcome: Outcome::parse(fields.text("outcome")),
             search: fields.text("q").chars().take(SEARCH_CHARS_MAX).collect(),
             cursor: fields.filled("cursor").map(str::to_owned),
-        }
+        };
+        let outcome = asked.outcome.filter(|_| asked.message_id().is_none());
+        Self { outcome, ..asked }
     }
 
     /// A Message-ID is searched for exactly, and found even of mail that was never stored (V2).
@@ -143,8 +145,9 @@ async fn found(
     }
     let filter = VerdictFilter {
         private_key: message_id.as_ref().map(|id| state.reader.pepper.key(of, id)),
+        // What became of that one mail is the question, whatever is listed otherwise.
+        outcome: asked.outcome.filter(|_| message_id.is_none()),
         message_id,
-        outcome: asked.outcome,
         user_id: scope,
         ..VerdictFilter::default()
     };
