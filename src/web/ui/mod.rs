@@ -52,6 +52,7 @@ mod icons;
 mod live;
 mod notices;
 mod pages;
+mod people;
 pub mod session;
 pub mod shell;
 pub mod sign_in;

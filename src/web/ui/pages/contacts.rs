@@ -18,6 +18,7 @@ use crate::web::api::contacts::{self, ContactChange};
 use crate::web::input::{self, Id, Json};
 use crate::web::page::Listing;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::people::Shown;
 use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 
 /// Rows of a page.
@@ -36,7 +37,7 @@ pub fn router() -> Router<Arc<State>> {
 struct Contacts {
     shell: Shell,
     search: String,
-    contacts: Vec<StoredContact>,
+    contacts: Vec<(StoredContact, Shown)>,
     more: Option<String>,
 }
 
@@ -46,6 +47,7 @@ struct Contact {
     shell: Shell,
     errors: Errors,
     contact: StoredContact,
+    shown: Shown,
     source: &'static str,
     is_admin: bool,
 }
@@ -62,7 +64,10 @@ async fn list(
     let text = input::search(Some(search))?;
     let found = state.store.contacts(of, text, listing.window()).await?;
     let position = |contact: &StoredContact| Position { at: 0, id: contact.id.0 };
-    let rows = listing.page(found, position, |contact| contact);
+    let rows = listing.page(found, position, |contact| {
+        let shown = Shown::contact(&contact.email, contact.name.as_deref());
+        (contact, shown)
+    });
     let more = rows.next_cursor.map(|cursor| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("q", search).append_pair("cursor", &cursor);
@@ -97,7 +102,8 @@ async fn shown(
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let is_admin = signed_in.is_admin();
     let shell = signed_in.shell(Tab::Contacts);
-    Ok((status, page(&Contact { shell, errors, contact, source, is_admin })).into_response())
+    let shown = Shown::contact(&contact.email, contact.name.as_deref());
+    Ok((status, page(&Contact { shell, errors, contact, shown, source, is_admin })).into_response())
 }
 
 async fn change(

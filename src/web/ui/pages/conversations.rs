@@ -8,7 +8,6 @@ mod files;
 mod frame;
 mod list;
 mod message;
-mod people;
 mod quote;
 mod reading;
 mod thread;

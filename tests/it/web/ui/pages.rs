@@ -138,3 +138,27 @@ async fn an_invitation_lets_somebody_in_once_and_roles_hold() {
         assert_eq!(dora.get("/settings/email").await.status, StatusCode::SEE_OTHER);
     }
 }
+
+#[tokio::test]
+async fn whoever_pretends_to_be_another_is_shown_as_such_on_every_page() {
+    for api in &Api::both().await {
+        let (mut browser, ann) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let to = |name: &str, email: &str, id: &str| {
+            let to = format!("To: {name} <{email}>");
+            mail(id, "Offer", "\nHi\n").replace("To: Bob Stone <bob@client.example>", &to)
+        };
+        let boss = to("\"ceo@client.example\"", "evil@x.example", "one@x");
+        api.mail_in(&ann, &boss, Trust::Dmarc).await;
+        let apple = to("Shop", "shop@xn--pple-43d.com", "two@x");
+        let held = api.mail_in(&ann, &apple, Trust::Unverified).await;
+        let warning = "The name says ceo@client.example, but";
+        let contacts = browser.get("/contacts").await;
+        contacts.has(warning);
+        let one = contacts.html.split("/contacts/").nth(1).unwrap().split('"').next().unwrap();
+        browser.get(&format!("/contacts/{one}")).await.has(warning);
+        let lookalike = "it looks like apple.com";
+        let list = browser.get("/activity").await;
+        list.has(warning).has(lookalike);
+        browser.get(&format!("/activity/{held}")).await.has(lookalike);
+    }
+}

@@ -7,12 +7,13 @@ use axum::extract::State as Shared;
 use axum::http::Uri;
 use axum::response::Response;
 
-use super::{colour, door_words, outcome_words, person, title};
-use crate::model::{MessageId, Outcome, Time, verdict::explanation};
+use super::{colour, door_words, outcome_words, sentence, title};
+use crate::model::{MessageId, Outcome, Person, Time};
 use crate::store::{Position, Seen, VerdictFilter};
 use crate::web::State;
 use crate::web::page::Listing;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::people::Shown;
 use crate::web::ui::{Fields, Shell, SignedIn, Tab, filters, page, text};
 
 /// Rows of a page.
@@ -47,6 +48,8 @@ struct Row {
     title: String,
     is_kept: bool,
     people: String,
+    /// What one of them pretends, in words.
+    warning: Option<String>,
     sentence: String,
     door: &'static str,
     at: Time,
@@ -186,7 +189,8 @@ fn row(seen: Seen) -> Row {
         title: title(&seen),
         is_kept: seen.mail.is_some(),
         people: people(&seen),
-        sentence: explanation(verdict.reason, &verdict.matched),
+        warning: people_of(&seen).find_map(|person| Shown::person(person).warning),
+        sentence: sentence(verdict),
         door: door_words(verdict.door),
         at: verdict.at,
         is_held,
@@ -197,10 +201,17 @@ fn row(seen: Seen) -> Row {
 /// From whom to whom, as far as it is known.
 fn people(seen: &Seen) -> String {
     let Some(mail) = &seen.mail else { return String::new() };
-    let from = mail.from.as_ref().map(person).unwrap_or_default();
+    let line = |person: &Person| Shown::person(person).line();
+    let from = mail.from.as_ref().map(line).unwrap_or_default();
     match mail.to.split_first() {
-        Some((first, [])) => format!("{from} → {}", person(first)),
-        Some((first, others)) => format!("{from} → {} +{}", person(first), others.len()),
+        Some((first, [])) => format!("{from} → {}", line(first)),
+        Some((first, others)) => format!("{from} → {} +{}", line(first), others.len()),
         None => from,
     }
+}
+
+/// Who is named by it.
+fn people_of(seen: &Seen) -> impl Iterator<Item = &Person> {
+    let mail = seen.mail.iter();
+    mail.flat_map(|mail| mail.from.iter().chain(mail.to.first()))
 }

@@ -11,7 +11,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::model::{Door, Outcome, Person};
+use crate::mail::pretence;
+use crate::model::verdict::explanation;
+use crate::model::{Door, Outcome, Verdict};
 use crate::store::Seen;
 use crate::web::State;
 use crate::web::ui::text;
@@ -61,19 +63,16 @@ fn door_words(door: Door) -> &'static str {
     })
 }
 
+/// Why it became so, in words. They name people as the mail does.
+fn sentence(verdict: &Verdict) -> String {
+    pretence::visible(&explanation(verdict.reason, &verdict.matched))
+}
+
 /// What a mail is called in a list: its subject, or else what is known of it.
 fn title(seen: &Seen) -> String {
     match &seen.mail {
-        Some(mail) if !mail.subject.trim().is_empty() => mail.subject.clone(),
+        Some(mail) if !mail.subject.trim().is_empty() => pretence::visible(&mail.subject),
         Some(_) => text::words("activity.no_subject").to_owned(),
         None => text::words("activity.not_kept").to_owned(),
-    }
-}
-
-/// A person as lists name one: the name, and the address beside it, so that no name pretends.
-fn person(person: &Person) -> String {
-    match person.name.as_deref().filter(|name| !name.trim().is_empty()) {
-        Some(name) => format!("{name} <{}>", person.email),
-        None => person.email.to_string(),
     }
 }

@@ -7,13 +7,14 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{colour, door_words, outcome_words, person, title};
-use crate::model::{Outcome, Reason, Time, Verdict, VerdictId, verdict::explanation};
+use super::{colour, door_words, outcome_words, sentence, title};
+use crate::model::{Address, Outcome, Reason, Time, Verdict, VerdictId};
 use crate::store::{Action, Seen};
 use crate::web::State;
 use crate::web::api::messages;
 use crate::web::input::Id;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::people::Shown;
 use crate::web::ui::{Errors, Shell, SignedIn, Tab, filters, page, text};
 
 /// Characters of a mail that are shown, so that one knows it again.
@@ -34,14 +35,14 @@ struct One {
     rule: String,
     reason: &'static str,
     message_id: Option<String>,
-    from: Option<String>,
-    to: Vec<String>,
+    from: Option<Shown>,
+    to: Vec<Shown>,
     excerpt: Option<String>,
     checks: Vec<Check>,
     conversation: Option<String>,
     expires_at: Option<Time>,
     can: Can,
-    candidates: Vec<(String, String)>,
+    candidates: Vec<Shown>,
     history: Vec<(&'static str, String, Time)>,
 }
 
@@ -147,7 +148,10 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
     let verdict = &seen.verdict;
     let outcome = verdict.outcome();
     let rule = verdict.matched.rule.clone();
-    let candidates = verdict.candidates.iter();
+    let candidates = verdict
+        .candidates
+        .iter()
+        .filter_map(|one| Some(Shown::contact(&Address::parse(&one.email)?, one.name.as_deref())));
     One {
         shell: signed_in.shell(Tab::Activity),
         errors: Errors::default(),
@@ -155,22 +159,20 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
         tag: outcome_words(outcome),
         colour: colour(outcome),
         title: title(seen),
-        sentence: explanation(verdict.reason, &verdict.matched),
+        sentence: sentence(verdict),
         at: verdict.at,
         door: door_words(verdict.door),
         rule: rule.unwrap_or_else(|| verdict.reason.rule().to_owned()),
         reason: verdict.reason.name(),
         message_id: verdict.message_id.as_ref().map(|id| format!("<{id}>")),
-        from: seen.mail.as_ref().and_then(|mail| mail.from.as_ref()).map(person),
-        to: seen.mail.iter().flat_map(|mail| mail.to.iter().take(20).map(person)).collect(),
+        from: seen.mail.as_ref().and_then(|mail| mail.from.as_ref()).map(Shown::person),
+        to: seen.mail.iter().flat_map(|mail| mail.to.iter().take(20).map(Shown::person)).collect(),
         excerpt: None,
         checks: checks(verdict),
         conversation: verdict.conversation_id.map(|id| format!("/conversations/{id}")),
         expires_at: verdict.expires_at.filter(|_| outcome == Outcome::Held),
         can: Can::of(verdict, signed_in),
-        candidates: candidates
-            .map(|one| (one.email.clone(), one.name.clone().unwrap_or_default()))
-            .collect(),
+        candidates: candidates.collect(),
         history: Vec::new(),
     }
 }

@@ -12,7 +12,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::people::Shown;
 use crate::mail::pretence;
 use crate::model::words::Query as Words;
 use crate::model::{ConversationId, MailboxId, SubAccountId, Sync, Time, UserId};
@@ -20,6 +19,7 @@ use crate::store::{Inbox, Position, Preview, StoredConversation, StoredMailbox, 
 use crate::web::State;
 use crate::web::input::Query;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::people::Shown;
 use crate::web::ui::{Shell, SignedIn, Tab, filters, page};
 
 /// Conversations of a page.

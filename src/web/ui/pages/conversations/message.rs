@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use askama::filters::Safe;
 
-use super::people::Shown;
 use super::reading::Reading;
 use crate::mail::pretence;
 use crate::model::{
@@ -13,6 +12,7 @@ use crate::model::{
     VerdictId,
 };
 use crate::store::Shipment;
+use crate::web::ui::people::Shown;
 use crate::web::ui::text;
 
 /// One message.

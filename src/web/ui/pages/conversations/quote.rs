@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::people::Shown;
 use crate::mail::{self, Limits};
 use crate::model::{Message, Time};
 use crate::web::State;
 use crate::web::error::Problem;
 use crate::web::ui::SignedIn;
+use crate::web::ui::people::Shown;
 
 /// What is quoted.
 pub struct Quoted {
@@ -31,11 +31,7 @@ pub async fn of(state: &State, signed_in: &SignedIn, message: &Message) -> Resul
         read.await.map_err(|_| Problem::internal())?.chars().take(CHARS_MAX).collect();
     drop(turn);
     let at = day(message.date.unwrap_or(message.at), &signed_in.user.time_zone);
-    let author = message.from.as_ref().map(Shown::person);
-    let author = author.map_or_else(String::new, |it| match it.is_named() {
-        true => format!("{} <{}>", it.name, it.email),
-        false => it.email,
-    });
+    let author = message.from.as_ref().map(|from| Shown::person(from).line()).unwrap_or_default();
     Ok(Quoted { introduction: format!("On {at}, {author} wrote:"), text })
 }
 

@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::compose::{self, UNDO_SECONDS};
 use super::draft::{Composer, Content};
 use super::message::{Beside, Message};
-use super::people::{self, Shown};
 use super::readable;
 use super::reading::reading;
 use crate::clock;
@@ -28,6 +27,7 @@ use crate::web::State;
 use crate::web::api::verdicts;
 use crate::web::input::{Id, OptionalJson, Query};
 use crate::web::ui::failure::Failure;
+use crate::web::ui::people::{self, Shown};
 use crate::web::ui::{Shell, SignedIn, Tab, done, filters, page};
 
 /// Messages of a page.

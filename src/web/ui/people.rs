@@ -42,6 +42,14 @@ impl Shown {
         Self::person(&Person { email: email.clone(), name: name.map(str::to_owned) })
     }
 
+    /// The name with the address beside it, so that no name pretends.
+    pub fn line(&self) -> String {
+        match self.is_named() {
+            true => format!("{} <{}>", self.name, self.email),
+            false => self.email.clone(),
+        }
+    }
+
     /// Does it have a name beside the address?
     pub fn is_named(&self) -> bool {
         self.name != self.email
