@@ -92,6 +92,8 @@ async fn a_mail_is_queued_can_be_taken_back_for_ten_seconds_and_is_a_draft_again
         let path = format!("/conversations/messages/{id}/take-back");
         assert_eq!(bea.post(&path, &[]).await.status, StatusCode::NOT_FOUND);
         let again = ann.submit(&path, &[]).await;
+        let late = ann.get(&to).await;
+        assert!(!late.html.contains("You can still take it back"), "{}", late.html);
         again.has("Here it is").has("bob@client.example");
         assert_eq!(api.get(&format!("/messages/{id}")).await.json["status"], "cancelled");
         // The form from before, to which a browser can go back, is told so.

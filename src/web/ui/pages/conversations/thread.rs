@@ -20,7 +20,8 @@ use super::reading::reading;
 use crate::clock;
 use crate::mail::pretence;
 use crate::model::{
-    self, ConversationId, Direction, NewIds, State as MessageState, StoredMessageId, Sync, ThreadId,
+    self, ConversationId, Direction, NewIds, SendStatus, State as MessageState, StoredMessageId,
+    SubAccountId, Sync, ThreadId,
 };
 use crate::store::{Position, StoredConversation, StoredThread, Window};
 use crate::web::State;
@@ -67,9 +68,8 @@ struct Page {
     /// There is a draft, or somebody asked for it.
     is_writing: bool,
     can_answer_all: bool,
-    /// A mail that can be taken back.
-    undo: Option<Uuid>,
-    undo_ms: i64,
+    /// A mail that was sent just now, and for how many milliseconds it can be taken back.
+    undo: Option<(Uuid, i64)>,
 }
 
 /// Messages of one thread that stand together.
@@ -100,7 +100,7 @@ pub async fn show(
     let page_of =
         assemble(&state, &signed_in, (conversation, threads), found, asked.before.is_none());
     let mut page_of = page_of.await?;
-    page_of.undo = asked.sent;
+    page_of.undo = undo(&state, of, &page_of, asked.sent).await?;
     page_of.answer_with(answer);
     let shown = page(&page_of);
     if asked.before.is_none() {
@@ -201,9 +201,24 @@ async fn assemble(
         is_writing: false,
         can_answer_all: false,
         undo: None,
-        undo_ms: UNDO_SECONDS * 1_000,
         shell: signed_in.shell(Tab::Conversations),
     })
+}
+
+/// The mail that was sent just now, while it can be taken back.
+async fn undo(
+    state: &State,
+    of: SubAccountId,
+    page_of: &Page,
+    sent: Option<Uuid>,
+) -> Result<Option<(Uuid, i64)>, Failure> {
+    let mut shown = page_of.parts.iter().flat_map(|part| &part.messages);
+    let Some(id) = sent.filter(|sent| shown.any(|it| it.id.0 == *sent)) else { return Ok(None) };
+    let shipments = state.store.shipments(of, [StoredMessageId(id)]).await?;
+    let queued = shipments.into_values().find(|it| it.status == SendStatus::Queued);
+    let due_at = queued.and_then(|shipment| shipment.due_at);
+    let left_ms = due_at.map(|due| (due.as_micros() - clock::now().as_micros()) / 1_000);
+    Ok(left_ms.filter(|left| (1..=UNDO_SECONDS * 1_000).contains(left)).map(|left| (id, left)))
 }
 
 /// The form for the answer.
