@@ -41,6 +41,23 @@ async fn mail_appears_by_itself_is_found_while_one_types_and_is_read() {
     let text = "return document.querySelector('.text')?.textContent.includes('Forty seats')";
     chrome.until(text).await;
 
+    // A key opens the answer, and one is in its text; where keys are off it does nothing.
+    let press = |key: &'static str| {
+        let chrome = &chrome;
+        async move { chrome.wait_for("body").await.send_keys(key).await.unwrap() }
+    };
+    let is_writing = "return document.activeElement.className == 'rich'";
+    chrome.run("localStorage.setItem('keys', 'off')").await;
+    press("r").await;
+    assert_eq!(chrome.run("return document.querySelector('.reply-box').open").await, json!(false));
+    chrome.run("localStorage.removeItem('keys')").await;
+    press("r").await;
+    chrome.until(is_writing).await;
+    chrome.run("document.activeElement.blur()").await;
+    press("r").await;
+    chrome.until(is_writing).await;
+    assert_eq!(chrome.wait_for(".rich").await.text().await.unwrap(), "");
+
     // In the open thread, too.
     arrive(&gateway, "Bob Stone <bob@client.example>", "One more thing", "The price holds.");
     chrome.until("return document.querySelectorAll('.message').length == 2").await;

@@ -35,9 +35,16 @@ if (finder) {
   });
 }
 
-// Keys: / to search, j and k through the list, c to write, r to answer.
+// Opening the answer hides what was pressed: one goes on in the text.
+const replyBox = document.querySelector(".reply-box");
+const opener = replyBox?.querySelector("summary");
+opener?.addEventListener("click", () => setTimeout(() => replyBox.querySelector(".rich").focus()));
+
+// Keys, which can be turned off under Your account: / to search, j and k through the list, c to write, r to
+// answer.
 document.addEventListener("keydown", (event) => {
   const at = event.target;
+  if (localStorage.getItem("keys") === "off") return;
   if (event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) return;
   const mails = [...document.querySelectorAll(".mails .mail, .message > details > summary")];
   const step = (by) => {
@@ -49,7 +56,7 @@ document.addEventListener("keydown", (event) => {
     j: () => step(1),
     k: () => step(-1),
     c: () => document.querySelector("[data-key=c]")?.click(),
-    r: () => document.querySelector(".reply-box > summary")?.click(),
+    r: () => { if (replyBox && !replyBox.open) opener.click(); else replyBox?.querySelector(".rich").focus(); },
   };
   const does = keys[event.key];
   if (does) { event.preventDefault(); does(); }

@@ -19,6 +19,14 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 // Where one is among the settings is in sight on a telephone, too.
 document.querySelector(".sub-ways .here")?.scrollIntoView({ inline: "center", block: "nearest" });
 
+// Single keys do nothing where they are turned off: speech, or a slip, types them, too.
+const keySwitch = document.querySelector("[data-keys]");
+if (keySwitch) {
+  keySwitch.closest("section").hidden = false;
+  keySwitch.checked = localStorage.getItem("keys") !== "off";
+  keySwitch.addEventListener("change", () => localStorage.setItem("keys", keySwitch.checked ? "on" : "off"));
+}
+
 // Menus close when one looks elsewhere.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.me[open]")) {
