@@ -31,12 +31,17 @@ async fn mail_appears_by_itself_is_found_while_one_types_and_is_read() {
     chrome.complaints().await;
     arrive(&gateway, "Bob Stone <bob@client.example>", "The offer", "Forty seats, as discussed.");
     chrome.wait_for(".mail").await;
+    chrome.run("document.querySelector('.mail').focus()").await;
     arrive(&gateway, "Cleo Park <cleo@other.example>", "Lunch", "At noon?");
     chrome.wait_for(".mails li:nth-child(2)").await;
+    // Whoever is at a mail of the list is still there.
+    chrome.until("return document.activeElement.textContent.includes('The offer')").await;
 
     let search = chrome.wait_for("input[type=search]").await;
     search.send_keys("discussed").await.unwrap();
     chrome.until("return document.querySelectorAll('.mail').length == 1").await;
+    let told = "return document.querySelector('[data-told]').textContent";
+    chrome.until(&format!("{told} == 'Conversations found: 1'")).await;
     chrome.click(".mail").await;
     let text = "return document.querySelector('.text')?.textContent.includes('Forty seats')";
     chrome.until(text).await;

@@ -2,36 +2,43 @@
 // Conversations. What is live: the search as one types, new mail, and writing.
 document.documentElement.classList.add("js");
 
-// Where one is asked to type or choose, the form goes by itself.
-for (const select of document.querySelectorAll("[data-submit]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
+// Puts what a part of a page that was fetched holds in the place of what it holds here. Where nothing has changed
+// nothing is touched, and the focus stays on what leads to the same.
+function put(fresh, part) {
+  const [here, there] = [document.querySelector(part), fresh.querySelector(part)];
+  if (!here || !there || here.innerHTML === there.innerHTML) return;
+  const focused = here.contains(document.activeElement) && document.activeElement.getAttribute("href");
+  here.replaceChildren(...there.childNodes);
+  if (focused) here.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
-// Puts a part of a page that was fetched in the place of the same part here.
-async function refresh(address, parts) {
+// The same for some parts, unless something else is asked for meanwhile.
+async function refresh(address, parts, isWanted = () => true) {
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
   if (!answer.ok || answer.redirected) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of parts) {
-    const [here, there] = [document.querySelector(part), fresh.querySelector(part)];
-    if (here && there) here.replaceChildren(...there.childNodes);
-  }
+  if (!isWanted()) return false;
+  for (const part of parts) put(fresh, part);
   document.title = fresh.title;
   return true;
 }
 
+// The list follows what one types and chooses, and says how much was found.
 const finder = document.querySelector("[data-live-form]");
 if (finder) {
-  const input = finder.querySelector("input[type=search]");
-  let typed = 0;
-  input.addEventListener("input", () => {
-    const turn = ++typed;
-    setTimeout(async () => {
-      if (turn !== typed) return;
-      const address = new URL(finder.action);
-      for (const [name, value] of new FormData(finder)) if (value) address.searchParams.set(name, value);
-      if (await refresh(address, ["#list", ".chips"])) history.replaceState(null, "", address);
-    }, 220);
+  let asked = 0;
+  const ask = async (turn) => {
+    if (turn !== asked) return;
+    const address = new URL(finder.action);
+    for (const [name, value] of new FormData(finder)) if (value) address.searchParams.set(name, value);
+    if (!await refresh(address, ["#list", ".chips"], () => turn === asked)) return;
+    history.replaceState(null, "", address);
+    const found = document.querySelector("#list [data-found]");
+    document.querySelector("[data-told]").textContent = found.dataset.found;
+  };
+  finder.addEventListener("input", (event) => {
+    const turn = ++asked;
+    setTimeout(ask, event.target.type === "search" ? 220 : 0, turn);
   });
 }
 
@@ -229,7 +236,7 @@ if (live) {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.getElementById("consent").replaceChildren(...fresh.getElementById("consent").childNodes);
+    put(fresh, "#consent");
     for (const message of fresh.querySelectorAll(".message")) {
       const here = document.getElementById(message.id);
       if (here) {
