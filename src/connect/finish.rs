@@ -27,8 +27,8 @@ pub struct Callback {
 /// What became of a consent, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finished {
-    /// The mailbox with this address is connected.
-    Connected(Address),
+    /// The mailbox with this address is connected, as somebody signed in to the pages has asked, or the API.
+    Connected { address: Address, is_from_page: bool },
     /// Nothing was connected, and why.
     Refused(String),
 }
@@ -50,13 +50,13 @@ impl Connector {
         let this = self.clone();
         let work = async move { this.finish_now(callback).await };
         match Self::to_the_end(work).await {
-            Some(Ok(address)) => Finished::Connected(address),
+            Some(Ok((address, is_from_page))) => Finished::Connected { address, is_from_page },
             Some(Err(words)) => Finished::Refused(words),
             None => Finished::Refused(STORE.to_owned()),
         }
     }
 
-    async fn finish_now(&self, callback: Callback) -> Result<Address, String> {
+    async fn finish_now(&self, callback: Callback) -> Result<(Address, bool), String> {
         let inner = &self.0;
         let hash = state_hash(callback.state.expose_secret());
         let consent = inner.store.take_consent(hash, clock::now()).await.map_err(away)?;
@@ -73,12 +73,13 @@ impl Connector {
             "The mailbox was disconnected, or another was chosen, before this answer came. Nothing was \
              connected.",
         )?;
+        let is_from_page = waiting.session.is_some();
         let finished = self.with_consent(of, &connection, waiting, callback).await;
         if let Err(words) = &finished {
             let told = inner.store.set_connection_detail(of, id, Some(words)).await;
             told.map_err(away)?;
         }
-        finished
+        finished.map(|address| (address, is_from_page))
     }
 
     async fn with_consent(

@@ -24,6 +24,7 @@ use crate::store::{self, Store, StoredConnection};
 use crate::watch::imap;
 use crate::{clock, oauth, submission};
 
+pub use crate::watch::imap::folders::decoded as folder_name;
 pub use begin::{Again, Started, Wanted};
 pub use finish::{Callback, Finished};
 pub use prove::{Proof, Step};

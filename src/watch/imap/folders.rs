@@ -436,7 +436,7 @@ pub fn new_sent(folders: &[Listed]) -> String {
 const NEW_SENT: &str = "Sent";
 
 /// A name as people read it. What is no modified UTF-7 stays as it is.
-fn decoded(name: &str) -> String {
+pub fn decoded(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     let mut rest = name;
     while let Some((plain, shifted)) = rest.split_once('&') {

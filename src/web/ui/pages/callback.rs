@@ -1,5 +1,5 @@
-//! `/oauth/callback`: where a provider sends the browser back. It says what happened, and leads to the
-//! settings.
+//! `/oauth/callback`: where a provider sends the browser back. Whoever began on the settings page is led there
+//! (M1); others are told what happened.
 
 use std::sync::Arc;
 
@@ -10,12 +10,13 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum_extra::extract::cookie::CookieJar;
 
 use crate::connect::{Callback, Finished};
 use crate::web::State;
 use crate::web::ui::form::Fields;
 use crate::web::ui::session::SignedIn;
-use crate::web::ui::{assets, filters, page};
+use crate::web::ui::{assets, done, filters, page};
 
 /// The route that providers know.
 pub fn router() -> Router<Arc<State>> {
@@ -45,7 +46,11 @@ async fn finish(Shared(state): Shared<Arc<State>>, mut parts: Parts) -> Response
         session: session.map(|signed_in| signed_in.session.hash),
     };
     match state.connector.finish(callback).await {
-        Finished::Connected(address) => {
+        Finished::Connected { is_from_page: true, .. } => {
+            let jar = CookieJar::from_headers(&parts.headers);
+            done(jar, "flash.connected", "/settings/email?proved=1")
+        }
+        Finished::Connected { address, .. } => {
             page(&Page { connected: Some(address.to_string()), refused: None })
         }
         Finished::Refused(words) => {

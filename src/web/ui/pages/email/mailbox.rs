@@ -9,7 +9,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
 
-use crate::connect::{Again, Error, Started, Wanted};
+use crate::connect::{Again, Error, Started, Wanted, folder_name};
 use crate::model::{Access, Address, Auth, MailboxId, MailboxState, Time};
 use crate::store::{StoredConnection, StoredMailbox, Window};
 use crate::web::State;
@@ -28,6 +28,8 @@ pub struct Mailbox {
     pub address: String,
     pub state: MailboxState,
     pub detail: Option<String>,
+    /// Where sent mail is, as people read it.
+    pub sent_folder: Option<String>,
     pub last_sync_at: Option<Time>,
     pub connected_at: Option<Time>,
     /// What is being connected in its place.
@@ -73,6 +75,7 @@ impl Mailbox {
             address: address(&shown),
             state: shown.state,
             detail: shown.detail,
+            sent_folder: shown.sent_folder.as_deref().map(folder_name),
             last_sync_at: shown.last_sync_at,
             connected_at: shown.connected_at,
             pending: pending.map(|it| Pending { address: address(&it), detail: it.detail }),

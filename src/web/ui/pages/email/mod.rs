@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::cookie::CookieJar;
@@ -40,14 +40,21 @@ struct Email {
     /// As the form to connect was filled in.
     fields: Fields,
     mailbox: Option<Mailbox>,
+    /// It was connected just now: what was proved is said (M2).
+    is_new: bool,
     /// One was connected before.
     was_one: bool,
     choices: Vec<Choice>,
     bcc_address: Option<String>,
 }
 
-async fn show(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> Result<Response, Failure> {
-    shown(&state, &signed_in, Errors::default(), Fields::default()).await
+async fn show(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    uri: Uri,
+) -> Result<Response, Failure> {
+    let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    shown(&state, &signed_in, Errors::default(), fields).await
 }
 
 /// The page, with what is wrong about the form that was sent.
@@ -63,6 +70,7 @@ async fn shown(
         shell: signed_in.shell(Tab::Email),
         choices: mailbox::choices(state, fields.text("provider")),
         bcc_address: address(signed_in),
+        is_new: fields.is_on("proved"),
         errors,
         fields,
         mailbox,
