@@ -42,6 +42,8 @@ struct Email {
     mailbox: Option<Mailbox>,
     /// It was connected just now: what was proved is said (M2).
     is_new: bool,
+    /// All mail with contacts is kept (T9).
+    follows_contacts: bool,
     /// One was connected before.
     was_one: bool,
     choices: Vec<Choice>,
@@ -65,11 +67,13 @@ async fn shown(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let (mailbox, was_one) = mailbox::current(state, signed_in).await?;
+    let settings = state.store.account_settings(signed_in.sub_account()).await?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let email = Email {
         shell: signed_in.shell(Tab::Email),
         choices: mailbox::choices(state, fields.text("provider")),
         bcc_address: address(signed_in),
+        follows_contacts: settings.is_some_and(|settings| settings.switches.follow_contacts),
         is_new: fields.is_on("proved"),
         errors,
         fields,
