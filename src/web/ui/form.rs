@@ -87,7 +87,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 }
 
 /// What is wrong with a form, by field; shown beside the fields.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Errors(BTreeMap<String, String>);
 
 impl Errors {

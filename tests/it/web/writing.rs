@@ -1,9 +1,10 @@
 //! Writing in the pages: drafts, sending by the function that the API calls, and taking back.
 
 use axum::http::StatusCode;
+use mailweave::model::Trust;
 use serde_json::json;
 
-use super::api::Api;
+use super::api::{Api, mail};
 use super::ui::Browser;
 
 const DRAFT: &str = "018f0000-0000-7000-8000-000000000001";
@@ -161,5 +162,58 @@ async fn files_go_along_after_undo_and_are_named_where_they_are_to_be_attached_a
         // Nobody sends the files of another's mail.
         let mut bea = Browser::of(api, "bea@acme.example", "user").await;
         assert_eq!(bea.post_parts(send, &second).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+/// A mail to Ann in the thread of what she wrote first, filed at her smart BCC address.
+fn answer_of_bob(id: &str, header: &str, text: &str) -> String {
+    format!(
+        "From: Bob Stone <bob@client.example>\nTo: ann@acme.example, Cleo <cleo@client.example>\n{header}\
+         Subject: Re: Offer\nMessage-ID: <{id}>\nIn-Reply-To: <one@x>\n\n{text}\n"
+    )
+}
+
+#[tokio::test]
+async fn every_mail_can_be_answered_where_its_author_wants_answers() {
+    for api in &Api::both().await {
+        let (mut ann, id) = Browser::with_user(api, "ann@acme.example", "user").await;
+        api.mail_in(&id, &mail("one@x", "Offer", "\nHello\n"), Trust::Dmarc).await;
+        let asks = "Reply-To: Desk <desk@client.example>\n";
+        let filed = answer_of_bob("two@x", asks, "Ask <b>there</b>.");
+        let verdict = api.mail_in(&id, &filed, Trust::Dmarc).await;
+        api.mail_in(&id, &answer_of_bob("three@x", "", "Later words."), Trust::Dmarc).await;
+        let verdict = api.get(&format!("/verdicts/{verdict}")).await;
+        let (thread, message) =
+            (verdict.text("conversation_id"), verdict.text("stored_message_id"));
+        let here = format!("/conversations/{thread}");
+        ann.get(&here).await.has("value=\"&#34;Bob Stone&#34; &#60;bob@client.example&#62;\"");
+        let chosen = ann.get(&format!("{here}?reply={message}")).await;
+        chosen.has("value=\"&#34;Desk&#34; &#60;desk@client.example&#62;\"");
+        assert_eq!(chosen.value("reply_to"), message);
+        // What is quoted can be read, and does nothing.
+        chosen.has("<div class=\"text quoted\" dir=\"auto\">Ask &lt;b&gt;there&lt;/b&gt;.");
+        let all = format!("{here}?reply={message}&all=1");
+        chosen.has(&all.replace('&', "&#38;"));
+        ann.get(&all).await.has("&#34;Cleo&#34; &#60;cleo@client.example&#62;");
+
+        // What is refused comes back where it was written.
+        let (draft, text) = (chosen.value("draft"), "My answer");
+        let fields = [
+            ("draft", draft.as_str()),
+            ("conversation", &thread),
+            ("reply_to", &message),
+            ("to", "nobody"),
+            ("text", text),
+            ("html", ""),
+            ("do", "send"),
+        ];
+        let refused = ann.post_parts("/conversations/send", &fields).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        refused.has("nobody is no address").has(">My answer</textarea>").has("Later words.");
+        // And what was begun, where it belongs.
+        ann.post("/conversations/drafts", &fields).await;
+        let list = ann.get("/conversations/new").await;
+        list.has(&format!("{here}?reply={message}#reply"));
+        ann.get(&format!("{here}?reply={message}")).await.has(">My answer</textarea>");
     }
 }

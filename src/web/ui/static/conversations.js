@@ -46,6 +46,7 @@ if (finder) {
 const replyBox = document.querySelector(".reply-box");
 const opener = replyBox?.querySelector("summary");
 opener?.addEventListener("click", () => setTimeout(() => replyBox.querySelector(".rich").focus()));
+if (replyBox?.open && location.hash === "#reply") setTimeout(() => replyBox.querySelector(".rich").focus());
 
 // Keys, which can be turned off under Your account: / to search, j and k through the list, c to write, r to
 // answer.

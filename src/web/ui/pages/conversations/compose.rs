@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::draft::{Composer, Content, people};
 use super::files::{self, Attached, FORM_BYTES_MAX, Form, Gone};
-use super::quote;
 use super::readable;
+use super::{quote, thread};
 use crate::clock;
 use crate::mail::compose::NewFile;
 use crate::model::{ConversationId, NewIds, Person, SendKind, SendStatus, StoredMessageId, Time};
@@ -91,12 +91,20 @@ async fn shown(
         };
         let title =
             if content.to.is_empty() { title } else { format!("{title} · {}", content.to) };
-        let href = format!("/conversations/new?draft={}", draft.id);
+        let href = place(draft.id, draft.conversation, &content);
         content.sent_as.is_none().then_some(Kept { href, title, at: draft.saved_at })
     });
     let drafts = kept.collect();
     let compose = Compose { shell: signed_in.shell(Tab::Conversations), composer, drafts };
     Ok((status, page(&compose)).into_response())
+}
+
+/// Where one goes on with a draft: with an answer, in its conversation.
+fn place(draft: Uuid, conversation: Option<ConversationId>, content: &Content) -> String {
+    match (conversation, content.reply_to) {
+        (Some(id), Some(reply_to)) => format!("/conversations/{id}?reply={reply_to}#reply"),
+        _ => format!("/conversations/new?draft={draft}"),
+    }
 }
 
 fn new_id() -> Uuid {
@@ -167,11 +175,26 @@ pub async fn submit(
                     let mut composer = content.composer(draft, conversation, zone);
                     composer.send_at = fields.text("send_at").to_owned();
                     composer.errors = errors;
-                    shown(&state, &signed_in, composer).await
+                    again(&state, &signed_in, composer).await
                 }
             }
         }
     }
+}
+
+/// The form once more, an answer within its conversation.
+async fn again(
+    state: &Arc<State>,
+    signed_in: &SignedIn,
+    composer: Composer,
+) -> Result<Response, Failure> {
+    if let (Ok(conversation), false) = (composer.conversation.parse(), composer.reply_to.is_empty())
+        && let Ok(shown) =
+            thread::refused(state, signed_in, ConversationId(conversation), composer.clone()).await
+    {
+        return Ok(shown);
+    }
+    shown(state, signed_in, composer).await
 }
 
 /// Why a mail was not taken.
@@ -381,10 +404,11 @@ pub async fn take_back(
         if content.sent_as == Some(id) {
             content.sent_as = None;
             content.attached = Attached::all_of(&message);
+            let id = new_id();
+            let again = place(id, draft.conversation, &content);
             let content = serde_json::to_string(&content).unwrap_or_default();
             // The id of the old one is the key of the mail that was taken back (S5).
-            let kept = NewDraft { id: new_id(), conversation: draft.conversation, content };
-            let again = format!("/conversations/new?draft={}", kept.id);
+            let kept = NewDraft { id, conversation: draft.conversation, content };
             state.store.keep_draft(of, user, kept, clock::now()).await?;
             state.store.remove_draft(of, user, draft.id).await?;
             return Ok(done(jar, "flash.taken_back", &again));
@@ -417,26 +441,32 @@ pub async fn resolve(
     Ok(done(jar, "flash.resolved", &there))
 }
 
-/// The form that answers a message: to its author, or to everybody.
+/// The form that answers a message: to its author, or where the author wants answers, or to everybody.
 pub fn answer(
     message: &crate::model::Message,
+    reply_to: &[Person],
     own: impl Fn(&Person) -> bool,
     is_to_all: bool,
 ) -> Content {
     use super::draft::line_of;
+    let others = |people: Vec<&Person>| -> Vec<Person> {
+        people.into_iter().filter(|it| !own(it)).cloned().collect()
+    };
     let is_own = message.from.as_ref().is_none_or(&own);
-    let line = |people: Vec<&Person>| {
-        people.into_iter().filter(|it| !own(it)).map(line_of).collect::<Vec<_>>().join(", ")
-    };
+    let asked = others(reply_to.iter().collect());
     let to = match is_own {
-        true => line(message.to.iter().collect()),
-        false => line(message.from.iter().collect()),
+        true => others(message.to.iter().collect()),
+        false if asked.is_empty() => others(message.from.iter().collect()),
+        false => asked,
     };
-    let others = message.cc.iter().chain(message.to.iter().filter(|_| !is_own));
-    let cc = if is_to_all { line(others.collect()) } else { String::new() };
+    let everybody = message.cc.iter().chain(message.to.iter().filter(|_| !is_own));
+    let mut cc = if is_to_all { others(everybody.collect()) } else { Vec::new() };
+    cc.retain(|person| !to.iter().any(|it| it.email == person.email));
+    let line = |people: Vec<Person>| people.iter().map(line_of).collect::<Vec<_>>().join(", ");
     let subject = message.subject.trim();
     let is_answer = subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     let subject = if is_answer { subject.to_owned() } else { format!("Re: {subject}") };
+    let (to, cc) = (line(to), line(cc));
     Content { to, cc, subject, reply_to: Some(message.id.0), ..Content::default() }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use askama::filters::Safe;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub struct Content {
 }
 
 /// The form in which one writes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Composer {
     pub draft: Uuid,
     pub conversation: String,
@@ -53,6 +54,8 @@ pub struct Composer {
     pub send_at: String,
     /// The time zone of who writes.
     pub zone: String,
+    /// The mail that is answered, as it will stand below: safe HTML.
+    pub quote: Option<String>,
     pub errors: Errors,
 }
 
@@ -106,6 +109,11 @@ impl Content {
 }
 
 impl Composer {
+    /// What is quoted. It was made safe when it was read.
+    pub fn quoted(&self) -> Option<Safe<&str>> {
+        self.quote.as_deref().map(Safe)
+    }
+
     /// Is there more than whom it goes to?
     pub fn has_copies(&self) -> bool {
         !self.cc.is_empty() || !self.bcc.is_empty()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use askama::filters::Safe;
 
 use super::reading::Reading;
+use crate::decide::send::can_be_answered;
 use crate::mail::pretence;
 use crate::model::{
     self, Direction, Door, FileState, Kind, SendStatus, State, StoredMessageId, Time, User, UserId,
@@ -24,6 +25,7 @@ pub struct Message {
     /// The sender's date, or else when it was received.
     pub at: Time,
     pub is_own: bool,
+    pub can_be_answered: bool,
     /// It is shown open.
     pub is_open: bool,
     /// The first words, for when it is closed.
@@ -99,6 +101,7 @@ impl Message {
             cc: message.cc.iter().map(Shown::person).collect(),
             at: message.date.unwrap_or(message.at),
             is_own: message.direction == Some(Direction::Outbound),
+            can_be_answered: can_be_answered(message.state, message.kind),
             is_open,
             preview: reading.beginning(),
             doors: message.doors.iter().map(door).collect(),

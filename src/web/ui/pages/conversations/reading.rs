@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::mail::safe::{self, Remote};
 use crate::mail::{self, Forward, Limits};
-use crate::model::{Message, State as MessageState, StoredMessageId, SubAccountId};
+use crate::model::{Message, Person, State as MessageState, StoredMessageId, SubAccountId};
 use crate::web::State;
 use crate::web::error::Problem;
 
@@ -25,6 +25,8 @@ pub struct Reading {
     pub trackers: usize,
     /// How high a frame for the formatted body is to be, in pixels.
     pub height: u32,
+    /// Whom its author wants to be answered to.
+    pub reply_to: Vec<Person>,
     /// The mail is longer than what is shown.
     pub is_shortened: bool,
     /// The first words of what is new, as text.
@@ -49,6 +51,8 @@ struct Held {
 const HELD_BYTES_MAX: usize = 12 * 1_048_576;
 /// Text of one mail that is shown in a thread; all of it is in the mail itself.
 const TEXT_CHARS_MAX: usize = 60_000;
+/// People whom an author wants to be answered to.
+const REPLY_TO_MAX: usize = 20;
 /// First words of a mail.
 const PREVIEW_CHARS_MAX: usize = 200;
 
@@ -84,6 +88,9 @@ impl Reading {
 
     fn of(raw: &[u8], is_forwarded: bool) -> Self {
         let email = mail::parse::read(raw, &Limits::default());
+        // Of a forward it is the wish of who forwarded.
+        let asks = if is_forwarded { &[][..] } else { &email.headers.reply_to };
+        let reply_to = asks.iter().take(REPLY_TO_MAX).cloned().collect();
         let (text, new) = match is_forwarded.then(|| mail::forward::find(&email)) {
             // B6: what is shown is the mail that was forwarded, without the words of who did.
             Some(Forward::Of(forwarded)) => {
@@ -109,6 +116,7 @@ impl Reading {
             remote: counted.remote,
             trackers: counted.trackers,
             height: height(&text, counted.html.matches("<img").count()),
+            reply_to,
             is_shortened: is_new_shortened || (is_more && is_whole_shortened),
             preview: preview.split_whitespace().collect::<Vec<_>>().join(" "),
         }

@@ -16,8 +16,9 @@ use super::compose::{self, UNDO_SECONDS};
 use super::draft::{Composer, Content};
 use super::message::{Beside, Message};
 use super::readable;
-use super::reading::reading;
+use super::reading::{Reading, reading};
 use crate::clock;
+use crate::decide::send::can_be_answered;
 use crate::mail::pretence;
 use crate::model::{
     self, ConversationId, Direction, NewIds, SendStatus, State as MessageState, StoredMessageId,
@@ -45,6 +46,8 @@ pub struct Asked {
     before: Option<Uuid>,
     /// A mail that was sent just now, and can be taken back.
     sent: Option<Uuid>,
+    /// The message that is answered, where it is not the latest.
+    reply: Option<Uuid>,
     /// The answer goes to everybody.
     all: Option<u8>,
 }
@@ -67,7 +70,8 @@ struct Page {
     composer: Option<Composer>,
     /// There is a draft, or somebody asked for it.
     is_writing: bool,
-    can_answer_all: bool,
+    /// The way to answer everybody instead.
+    answer_all: Option<String>,
     /// A mail that was sent just now, and for how many milliseconds it can be taken back.
     undo: Option<(Uuid, i64)>,
 }
@@ -92,19 +96,47 @@ pub async fn show(
     Id(id): Id,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let (of, id) = (signed_in.sub_account(), ConversationId(id));
-    let conversation = conversation(&state, &signed_in, id).await?;
-    let found = latest(&state, &signed_in, id, asked.before).await?;
-    let answer = answer(&state, &signed_in, id, &found.messages, asked.all == Some(1)).await?;
+    shown(&state, &signed_in, ConversationId(id), (asked, None)).await
+}
+
+/// The conversation, with an answer in it that was refused.
+pub async fn refused(
+    state: &State,
+    signed_in: &SignedIn,
+    id: ConversationId,
+    mut composer: Composer,
+) -> Result<Response, Failure> {
+    if let Ok(answered) = composer.reply_to.parse() {
+        let message = readable(state, signed_in, StoredMessageId(answered)).await?;
+        composer.quote = quote_of(&*reading(state, signed_in.sub_account(), &message).await?);
+    }
+    let answer = Answer { composer, is_writing: true, answer_all: None };
+    let shown = shown(state, signed_in, id, (Asked::default(), Some(answer))).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+}
+
+async fn shown(
+    state: &State,
+    signed_in: &SignedIn,
+    id: ConversationId,
+    (asked, given): (Asked, Option<Answer>),
+) -> Result<Response, Failure> {
+    let of = signed_in.sub_account();
+    let conversation = conversation(state, signed_in, id).await?;
+    let found = latest(state, signed_in, id, asked.before).await?;
+    let answer = match given {
+        Some(given) => Some(given),
+        None => answer(state, signed_in, id, &found.messages, &asked).await?,
+    };
     let threads = state.store.threads(of, id).await?;
     let page_of =
-        assemble(&state, &signed_in, (conversation, threads), found, asked.before.is_none());
+        assemble(state, signed_in, (conversation, threads), found, asked.before.is_none());
     let mut page_of = page_of.await?;
-    page_of.undo = undo(&state, of, &page_of, asked.sent).await?;
+    page_of.undo = undo(state, of, &page_of, asked.sent).await?;
     page_of.answer_with(answer);
     let shown = page(&page_of);
     if asked.before.is_none() {
-        read_now(&state, &signed_in, id).await?;
+        read_now(state, signed_in, id).await?;
     }
     Ok(shown)
 }
@@ -199,7 +231,7 @@ async fn assemble(
         count: conversation.message_count,
         composer: None,
         is_writing: false,
-        can_answer_all: false,
+        answer_all: None,
         undo: None,
         shell: signed_in.shell(Tab::Conversations),
     })
@@ -225,32 +257,32 @@ async fn undo(
 struct Answer {
     composer: Composer,
     is_writing: bool,
-    can_answer_all: bool,
+    answer_all: Option<String>,
 }
 
 impl Page {
     fn answer_with(&mut self, answer: Option<Answer>) {
         if let Some(answer) = answer.filter(|_| self.is_latest) {
             self.is_writing = answer.is_writing;
-            self.can_answer_all = answer.can_answer_all;
+            self.answer_all = answer.answer_all;
             self.composer = Some(answer.composer);
         }
     }
 }
 
-/// The answer to the latest message, or what was begun of it.
+/// The answer to the message that was chosen, or else to the latest; or what was begun of it.
 async fn answer(
     state: &State,
     signed_in: &SignedIn,
     id: ConversationId,
     messages: &[model::Message],
-    is_to_all: bool,
+    asked: &Asked,
 ) -> Result<Option<Answer>, Failure> {
     let (of, user) = (signed_in.sub_account(), &signed_in.user);
-    let fits = |it: &&model::Message| crate::decide::send::can_be_answered(it.state, it.kind);
-    let inbound = |it: &&model::Message| fits(it) && it.direction == Some(Direction::Inbound);
-    let latest = messages.iter().rfind(inbound).or_else(|| messages.iter().rfind(fits));
-    let Some(message) = latest else { return Ok(None) };
+    let Some(message) = answered(state, signed_in, id, (messages, asked.reply)).await? else {
+        return Ok(None);
+    };
+    let reading = reading(state, of, &message).await?;
     let mailbox = state.store.sending_mailbox(of, user.id).await?.map(|it| it.address);
     let is_own = |it: &model::Person| {
         it.email == user.email
@@ -258,19 +290,48 @@ async fn answer(
             || mailbox.as_ref() == Some(&it.email)
             || state.bcc_domains.iter().any(|ours| ours == it.email.domain())
     };
-    let can_answer_all = !compose::answer(message, is_own, true).cc.is_empty();
+    let to_all = compose::answer(&message, &reading.reply_to, is_own, true);
     let draft = state.store.draft_in(of, user.id, id).await?;
     let kept = draft.and_then(|draft| {
         let content: Content = serde_json::from_str(&draft.content).ok()?;
-        content.sent_as.is_none().then_some((draft.id, content))
+        let is_of_it = asked.reply.is_none() || content.reply_to == asked.reply;
+        (content.sent_as.is_none() && is_of_it).then_some((draft.id, content))
     });
-    let is_writing = kept.is_some() || is_to_all;
+    let is_to_all = asked.all == Some(1);
+    let is_writing = kept.is_some() || is_to_all || asked.reply.is_some();
+    let can_be_all = kept.is_none() && !is_to_all && !to_all.cc.is_empty();
     let (draft, content) = kept.unwrap_or_else(|| {
         let id = NewIds::new(clock::now(), clock::seed()).next_id();
-        (id, compose::answer(message, is_own, is_to_all))
+        let to_one = || compose::answer(&message, &reading.reply_to, is_own, false);
+        (id, if is_to_all { to_all } else { to_one() })
     });
-    let composer = content.composer(draft, Some(id.0), &user.time_zone);
-    Ok(Some(Answer { composer, is_writing, can_answer_all }))
+    let mut composer = content.composer(draft, Some(id.0), &user.time_zone);
+    composer.quote = quote_of(&reading);
+    let all = || format!("/conversations/{id}?reply={}&all=1#reply", message.id);
+    Ok(Some(Answer { composer, is_writing, answer_all: can_be_all.then(all) }))
+}
+
+/// The message that is answered: what came in stands before what one has written.
+async fn answered(
+    state: &State,
+    signed_in: &SignedIn,
+    id: ConversationId,
+    (messages, chosen): (&[model::Message], Option<Uuid>),
+) -> Result<Option<model::Message>, Failure> {
+    let fits = |it: &&model::Message| can_be_answered(it.state, it.kind);
+    if let Some(chosen) = chosen {
+        let message = readable(state, signed_in, StoredMessageId(chosen)).await?;
+        let is_here = message.conversation_id == Some(id) && fits(&&message);
+        return Ok(Some(message).filter(|_| is_here));
+    }
+    let inbound = |it: &&model::Message| fits(it) && it.direction == Some(Direction::Inbound);
+    Ok(messages.iter().rfind(inbound).or_else(|| messages.iter().rfind(fits)).cloned())
+}
+
+/// What stands below an answer, as it was made safe.
+fn quote_of(reading: &Reading) -> Option<String> {
+    let quote = reading.whole.as_ref().unwrap_or(&reading.new);
+    (!quote.is_empty()).then(|| quote.clone())
 }
 
 /// The threads of the messages that are shown, the latest first.
