@@ -72,7 +72,7 @@ use axum::routing::get;
 use axum_extra::extract::cookie::CookieJar;
 use secrecy::{ExposeSecret, SecretString};
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::timeout::{RequestBodyDeadlineLayer, RequestBodyTimeoutLayer};
 
 use super::State;
 use failure::Failure;
@@ -86,14 +86,15 @@ pub use sign_in::Doors;
 
 /// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 1_048_576;
-/// How long a form may pause while it arrives.
+/// How long a form may pause while it arrives; and how long all of one may take that anybody can send, which is
+/// small.
 const FORM_PAUSE: Duration = Duration::from_secs(30);
 
 /// All pages.
 pub fn router(state: &Arc<State>) -> Router<Arc<State>> {
     Router::new()
         .route("/", get(async || Redirect::to("/conversations")))
-        .merge(sign_in::router())
+        .merge(sign_in::router().layer(RequestBodyDeadlineLayer::new(FORM_PAUSE)))
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(FORM_PAUSE))

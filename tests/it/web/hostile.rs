@@ -1,8 +1,13 @@
 //! Clients that mean harm, or do not read descriptions: C18, D16, D17, D19.
 
-use axum::http::{Method, StatusCode, header};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
 use mailweave::model::Trust;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::api::{ADMIN, Api, OUTLOOK, mail};
@@ -214,4 +219,19 @@ async fn the_policy_of_tls_names_our_host() {
     assert_eq!(policy.headers["content-type"], "text/plain; charset=utf-8");
     let expected = "version: STSv1\r\nmode: enforce\r\nmx: mx.example\r\nmax_age: 604800\r\n";
     assert_eq!(policy.bytes, expected);
+}
+
+#[tokio::test]
+async fn a_form_that_trickles_is_not_waited_for() {
+    let [api, _] = Api::both().await;
+    let bytes = futures_util::stream::unfold((), async |()| {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Infallible>("a"), ()))
+    });
+    let request = Request::post("/sign-in")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from_stream(bytes));
+    let answer = api.router.clone().oneshot(request.unwrap());
+    let answer = tokio::time::timeout(Duration::from_secs(90), answer).await;
+    assert!(answer.expect("it is given up").unwrap().status().is_client_error());
 }
