@@ -121,7 +121,7 @@ pub use open::{Holder, Options, Tables};
 pub use outbox::{
     Answered, Cancelled, Claimed, Progress, Resolution, Resolved, Settle, Shipment, Wanted,
 };
-pub use overview::{AccountOverview, HOURS, Rates};
+pub use overview::{AccountOverview, HOURS, OutboxWaiting, Rates};
 pub use raw::RawMail;
 pub use recent::{RecentFile, RecentMail, RecentMessage};
 pub use search::{EventReach, Found, Indexed, Preview};

@@ -20,7 +20,10 @@ statements! {
         order by sub_accounts.created_at desc limit $2";
     CONNECTION_STATES = "select state, count(*) from connections group by state";
     OUTBOX_WAITING = "select (select count(*) from outbox where due_at is not null), \
-        (select count(*) from outbox where status = 'unknown')";
+        (select count(*) from outbox where status = 'unknown'), \
+        (select min(coalesce(send_at, created_at)) from outbox where due_at is not null)";
+    DELIVERIES_FAILING = "select count(*) from webhook_deliveries \
+        where next_attempt_at is not null and attempts > 0";
     /// Hours by their ids, which carry the time: read from the index alone.
     VERDICTS_BETWEEN = "select asked.column1, asked.column2, asked.column5, \
             (select count(*) from verdicts where verdicts.sub_account = asked.column1 \
@@ -46,6 +49,17 @@ pub struct AccountOverview {
     /// Deliveries to webhooks that wait.
     pub waiting: i64,
     pub rates: Rates,
+}
+
+/// What is in the outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxWaiting {
+    /// Mails that wait to be sent.
+    pub waiting: i64,
+    /// Those of which it is not known whether they were.
+    pub unknown: i64,
+    /// From when on the oldest that waits was to be sent.
+    pub since: Option<Time>,
 }
 
 /// Mails an hour, the oldest hour first.
@@ -116,11 +130,19 @@ impl Store {
             .collect()
     }
 
-    /// Mails that wait to be sent, and those of which it is not known whether they were.
-    pub async fn outbox_waiting(&self) -> Result<(i64, i64)> {
+    /// What is in the outbox.
+    pub async fn outbox_waiting(&self) -> Result<OutboxWaiting> {
         let mut tx = self.reader().await?;
-        let row: Option<(i64, i64)> = tx.optional(OUTBOX_WAITING, Vec::new()).await?;
-        Ok(row.unwrap_or_default())
+        let row: Option<(i64, i64, Option<i64>)> = tx.optional(OUTBOX_WAITING, Vec::new()).await?;
+        let (waiting, unknown, oldest) = row.unwrap_or_default();
+        Ok(OutboxWaiting { waiting, unknown, since: oldest.map(Time::from_micros) })
+    }
+
+    /// Deliveries to webhooks that were tried and did not arrive yet.
+    pub async fn failing_deliveries(&self) -> Result<i64> {
+        let mut tx = self.reader().await?;
+        let row: Option<(i64,)> = tx.optional(DELIVERIES_FAILING, Vec::new()).await?;
+        Ok(row.map_or(0, |(failing,)| failing))
     }
 
     /// Which database it is.

@@ -20,16 +20,20 @@ pub fn router() -> Router<Arc<State>> {
 }
 
 async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
+    match trouble(&state).await {
+        None => "ready\n".into_response(),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")).into_response(),
+    }
+}
+
+/// Why it is not ready, if it is not.
+pub async fn trouble(state: &State) -> Option<&'static str> {
     if !state.ready.load(Ordering::Acquire) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the listeners are not up\n").into_response();
+        return Some("the listeners are not up");
     }
-    match state.store.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::warn!(%error, "The store cannot be reached.");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be reached\n").into_response()
-        }
-    }
+    let error = state.store.ping().await.err()?;
+    tracing::warn!(%error, "The store cannot be reached.");
+    Some("the store cannot be reached")
 }
 
 async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {

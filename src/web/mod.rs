@@ -4,7 +4,7 @@
 mod api;
 pub mod auth;
 pub mod error;
-mod health;
+pub mod health;
 mod idempotency;
 mod input;
 mod mta_sts;

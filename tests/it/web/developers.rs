@@ -100,6 +100,7 @@ async fn pages_are_for_those_whose_business_it_is() {
         api.mail_in(&writer, &mail("1@x", "Hi", "\nHello"), Trust::Unverified).await;
         let page = operator.get("/admin").await;
         page.has("Acme").has("1 in all").has("class=\"graph\"").has(api.store.database());
+        page.has("Up</span>").has("The hours as a table");
         admin.get("/settings/developers/api").await.has("/api/v1/webhooks/{id}/deliveries");
     }
 }

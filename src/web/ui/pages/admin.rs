@@ -10,13 +10,17 @@ use axum::routing::get;
 
 use crate::clock;
 use crate::model::{MailboxState, Time};
-use crate::store::{AccountOverview, Rates};
-use crate::web::State;
+use crate::store::{AccountOverview, OutboxWaiting, Rates};
 use crate::web::ui::failure::Failure;
-use crate::web::ui::{Operator, Shell, Tab, filters, page};
+use crate::web::ui::{Operator, Shell, Tab, filters, page, text};
+use crate::web::{State, health};
 
 /// Below this many days somebody should renew the certificate.
 const DAYS_LOW: i64 = 14;
+/// Mail that waits so long to be sent is looked after.
+const WAITS_MINUTES: i64 = 60;
+/// So many events are behind when lists are not what they should be.
+const UNINDEXED: i64 = 1_000;
 const DAY_SECONDS: i64 = 24 * 3_600;
 /// Of a graph, in its own units.
 const GRAPH_HEIGHT: i64 = 48;
@@ -31,14 +35,18 @@ pub fn router() -> Router<Arc<State>> {
 #[template(path = "admin.html", config = "src/web/ui/askama.toml")]
 struct Page {
     shell: Shell,
+    /// Why it is not ready, if it is not.
+    trouble: Option<&'static str>,
+    /// What somebody should look after, in words.
+    problems: Vec<String>,
     version: &'static str,
     database: &'static str,
     started_at: Time,
     listeners: Vec<(&'static str, String)>,
     certificate: Option<Certificate>,
-    mailboxes: Vec<(MailboxState, i64)>,
-    /// Mails that wait to be sent, and those whose end is not known.
-    outbox: (i64, i64),
+    /// How they stand, in words; the class of that; how many.
+    mailboxes: Vec<(&'static str, &'static str, i64)>,
+    outbox: OutboxWaiting,
     waiting: i64,
     readers: usize,
     graph: Graph,
@@ -75,6 +83,10 @@ struct Graph {
 }
 
 struct Bar {
+    /// So many hours ago.
+    ago: usize,
+    /// Filed, held, other.
+    counts: [i64; 3],
     x: usize,
     filed: Piece,
     held: Piece,
@@ -114,6 +126,8 @@ fn bar(hour: usize, [filed, held, other]: [i64; 3], most: i64) -> Bar {
     let (filed_piece, held_piece, other_piece) = (piece(filed), piece(held), piece(other));
     let ago = crate::store::HOURS - 1 - hour;
     Bar {
+        ago,
+        counts: [filed, held, other],
         x: hour * BAR_WIDTH,
         filed: filed_piece,
         held: held_piece,
@@ -131,21 +145,88 @@ async fn show(
     let mut all = Rates::default();
     accounts.iter().for_each(|account| all.add(&account.rates));
     let row = |account: AccountOverview| Row { graph: Graph::new(&account.rates), account };
+    let shown = |(state, count)| {
+        let (words, class) = standing(state);
+        (words, class, count)
+    };
     let running = &state.running;
+    let certificate = certificate(&state, now);
+    let mailboxes = state.store.mailbox_states().await?;
+    let outbox = state.store.outbox_waiting().await?;
+    let problems = Problems {
+        certificate_days: certificate.as_ref().map(|it| it.days),
+        to_consent: mailboxes
+            .iter()
+            .filter(|it| it.0 == MailboxState::NeedsReauth)
+            .map(|it| it.1)
+            .sum(),
+        failing: state.store.failing_deliveries().await?,
+        waits_seconds: outbox.since.map_or(0, |since| now.as_seconds() - since.as_seconds()),
+        unindexed: state
+            .store
+            .behind_in_search()
+            .await?
+            .iter()
+            .map(|it| it.1.last - it.1.done)
+            .sum(),
+    };
     Ok(page(&Page {
         shell: operator.shell(Tab::Admin),
         version: env!("CARGO_PKG_VERSION"),
         database: state.store.database(),
         started_at: running.started_at,
         listeners: running.listeners.iter().map(|(name, at)| (*name, at.to_string())).collect(),
-        certificate: certificate(&state, now),
-        mailboxes: state.store.mailbox_states().await?,
-        outbox: state.store.outbox_waiting().await?,
+        trouble: health::trouble(&state).await,
+        problems: problems.in_words(),
+        certificate,
+        mailboxes: mailboxes.into_iter().map(shown).collect(),
+        outbox,
         waiting: state.store.waiting_deliveries().await?,
         readers: state.events.readers(),
         graph: Graph::new(&all),
         accounts: accounts.into_iter().map(row).collect(),
     }))
+}
+
+/// What may be wrong.
+struct Problems {
+    certificate_days: Option<i64>,
+    /// Mailboxes that need their consent again.
+    to_consent: i64,
+    /// Deliveries to webhooks that do not arrive.
+    failing: i64,
+    /// So long the oldest mail waits to be sent.
+    waits_seconds: i64,
+    /// Events that lists and search do not know yet.
+    unindexed: i64,
+}
+
+impl Problems {
+    fn in_words(&self) -> Vec<String> {
+        let days = self.certificate_days.filter(|days| *days < DAYS_LOW);
+        let certificate = days.map(|days| text::with("admin.problem_certificate", days.max(0)));
+        let counted = [
+            ("admin.problem_consent", self.to_consent, 1),
+            ("admin.problem_deliveries", self.failing, 1),
+            ("admin.problem_outbox", self.waits_seconds / 60, WAITS_MINUTES),
+            ("admin.problem_index", self.unindexed, UNINDEXED),
+        ];
+        let counted = counted.into_iter().filter(|(_, count, least)| count >= least);
+        certificate
+            .into_iter()
+            .chain(counted.map(|(key, count, _)| text::with(key, count)))
+            .collect()
+    }
+}
+
+/// How a mailbox stands, in the words of its own page, and the class of that.
+const fn standing(state: MailboxState) -> (&'static str, &'static str) {
+    match state {
+        MailboxState::Active => ("email.active", "good"),
+        MailboxState::NeedsReauth => ("email.needs_reauth", "bad"),
+        MailboxState::Connecting => ("email.connecting", ""),
+        MailboxState::Disconnected => ("email.disconnected", ""),
+    }
 }
 
 fn certificate(state: &State, now: Time) -> Option<Certificate> {
@@ -170,7 +251,31 @@ mod tests {
             assert!(pieces.iter().all(|it| it.y >= 0 && it.y + it.height <= GRAPH_HEIGHT));
         }
         let last = &graph.bars[23];
+        assert_eq!((last.ago, last.counts), (0, [3, 2, 0]));
         assert_eq!((last.filed.height, last.filed.y), (1, GRAPH_HEIGHT - 1), "little is seen");
         assert_eq!(Graph::new(&Rates::default()).bars[5].filed.height, 0);
+    }
+
+    #[test]
+    fn what_is_to_be_looked_after_is_said() {
+        let fine = Problems {
+            certificate_days: Some(14),
+            to_consent: 0,
+            failing: 0,
+            waits_seconds: 60,
+            unindexed: 3,
+        };
+        assert_eq!(fine.in_words(), Vec::<String>::new());
+        let bad = Problems {
+            certificate_days: Some(-1),
+            to_consent: 2,
+            failing: 3,
+            waits_seconds: 7_200,
+            unindexed: 5_000,
+        };
+        let said = bad.in_words();
+        let numbers = ["0", "2", "3", "120", "5000"];
+        assert!(said.iter().zip(numbers).all(|(it, number)| it.contains(number)), "{said:?}");
+        assert_eq!(said.len(), 5);
     }
 }
