@@ -142,6 +142,8 @@ for (const form of document.querySelectorAll("[data-composer]")) {
   let held = new DataTransfer();
   const list = () => {
     files.files = held.files;
+    const bytes = [...held.files].reduce((sum, file) => sum + file.size, 0);
+    files.setCustomValidity(bytes > files.dataset.bytesMax ? files.dataset.tooLarge : "");
     chosen.hidden = held.files.length === 0;
     chosen.replaceChildren(...[...held.files].map((file, at) => {
       const item = document.createElement("li");

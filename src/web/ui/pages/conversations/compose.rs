@@ -14,7 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::draft::{Composer, Content, people};
-use super::files::{self, Attached, FORM_BYTES_MAX, Form, Gone};
+use super::files::{self, Attached, Form, Gone};
 use super::readable;
 use super::{quote, thread};
 use crate::clock;
@@ -78,8 +78,9 @@ pub async fn show(
 async fn shown(
     state: &State,
     signed_in: &SignedIn,
-    composer: Composer,
+    mut composer: Composer,
 ) -> Result<Response, Failure> {
+    composer.file_max = files::limit(state, signed_in.sub_account()).await?;
     let status =
         if composer.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let drafts = state.store.drafts(signed_in.sub_account(), signed_in.user.id).await?;
@@ -143,7 +144,7 @@ pub async fn submit(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
     jar: CookieJar,
-    Form { fields, files }: Form,
+    Form { fields, files, is_too_large }: Form,
 ) -> Result<Response, Failure> {
     let mut content = Content::of_fields(&fields);
     let conversation = fields.text("conversation").parse::<Uuid>().ok();
@@ -166,7 +167,10 @@ pub async fn submit(
         }
         how => {
             content.miss(&files);
-            let sent = send(&state, &signed_in, (&fields, &content, how == "later"), files).await;
+            let sent = match is_too_large {
+                true => Err(Refused::Because(Errors::of_field("files", files::too_large()))),
+                false => send(&state, &signed_in, (&fields, &content, how == "later"), files).await,
+            };
             match sent {
                 Ok(sent) => Ok(after(&state, &signed_in, jar, sent).await?),
                 Err(refused) => {
@@ -345,7 +349,7 @@ fn wrong(field: &str, key: &str) -> Refused {
 fn no_file(gone: Gone) -> Refused {
     let error = match gone {
         Gone::Erased(name) => text::with("error.compose_gone", name),
-        Gone::TooLarge => text::with("error.compose_files", FORM_BYTES_MAX / 1_048_576),
+        Gone::TooLarge => files::too_large(),
         Gone::Failed(failure) => return Refused::Failed(failure),
     };
     Refused::Because(Errors::of_field("files", error))

@@ -6,7 +6,7 @@ use askama::filters::Safe;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::files::{Attached, FILES_MAX};
+use super::files::{self, Attached, FILES_MAX, FORM_BYTES_MAX};
 use crate::mail::compose::NewFile;
 use crate::mail::safe;
 use crate::model::{Address, Person};
@@ -51,6 +51,8 @@ pub struct Composer {
     pub html: String,
     pub attached: Vec<Attached>,
     pub missing: Vec<String>,
+    /// How large each file may be, in words.
+    pub file_max: String,
     pub send_at: String,
     /// The time zone of who writes.
     pub zone: String,
@@ -112,6 +114,16 @@ impl Composer {
     /// What is quoted. It was made safe when it was read.
     pub fn quoted(&self) -> Option<Safe<&str>> {
         self.quote.as_deref().map(Safe)
+    }
+
+    /// So many bytes all files may have.
+    pub const fn bytes_max(&self) -> usize {
+        FORM_BYTES_MAX
+    }
+
+    /// What is said where they have more.
+    pub fn too_large(&self) -> String {
+        files::too_large()
     }
 
     /// Is there more than whom it goes to?

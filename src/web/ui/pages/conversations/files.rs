@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::multipart::MultipartError;
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::message::size;
 use super::readable;
 use crate::mail::compose::NewFile;
-use crate::model::{AttachmentId, FileState, Message};
+use crate::model::{AttachmentId, FileState, Message, SubAccountId};
 use crate::web::State;
 use crate::web::api::attachments;
 use crate::web::ui::failure::Failure;
-use crate::web::ui::{Fields, SignedIn};
+use crate::web::ui::{Fields, SignedIn, text};
 
 /// The largest form, in bytes: files of 3 MB, some of them.
 pub const FORM_BYTES_MAX: usize = 32 * 1_048_576;
@@ -28,6 +30,8 @@ const FIELDS_MAX: usize = 200;
 pub struct Form {
     pub fields: Fields,
     pub files: Vec<NewFile>,
+    /// There were more than a form may have: what stood before them is here.
+    pub is_too_large: bool,
 }
 
 /// A file of a stored message that goes along.
@@ -51,28 +55,44 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let bad = || Failure::new(StatusCode::BAD_REQUEST, "error.form");
-        let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "error.too_large");
         let mut parts = Multipart::from_request(request, state).await.map_err(|_| bad())?;
         let mut fields = Vec::new();
         let mut files = Vec::new();
-        while let Some(part) = parts.next_field().await.map_err(|_| bad())? {
-            let name = part.name().unwrap_or_default().to_owned();
-            let file_name = part.file_name().map(str::to_owned);
-            let content_type = part.content_type().map(str::to_owned);
-            let content = part.bytes().await.map_err(|_| too_large())?;
-            match file_name.filter(|name| !name.is_empty()) {
-                Some(file_name) => files.push(new_file(file_name, content_type, &content)),
-                None => fields.push((name, String::from_utf8_lossy(&content).into_owned())),
+        let is_too_large = loop {
+            match next(&mut parts).await {
+                Ok(Some(Part::File(file))) => files.push(file),
+                Ok(Some(Part::Field(name, value))) => fields.push((name, value)),
+                Ok(None) => break false,
+                Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => break true,
+                Err(_) => return Err(bad()),
             }
             if files.len() > FILES_MAX || fields.len() > FIELDS_MAX {
                 return Err(bad());
             }
-        }
+        };
         // A file field that was left empty has no name and no bytes.
         fields.retain(|(name, _)| name != "files");
         let fields = Fields::of(fields).ok_or_else(bad)?;
-        Ok(Self { fields, files })
+        Ok(Self { fields, files, is_too_large })
     }
+}
+
+/// A part of a form.
+enum Part {
+    Field(String, String),
+    File(NewFile),
+}
+
+async fn next(parts: &mut Multipart) -> Result<Option<Part>, MultipartError> {
+    let Some(part) = parts.next_field().await? else { return Ok(None) };
+    let name = part.name().unwrap_or_default().to_owned();
+    let file_name = part.file_name().map(str::to_owned);
+    let content_type = part.content_type().map(str::to_owned);
+    let content = part.bytes().await?;
+    Ok(Some(match file_name.filter(|name| !name.is_empty()) {
+        Some(file_name) => Part::File(new_file(file_name, content_type, &content)),
+        None => Part::Field(name, String::from_utf8_lossy(&content).into_owned()),
+    }))
 }
 
 fn new_file(file_name: String, content_type: Option<String>, content: &Bytes) -> NewFile {
@@ -101,6 +121,17 @@ impl Attached {
         let (id, name) = value.split_once(' ')?;
         Some(Self { id: id.parse().ok()?, name: name.to_owned() })
     }
+}
+
+/// How large each file may be, in words.
+pub async fn limit(state: &State, of: SubAccountId) -> Result<String, Failure> {
+    let settings = state.store.account_settings(of).await?.ok_or_else(Failure::not_found)?;
+    Ok(size(settings.switches.attachment_limit))
+}
+
+/// What is said where they are too large together.
+pub fn too_large() -> String {
+    text::with("error.compose_files", FORM_BYTES_MAX / 1_048_576)
 }
 
 impl From<Failure> for Gone {

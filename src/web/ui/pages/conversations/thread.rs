@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::compose::{self, UNDO_SECONDS};
 use super::draft::{Composer, Content};
+use super::files;
 use super::message::{Beside, Message};
 use super::readable;
 use super::reading::{Reading, reading};
@@ -134,6 +135,9 @@ async fn shown(
     let mut page_of = page_of.await?;
     page_of.undo = undo(state, of, &page_of, asked.sent).await?;
     page_of.answer_with(answer);
+    if let Some(composer) = &mut page_of.composer {
+        composer.file_max = files::limit(state, of).await?;
+    }
     let shown = page(&page_of);
     if asked.before.is_none() {
         read_now(state, signed_in, id).await?;
