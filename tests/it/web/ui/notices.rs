@@ -146,6 +146,8 @@ async fn a_stranger_is_made_an_alias_by_the_stranger_s_own_link_alone() {
         let verdict = api.mail_in(&id, raw, Trust::Dmarc).await;
         let page = format!("/activity/{verdict}");
         ann.get(&page).await.has("A link is sent to carl@customer.example");
+        let mut chief = Browser::of(api, "chief@acme.example", "admin").await;
+        chief.get(&page).await.has("This is Ann Example: make the sender an alias of theirs");
         let add = [("add_alias", "1")];
         ann.submit(&format!("{page}/release"), &add).await.has("The link is on its way");
         let mail = relay.wait_for(1).remove(0);

@@ -42,6 +42,8 @@ struct One {
     conversation: Option<String>,
     expires_at: Option<Time>,
     can: Can,
+    /// Whose mail it is, of one that is not the reader's.
+    owner: Option<String>,
     candidates: Vec<Shown>,
     history: Vec<(&'static str, String, Time)>,
 }
@@ -132,6 +134,11 @@ pub async fn shown(
     let excerpt = excerpt(state, signed_in, &verdict).await?;
     let actions = state.store.actions(of, id).await?;
     let history = history(state, signed_in, actions).await?;
+    let owner = verdict.user_id.filter(|user| *user != signed_in.user.id);
+    let owner = match owner {
+        Some(user) => state.store.user(of, user).await?.map(|user| user.name),
+        None => None,
+    };
     let seen = state.store.seen(of, verdict).await?.ok_or_else(Failure::not_found)?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::CONFLICT };
     let one = One {
@@ -139,6 +146,7 @@ pub async fn shown(
         errors,
         excerpt,
         history,
+        owner,
         ..one(&seen, signed_in)
     };
     Ok((status, page(&one)).into_response())
@@ -172,6 +180,7 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
         conversation: verdict.conversation_id.map(|id| format!("/conversations/{id}")),
         expires_at: verdict.expires_at.filter(|_| outcome == Outcome::Held),
         can: Can::of(verdict, signed_in),
+        owner: None,
         candidates: candidates.collect(),
         history: Vec::new(),
     }
