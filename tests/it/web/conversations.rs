@@ -45,6 +45,11 @@ async fn a_conversation_is_listed_found_and_read() {
         let none = ann.get("/conversations?q=hello+nowhere").await;
         assert!(!none.html.contains(&here));
         none.has("Nothing found");
+        // What one has written is not new.
+        for query in ["show=unread", "q=hello&show=unread"] {
+            let none = ann.get(&format!("/conversations?{query}")).await;
+            assert!(!none.html.contains(&here), "{query}: {}", none.html);
+        }
 
         let thread = ann.get(&here).await;
         thread.has("Hello Bob").has("Smart BCC").has("Not tracked");

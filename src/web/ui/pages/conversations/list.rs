@@ -58,6 +58,8 @@ struct List {
     unread: i64,
     /// The address of the next page.
     next: Option<String>,
+    /// So many were looked at for this one.
+    looked_at: usize,
     /// Mail that is not in the list or the search yet.
     to_come: i64,
     is_first: bool,
@@ -84,6 +86,8 @@ struct Choice {
 struct Found {
     conversations: Vec<StoredConversation>,
     next: Option<String>,
+    /// So many were looked at.
+    looked_at: usize,
 }
 
 /// Shows the list.
@@ -94,8 +98,8 @@ pub async fn show(
 ) -> Result<Response, Failure> {
     let (of, me) = (signed_in.sub_account(), signed_in.user.id);
     let whose = asked.whose(&signed_in);
-    let Found { mut conversations, next } = match Words::parse(&asked.q) {
-        Some(words) => search(&state, of, whose, &words, &asked).await?,
+    let Found { mut conversations, next, looked_at } = match Words::parse(&asked.q) {
+        Some(words) => search(&state, of, (whose, me), &words, &asked).await?,
         None => browse(&state, of, (whose, me), &asked).await?,
     };
     if let Some(user) = whose {
@@ -114,6 +118,7 @@ pub async fn show(
         people: people(&state, &signed_in, &asked).await?,
         mailboxes: mailboxes(&state, &signed_in, &asked).await?,
         unread: state.store.unread_count(of, me).await?,
+        looked_at,
         next: next.map(|after| asked.link(&[("after", &after)])),
         to_come: reach.last - reach.done,
         is_first: asked.after.is_empty(),
@@ -245,7 +250,7 @@ async fn browse(
             } else {
                 last.filter(|_| !is_over)
             };
-            return Ok(Found { conversations, next: next.map(mark) });
+            return Ok(Found { conversations, next: next.map(mark), looked_at });
         }
         after = last;
     }
@@ -255,7 +260,7 @@ async fn browse(
 async fn search(
     state: &State,
     of: SubAccountId,
-    whose: Option<UserId>,
+    (whose, me): (Option<UserId>, UserId),
     words: &Words,
     asked: &Asked,
 ) -> Result<Found, Failure> {
@@ -264,8 +269,16 @@ async fn search(
     let is_over = i64::try_from(found.len()).unwrap_or(i64::MAX) < FOUND_MAX;
     let mut conversations: Vec<StoredConversation> = Vec::new();
     let mut next = found.last().filter(|_| !is_over).map(|it| it.position);
+    let unread = match asked.is_unread_only() {
+        true => {
+            let ids = found.iter().map(|hit| hit.conversation);
+            Some(state.store.unread_among(of, whose.unwrap_or(me), ids).await?)
+        }
+        false => None,
+    };
+    let is_wanted = |id| unread.as_ref().is_none_or(|unread| unread.contains(id));
     let mut seen = std::collections::BTreeSet::new();
-    for hit in &found {
+    for hit in found.iter().filter(|hit| is_wanted(&hit.conversation)) {
         if !seen.insert(hit.conversation) {
             continue;
         }
@@ -278,7 +291,8 @@ async fn search(
         };
         conversations.extend(asked.fitting(state, of, vec![conversation]).await?);
     }
-    Ok(Found { conversations, next: next.map(|position| position.to_string()) })
+    let next = next.map(|position| position.to_string());
+    Ok(Found { conversations, next, looked_at: found.len() })
 }
 
 async fn people(
