@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::visitor::Visitor;
 use crate::support::browser::Look;
 use crate::support::gateway::{Gateway, Setup};
-use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, lab};
+use crate::support::lab::{CLIENT_ID, CLIENT_SECRET, Mailbox, lab};
 
 /// A port that nobody has: the provider sends the browser back to an address that is known before.
 fn free_port() -> u16 {
@@ -62,6 +62,8 @@ async fn outlook_is_connected_by_its_consent_page_and_disconnected() {
     visitor.sees("Inbox and Sent are watched").await;
     visitor.is_clean().await;
     visitor.picture("settings-email-connected").await;
+    visitor.writes_and_is_answered(&gateway, &mailbox).await;
+    visitor.go(&url("/settings/email")).await;
     // What becomes of it is shown as it happens, and on every page.
     mailbox.revoke_consent();
     mailbox.kick();
@@ -86,4 +88,32 @@ async fn outlook_is_connected_by_its_consent_page_and_disconnected() {
     visitor.sees("What was synced stays readable").await;
     visitor.sees("A mailbox was connected before").await;
     visitor.is_clean().await;
+}
+
+impl Visitor {
+    /// Sends a mail, and sees the answer come without doing anything.
+    async fn writes_and_is_answered(&self, gateway: &Gateway, mailbox: &Mailbox) {
+        let customer = lab().mailbox("customer");
+        self.go(&format!("http://{}/conversations/new", gateway.http())).await;
+        self.fill("#to", &customer.address).await;
+        self.fill("#subject", "Forty seats").await;
+        self.find(".rich").await.send_keys("Shall we?").await.unwrap();
+        self.click(".compose-actions [value=send]").await;
+        self.sees("Sent from here").await;
+        self.is_clean().await;
+        let sent = customer.wait_for_mails("INBOX", 1).remove(0);
+        let id = sent.content.split("Message-ID:").nth(1).unwrap();
+        let id = id.split_whitespace().next().unwrap();
+        let (from, to) = (&customer.address, &mailbox.address);
+        let answer = format!(
+            "From: {from}\nTo: {to}\nSubject: Re: Forty seats\nMessage-ID: <yes@{to}>\n\
+             In-Reply-To: {id}\n\nYes, gladly.\n"
+        );
+        mailbox.deliver(from, &answer);
+        self.sees("Yes, gladly.").await;
+        // It fades in.
+        self.0.until("return document.getAnimations().length == 0").await;
+        self.is_clean().await;
+        self.picture("thread-answered").await;
+    }
 }

@@ -5,6 +5,7 @@ use super::visitor::Visitor;
 use crate::support::browser::Look;
 use crate::support::gateway::Gateway;
 use crate::support::sender::Sender;
+use crate::support::totp::code;
 
 /// A gateway as its first user finds it, who is `you@example.com`.
 struct Place {
@@ -139,6 +140,7 @@ async fn the_first_user_signs_in_and_decides_about_held_mail() {
     visitor.fill("#password", "correct horse").await;
     visitor.press("Sign in").await;
     visitor.sees("Conversations").await;
+    visitor.signs_in_with_a_second_factor(&place).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,6 +239,13 @@ async fn pages_fit_every_screen() {
         visitor.find(".message").await;
         visitor.is_clean().await;
         visitor.picture(&format!("thread-{name}")).await;
+        // An answer that is refused.
+        visitor.click(".message-foot a.door").await;
+        visitor.find(".rich").await.send_keys("Gladly.").await.unwrap();
+        visitor.click(".compose-actions [value=send]").await;
+        visitor.sees("There is no way to send yet").await;
+        visitor.is_clean().await;
+        visitor.picture(&format!("refused-{name}")).await;
     }
 }
 
@@ -245,6 +254,33 @@ impl Visitor {
         self.go(&place.link).await;
         self.press("Sign in").await;
         self.sees("Welcome, You").await;
+    }
+
+    /// Sets it up, and comes back without the telephone.
+    async fn signs_in_with_a_second_factor(&self, place: &Place) {
+        self.go(&place.url("/settings/account")).await;
+        self.press("Set it up").await;
+        let letters = self.find("code.letters").await.text().await.unwrap();
+        self.fill("#code", &code(&letters, 0)).await;
+        self.press("Turn it on").await;
+        self.sees("Your recovery codes").await;
+        self.is_clean().await;
+        let recovery = self.find("li code").await.text().await.unwrap();
+        self.go(&place.url("/settings/account")).await;
+        self.press("Set it up again").await;
+        self.press("Turn it off").await;
+        self.is_clean().await;
+        self.picture("settings-account-second").await;
+        self.click(".me summary").await;
+        self.press("Sign out").await;
+        self.fill("#email", "you@example.com").await;
+        self.fill("#password", "correct horse").await;
+        self.press("Sign in").await;
+        self.sees("recovery codes").await;
+        self.is_clean().await;
+        self.fill("#code", &recovery).await;
+        self.press("Sign in").await;
+        self.sees("Conversations").await;
     }
 
     async fn fill_why(&self, place: &Place, text: &str) {

@@ -12,5 +12,6 @@ pub mod postfix;
 pub mod postgres;
 pub mod relay;
 pub mod sender;
+pub mod totp;
 pub mod trap;
 pub mod vectors;
