@@ -19,6 +19,21 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 // Where one is among the settings is in sight on a telephone, too.
 document.querySelector(".sub-ways .here")?.scrollIntoView({ inline: "center", block: "nearest" });
 
+// Zones: the browser's own is taken where nobody has chosen one, and named where another stands.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+for (const input of document.querySelectorAll("[data-zone]")) {
+  if (input.type === "hidden") { input.value = zone; continue; }
+  const list = document.createElement("datalist");
+  list.id = "zones";
+  list.append(...Intl.supportedValuesOf("timeZone").map((name) => new Option(name, name)));
+  input.after(list);
+  input.setAttribute("list", list.id);
+  const hint = input.parentNode.querySelector("[data-zone-differs]");
+  if (!hint || !zone || zone === input.value) continue;
+  hint.textContent = hint.dataset.zoneDiffers.replace("{}", zone);
+  hint.hidden = false;
+}
+
 // Single keys do nothing where they are turned off: speech, or a slip, types them, too.
 const keySwitch = document.querySelector("[data-keys]");
 if (keySwitch) {

@@ -135,3 +135,16 @@ async fn guessing_the_password_of_an_open_screen_ends() {
         browser.post(page, &right).await.has("Too many tries");
     }
 }
+
+#[tokio::test]
+async fn the_first_visit_takes_the_zone_of_the_browser() {
+    let [api, _] = Api::both().await;
+    for (email, zone, kept) in
+        [("ann@example.com", "Europe/Berlin", "Europe/Berlin"), ("bob@example.com", "Mars", "UTC")]
+    {
+        let mut browser = Browser::of(&api, email, "user").await;
+        let first = [("first", "1"), ("new", PASSWORD), ("time_zone", zone)];
+        assert_eq!(browser.post("/settings/account/password", &first).await.location(), "/");
+        browser.get("/settings/account").await.has(&format!("value=\"{kept}\""));
+    }
+}

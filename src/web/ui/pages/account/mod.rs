@@ -19,6 +19,7 @@ use crate::model::{Address, Time};
 use crate::store::{AddressUse, NewAddress, Session};
 use crate::web::State;
 use crate::web::api::users::{self, UserChange};
+use crate::web::error::Problem;
 use crate::web::input::{Id, Json};
 use crate::web::ui::failure::Failure;
 use crate::web::ui::sign_in::{password, proof};
@@ -135,8 +136,20 @@ async fn set_password(
     let hash = state.doors.passwords.hash(new).await.ok_or_else(Failure::internal)?;
     let kept = signed_in.session.hash;
     state.store.set_password(of, user.id, &hash, kept, clock::now()).await?;
-    let to = if fields.is_on("first") { "/" } else { "/settings/account" };
+    let is_first = fields.is_on("first");
+    if let Some(zone) = fields.filled("time_zone").filter(|_| is_first && user.time_zone == "UTC") {
+        // Nobody has chosen one yet; a name that is not known here changes nothing.
+        let _ = set_zone(&state, &signed_in, zone).await;
+    }
+    let to = if is_first { "/" } else { "/settings/account" };
     Ok(done(jar, "flash.password_saved", to))
+}
+
+async fn set_zone(state: &Arc<State>, signed_in: &SignedIn, zone: &str) -> Result<(), Problem> {
+    let zone = Some(zone.to_owned());
+    let change = UserChange { name: None, email: None, aliases: None, time_zone: zone, role: None };
+    let (shared, id) = (Shared(Arc::clone(state)), Id(signed_in.user.id.0));
+    users::change(shared, signed_in.manager(), id, Json(change)).await.map(drop)
 }
 
 /// Browser and system, as far as a browser says; nothing depends on it.
