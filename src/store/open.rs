@@ -175,7 +175,7 @@ async fn open_writer(
 }
 
 async fn open_readers(path: &Path, options: &Options) -> Result<SqlitePool> {
-    let connect = connect_options(path, options).read_only(true).pragma("cache_size", "-2048");
+    let connect = connect_options(path, options).read_only(true).pragma("cache_size", "-1024");
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .test_before_acquire(false)
