@@ -18,7 +18,7 @@ use super::prepare;
 /// More than this in one transaction brings nothing (measured: PostgreSQL loses above 64).
 const BATCH_MAX: usize = 64;
 /// Nor more bytes of mail than this, but for one mail alone: the store holds copies of a batch in memory.
-const BATCH_BYTES_MAX: usize = 2 * 1_048_576;
+const BATCH_BYTES_MAX: usize = 1_048_576;
 /// So long is waited for mail that is expected: less than a batch takes, at the resolution of the clock.
 const GATHER_MAX: Duration = Duration::from_millis(1);
 /// Deliveries that may wait; those beyond wait to be allowed to wait.
