@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use crate::mail;
+
 /// Folders of a Maildir++ that are not read.
 const FOLDERS: [&str; 5] = [".Drafts", ".Trash", ".Junk", ".Spam", ".Deleted Messages"];
 /// Labels of Google Takeout.
@@ -11,8 +13,8 @@ const LABELS: [&str; 3] = ["Drafts", "Spam", "Trash"];
 const EXPUNGED: u32 = 0x8;
 
 /// Is it to be left where it is?
-pub fn is_left(path: &Path, mail: &[u8]) -> bool {
-    is_flagged(path) || is_in_such_a_folder(path) || says_so(mail)
+pub fn is_left(path: &Path, raw: &[u8]) -> bool {
+    is_flagged(path) || is_in_such_a_folder(path) || says_so(raw)
 }
 
 /// maildir(5): `:2,` and flags, of which D is a draft and T is trashed.
@@ -26,42 +28,15 @@ fn is_in_such_a_folder(path: &Path) -> bool {
     names.any(|name| FOLDERS.iter().any(|folder| name.eq_ignore_ascii_case(folder)))
 }
 
-fn says_so(mail: &[u8]) -> bool {
-    let mut is_internal = (false, false);
-    for (name, value) in fields(mail) {
-        let is_left = match name.as_str() {
-            "x-gmail-labels" => value.split(',').any(|label| LABELS.contains(&label.trim())),
-            "x-mozilla-status" => {
-                u32::from_str_radix(&value, 16).is_ok_and(|status| status & EXPUNGED != 0)
-            }
-            "x-unsent" => value == "1",
-            _ => false,
-        };
-        if is_left {
-            return true;
-        }
-        is_internal.0 |= matches!(name.as_str(), "x-imap" | "x-imapbase");
-        is_internal.1 |= name == "subject" && value.starts_with("DON'T DELETE THIS MESSAGE");
-    }
-    is_internal == (true, true)
-}
-
-/// The fields of a header, unfolded, their names in lower case.
-fn fields(mail: &[u8]) -> Vec<(String, String)> {
-    /// No header of these programs is longer.
-    const HEADER_MAX: usize = 65_536;
-    let start = String::from_utf8_lossy(mail.get(..HEADER_MAX).unwrap_or(mail)).into_owned();
-    let mut fields: Vec<(String, String)> = Vec::new();
-    for line in start.lines().take_while(|line| !line.is_empty()) {
-        match (line.starts_with([' ', '\t']), line.split_once(':'), fields.last_mut()) {
-            (true, _, Some((_, value))) => value.push_str(line.trim()),
-            (false, Some((name, value)), _) => {
-                fields.push((name.trim().to_lowercase(), value.trim().to_owned()));
-            }
-            _ => {}
-        }
-    }
-    fields
+fn says_so(raw: &[u8]) -> bool {
+    let names =
+        ["x-gmail-labels", "x-mozilla-status", "x-unsent", "x-imap", "x-imapbase", "subject"];
+    let [labels, status, unsent, imap, imap_base, subject] = mail::parse::fields(raw, names);
+    let has_label = labels.split(',').any(|label| LABELS.contains(&label.trim()));
+    let status = u32::from_str_radix(&status, 16).unwrap_or_default();
+    let is_internal = !(imap.is_empty() && imap_base.is_empty())
+        && subject.starts_with("DON'T DELETE THIS MESSAGE");
+    has_label || status & EXPUNGED != 0 || unsent == "1" || is_internal
 }
 
 #[cfg(test)]

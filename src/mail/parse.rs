@@ -9,7 +9,7 @@ use super::body::{self, Body};
 use super::fields::Head;
 use super::lines::Lines;
 use super::structure::Structure;
-use super::{Defect, Email, Headers, Limits, attachment, auto, headers, report};
+use super::{Defect, Email, Headers, Limits, attachment, auto, headers, report, values};
 
 /// Reads a mail. What the limits cut off is missing from the result, and it says so.
 pub fn read(raw: &[u8], limits: &Limits) -> Email {
@@ -35,6 +35,15 @@ pub fn text(raw: &[u8], limits: &Limits) -> String {
 pub fn headers(raw: &[u8], limits: &Limits) -> Headers {
     let read = || headers::read(&Head::of_mail(&mut Lines::new(raw), limits), limits).0;
     guarded(read).unwrap_or_default()
+}
+
+/// What the first field of each of these names, in lower case, says on one line; nothing where there is none.
+pub fn fields<const N: usize>(raw: &[u8], names: [&str; N]) -> [String; N] {
+    let read = || {
+        let head = Head::of_mail(&mut Lines::new(raw), &Limits::default());
+        names.map(|name| head.first(name).map(values::line).unwrap_or_default())
+    };
+    guarded(read).unwrap_or_else(|| names.map(|_| String::new()))
 }
 
 /// SHA-256 of the text without white space (ASCII's), so that neither line ends nor the folding and
