@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
 use memchr::memmem;
 
 /// Joins encoded words of one character set that only white space parts. Others stay as they are.
@@ -53,8 +54,9 @@ fn write(to: &mut Vec<u8>, charset: &[u8], bytes: &[u8]) {
     to.extend(b"?=");
 }
 
-/// No word is longer: what does not close is not looked through time and again.
-const WORD_BYTES_MAX: usize = 2_048;
+/// An encoded word that does not close within so many bytes is text. RFC 2047 allows 75, but whole
+/// subjects are in use. mail-parser looks for the end of each anew, so this keeps it linear.
+pub(super) const WORD_BYTES_MAX: usize = 2_048;
 
 /// An encoded word (RFC 2047 2).
 struct Word<'a> {
@@ -103,18 +105,15 @@ fn percent(text: &[u8], sign: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let byte = digits.filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match byte.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == sign) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
+        let written = match after {
+            [high, low, after @ ..] if *first == sign => {
+                quoted_printable_decode_char(*high, *low).map(|byte| (byte, after))
             }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
+            _ => None,
+        };
+        let (byte, after) = written.unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = after;
     }
     bytes
 }

@@ -6,12 +6,10 @@ use std::borrow::Cow;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address as Parsed, HeaderValue};
 
+use super::pieces::WORD_BYTES_MAX;
 use super::{decode, pieces};
 use crate::model::{Address, Person, Time};
 
-/// An encoded word that does not close within so many bytes is text. RFC 2047 allows 75, but whole
-/// subjects are in use. mail-parser looks for the end of each anew, so this keeps it linear.
-const WORD_BYTES_MAX: usize = 2_048;
 /// Bytes of a Content-Type that are read, and parameters: mail-parser is quadratic in their number.
 const MEDIA_BYTES_MAX: usize = 8_192;
 const PARAMETERS_MAX: usize = 200;
