@@ -1,5 +1,5 @@
-//! A raw mail as it is kept: packed with zstd (RFC 8878) where that is shorter. Text becomes a third, a
-//! file's base64 three quarters, so that half as much is written, read and backed up.
+//! A raw mail as it is kept: packed with zstd (RFC 8878) where that is shorter. Prose of 3 to 10 KB becomes
+//! half, HTML less, a file's base64 three quarters: so much less is written, read and backed up.
 //!
 //! No column says which it is: what is as long as the mail itself is the mail itself.
 
