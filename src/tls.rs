@@ -58,6 +58,8 @@ struct Files {
     stamp: Stamp,
 }
 
+/// Below this many days somebody should renew the certificate.
+pub const DAYS_LOW: i64 = 14;
 /// How often the files are looked at.
 const WATCHED_EVERY: Duration = Duration::from_secs(10);
 

@@ -9,10 +9,8 @@ use super::Check;
 use crate::clock;
 use crate::config::Tls;
 use crate::model::Time;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, DAYS_LOW};
 
-/// Below this many days somebody should act.
-const DAYS_LOW: i64 = 14;
 const DAY_SECONDS: i64 = 24 * 3_600;
 
 /// What is checked, as the name of the check.

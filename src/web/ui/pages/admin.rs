@@ -11,12 +11,11 @@ use axum::routing::get;
 use crate::clock;
 use crate::model::{MailboxState, Time};
 use crate::store::{AccountOverview, OutboxWaiting, Rates};
+use crate::tls::DAYS_LOW;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::{Operator, Shell, Tab, filters, page, text};
 use crate::web::{State, health};
 
-/// Below this many days somebody should renew the certificate.
-const DAYS_LOW: i64 = 14;
 /// Mail that waits so long to be sent is looked after.
 const WAITS_MINUTES: i64 = 60;
 /// So many events are behind when lists are not what they should be.
