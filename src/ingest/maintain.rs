@@ -23,6 +23,8 @@ const DUE_MAX: u32 = 50;
 const AT_ONCE: usize = 8;
 /// B2: how long a check is repeated.
 const RECHECK_SECONDS_MAX: i64 = 24 * 3600;
+/// The wait after somebody else was at the same mail.
+const CONFLICT_PAUSE: i64 = 60;
 /// The longest wait between two checks.
 const RECHECK_PAUSE_MAX: i64 = 3600;
 
@@ -70,8 +72,12 @@ async fn check_due(
     (account, id): (SubAccountId, VerdictId),
 ) -> Result<(), Error> {
     match recheck(store, reader, verifier, (account, id)).await {
-        // Another node, or a person, was first.
-        Ok(()) | Err(Error::Conflict(_)) => Ok(()),
+        Ok(()) => Ok(()),
+        // Another node, or a person, was first. If nobody was, it must not be the next again at once.
+        Err(Error::Conflict(_)) => {
+            let soon = clock::now().plus_seconds(CONFLICT_PAUSE);
+            store.postpone_recheck(account, id, Some(soon)).await
+        }
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
             // V4: everything behind it goes on.
