@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, SqlitePool};
+use sqlx::{ConnectOptions, Executor, PgPool, SqlitePool};
 
 use super::route::Routes;
 use super::wal::{self, Log};
@@ -202,26 +202,26 @@ const READERS: u32 = 4;
 /// Every statement, and those for many rows in each of their seven lengths.
 const STATEMENTS_CACHED: usize = 400;
 
-/// A node that stands still, or is cut off, must not keep all others waiting.
-const LIMITS_ON_POSTGRES: [(&str, &str); 4] = [
-    ("lock_timeout", "10s"),
-    ("idle_in_transaction_session_timeout", "60s"),
-    ("tcp_keepalives_idle", "30"),
-    ("tcp_user_timeout", "60000"),
-];
+/// A node that stands still, or is cut off, must not keep all others waiting. Said once connected: a pooler in
+/// between takes no options.
+const LIMITS_ON_POSTGRES: &str = "set lock_timeout = '10s'; \
+    set idle_in_transaction_session_timeout = '60s'; \
+    set tcp_keepalives_idle = 30; set tcp_user_timeout = 60000";
 
 async fn open_postgres(options: &Options, distrusted: &Arc<AtomicBool>) -> Result<PgPool> {
     let connect = PgConnectOptions::from_str(&options.url)
         .map_err(|error| Error::refused(format!("the store's url cannot be read: {error}")))?
         .application_name("mailweave")
         .statement_cache_capacity(STATEMENTS_CACHED)
-        .options(LIMITS_ON_POSTGRES)
         .disable_statement_logging();
     let distrusted = Arc::clone(distrusted);
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .test_before_acquire(false)
         .acquire_timeout(options.wait_max)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(LIMITS_ON_POSTGRES).await.map(drop) })
+        })
         // A connection that rested may be gone.
         .before_acquire(|connection, meta| {
             Box::pin(async move {

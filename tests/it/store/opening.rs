@@ -163,3 +163,18 @@ async fn fill_up_and_go_on() {
     file(&fresh.store, &[mail(filed)]).await.unwrap();
     assert_eq!(fresh.count("messages").await, filed + 1);
 }
+
+/// A node that stands still with a lock in its hands keeps the mail of others waiting for a while only.
+#[tokio::test]
+async fn a_lock_that_another_holds_is_not_waited_for_without_end() {
+    let [_, fresh] = both().await;
+    let other = sqlx::PgPool::connect(&fresh.url).await.unwrap();
+    let mut held = other.begin().await.unwrap();
+    sqlx::query("select name from sub_accounts for update").execute(&mut *held).await.unwrap();
+    let mails = [sample("bob@example.com", "a@x")];
+    let waited =
+        tokio::time::timeout(std::time::Duration::from_secs(60), file(&fresh.store, &mails)).await;
+    assert!(matches!(waited, Ok(Err(Error::Unavailable(_)))), "{waited:?}");
+    held.rollback().await.unwrap();
+    assert_eq!(file(&fresh.store, &mails).await.unwrap().len(), 1);
+}
