@@ -1,7 +1,6 @@
 //! How a folder is read on when a server's answers about its mails cannot be read, are refused, or never
-//! come: in ever
-//! smaller pages, down to the one mail that it is about; and that one is left out in the end, so that it
-//! does not keep all others from being seen. Pure.
+//! come: in ever smaller pages, down to the one mail that it is about; and that one is left out in the end,
+//! so that it does not keep all others from being seen. Pure.
 
 /// Headers that are judged at once.
 const PAGE: u32 = 500;

@@ -33,6 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const IN_VAIN_MAX: u32 = 3;
 /// The first of them.
 const PAUSE: Duration = Duration::from_millis(100);
+
 /// What all watchers share.
 pub struct Options {
     pub imap: imap::Options,

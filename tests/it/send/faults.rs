@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Sending, on_both};
 use crate::support::gateway::Gateway;
@@ -13,6 +13,12 @@ const STEPS: [&str; 6] = ["connect", "EHLO", "MAIL", "RCPT", "DATA", "."];
 
 fn say(text: &str) -> Option<Act> {
     Some(Act::Say(text.to_owned()))
+}
+
+/// What became of each recipient of a mail.
+fn states(message: &Value) -> Vec<&str> {
+    let recipients = message["sending"]["recipients"].as_array().unwrap();
+    recipients.iter().map(|it| it["state"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -105,10 +111,8 @@ fn one_recipient_who_is_refused_keeps_the_mail_from_nobody() {
     let mails = relay.wait_for(2);
     assert_eq!(mails[0].to, ["carl@customer.test"]);
     assert_eq!(mails[1].to, ["later@customer.test"]);
-    let recipients = message["sending"]["recipients"].as_array().unwrap();
-    let states: Vec<_> = recipients.iter().map(|it| it["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["accepted", "refused", "accepted"]);
-    assert!(recipients[1]["reply"].as_str().unwrap().contains("5.1.1"));
+    assert_eq!(states(&message), ["accepted", "refused", "accepted"]);
+    assert!(message["sending"]["recipients"][1]["reply"].as_str().unwrap().contains("5.1.1"));
 }
 
 #[test]
@@ -124,9 +128,7 @@ fn one_recipient_who_is_refused_ends_it_for_nobody_who_is_put_off() {
     let receipt = sending.send(&mail);
     let message = sending.wait_for(&receipt["id"], "bounced");
     assert_eq!(relay.wait_for(1)[0].to, ["later@customer.test"]);
-    let recipients = message["sending"]["recipients"].as_array().unwrap();
-    let states: Vec<_> = recipients.iter().map(|it| it["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["accepted", "refused"]);
+    assert_eq!(states(&message), ["accepted", "refused"]);
 }
 
 #[test]
@@ -141,10 +143,8 @@ fn a_mail_that_is_refused_ends_it_for_nobody_who_is_put_off() {
     mail["cc"] = json!(["nobody@customer.test"]);
     let receipt = sending.send(&mail);
     let message = sending.wait_for(&receipt["id"], "bounced");
-    let recipients = message["sending"]["recipients"].as_array().unwrap();
-    let states: Vec<_> = recipients.iter().map(|it| it["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["accepted", "refused"]);
-    assert!(recipients[1]["reply"].as_str().unwrap().contains("5.7.1"));
+    assert_eq!(states(&message), ["accepted", "refused"]);
+    assert!(message["sending"]["recipients"][1]["reply"].as_str().unwrap().contains("5.7.1"));
 }
 
 #[test]
