@@ -61,11 +61,13 @@ fn is_from_daemon(headers: &Headers) -> bool {
 /// A postmaster's mail from the null reverse-path (RFC 5321 4.5.5) that says what it is. People
 /// write as postmaster, too; from nobody they do not.
 fn is_undeliverable_from_nobody(head: &Head<'_>, headers: &Headers) -> bool {
+    if !authors(headers).any(|local| local == "postmaster") {
+        return false;
+    }
     let path = head.first("return-path").map(|path| values::raw(path).to_ascii_lowercase());
-    let from_nobody = path.is_some_and(|path| path == "<>" || path.contains("mailer-daemon"))
+    path.is_some_and(|path| path == "<>" || path.contains("mailer-daemon"))
         // Exchange 5.5 attaches its report where nobody looks.
-        || head.first("x-ms-embedded-report").is_some();
-    from_nobody && authors(headers).any(|local| local == "postmaster")
+        || head.first("x-ms-embedded-report").is_some()
 }
 
 fn authors(headers: &Headers) -> impl Iterator<Item = &str> {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use super::Defect;
 use super::lines::{Lines, without_end};
@@ -33,10 +33,10 @@ pub(super) fn bytes<'a>(part: &Part<'a>) -> (Cow<'a, [u8]>, Option<Defect>) {
 pub(super) fn text(part: &Part<'_>, bytes_max: usize) -> (String, Vec<Defect>) {
     let (bytes, bad_encoding) = bytes(part);
     let start = beginning(&bytes, bytes_max);
-    let named = part.media.parameter("charset").map(str::to_owned);
-    let is_html = part.media.name == "text/html";
-    let charset = named.or_else(|| meta_charset(start).filter(|_| is_html));
-    let (text, bad_charset) = characters(start, charset.as_deref());
+    let named = part.media.parameter("charset");
+    let asks_itself = named.is_none() && part.media.name == "text/html";
+    let own = if asks_itself { meta_charset(start) } else { None };
+    let (text, bad_charset) = characters(start, named.or(own.as_deref()));
     let is_cut = (start.len() < bytes.len()).then_some(Defect::Clipped);
     let defects = bad_encoding.into_iter().chain(bad_charset).chain(is_cut);
     (with_line_feeds(text), defects.collect())
@@ -169,7 +169,8 @@ fn characters<'a>(bytes: &'a [u8], charset: Option<&str>) -> (Cow<'a, str>, Opti
 }
 
 fn has_japanese_escapes(bytes: &[u8]) -> bool {
-    memmem::find(bytes, b"\x1b$B").or_else(|| memmem::find(bytes, b"\x1b$@")).is_some()
+    let mut escapes = memchr_iter(0x1b, bytes).filter_map(|at| bytes.get(at + 1..at + 3));
+    escapes.any(|escape| matches!(escape, b"$B" | b"$@"))
 }
 
 pub(super) fn windows_1252(bytes: &[u8]) -> Cow<'_, str> {

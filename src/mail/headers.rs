@@ -108,10 +108,13 @@ impl Reader<'_> {
     /// <ann@x.org> of "Sat, 21 Apr" <id@x.org>`. The id is last.
     fn answered(&self) -> Vec<MessageId> {
         let mut ids = self.ids("in-reply-to");
+        if ids.len() < 2 {
+            return ids;
+        }
         let text = self.head.first("in-reply-to").map(values::raw).unwrap_or_default();
         let words = text.trim_start().split('<').next().unwrap_or_default();
         let is_told = ["message from", "your message", "message of", "from"];
-        if ids.len() > 1 && is_told.iter().any(|told| starts_with(words, told)) {
+        if is_told.iter().any(|told| starts_with(words, told)) {
             ids.drain(..ids.len() - 1);
         }
         ids

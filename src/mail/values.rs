@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address as Parsed, HeaderValue};
+use memchr::memchr_iter;
 
 use super::pieces::WORD_BYTES_MAX;
 use super::{decode, pieces};
@@ -158,8 +159,11 @@ pub(super) fn marks_direction(c: char) -> bool {
 /// A Date field (RFC 5322 3.3) between 1970 and 9999, and its zone in seconds east of UTC; one without a zone
 /// is taken for UTC.
 pub(super) fn time(value: &[u8]) -> Option<(Time, i32)> {
-    let value = as_written_today(value);
-    let value = readable(value.as_bytes(), LINE_CHARS_MAX);
+    let value = match is_written_today(value.trim_ascii()) {
+        true => Cow::Borrowed(value),
+        false => Cow::Owned(as_written_today(value).into_bytes()),
+    };
+    let value = readable(&value, LINE_CHARS_MAX);
     let HeaderValue::DateTime(date) = MessageStream::new(&value).parse_date() else {
         return None;
     };
@@ -176,6 +180,15 @@ pub(super) fn time(value: &[u8]) -> Option<(Time, i32)> {
     let east = i32::from(date.tz_hour) * 3_600 + i32::from(date.tz_minute) * 60;
     let offset = if date.tz_before_gmt { -east } else { east };
     (seconds >= 0).then(|| (Time::from_seconds(seconds), offset))
+}
+
+/// As most dates are: seconds, a zone in numbers, and nothing behind it.
+fn is_written_today(date: &[u8]) -> bool {
+    let has_zone = match date {
+        [.., b' ', b'+' | b'-', a, b, c, d] => [a, b, c, d].iter().all(|it| it.is_ascii_digit()),
+        _ => false,
+    };
+    has_zone && memchr_iter(b':', date).count() == 2
 }
 
 /// The date as a parser wants it: without comments, with seconds, and with a zone. Some programs write
