@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Executor, PgPool, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqlitePool};
 
 use super::route::Routes;
 use super::wal::{self, Log};
@@ -126,8 +126,11 @@ impl Sqlite {
         make_file(path)?;
         // Two starters migrate one after the other; the lock goes with `directory`.
         wait_for_lock(&directory, path).await?;
-        let writer = open_writer(path, options, distrusted).await?;
-        migrate(&ON_SQLITE, &writer).await?;
+        let connect = writer_options(path, options);
+        let mut connection = connect.connect().await?;
+        migrate(&ON_SQLITE, &mut connection).await?;
+        connection.close().await?;
+        let writer = open_writer(connect, options, distrusted).await?;
         let readers = open_readers(path, options).await?;
         let log = Log::start(connect_options(path, options)).await?;
         Ok(Self { path: path.to_owned(), writer, readers, log, _lock: lock })
@@ -142,12 +145,8 @@ impl Sqlite {
     }
 }
 
-async fn open_writer(
-    path: &Path,
-    options: &Options,
-    distrusted: &Arc<AtomicBool>,
-) -> Result<SqlitePool> {
-    let connect = connect_options(path, options)
+fn writer_options(path: &Path, options: &Options) -> SqliteConnectOptions {
+    connect_options(path, options)
         .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -157,7 +156,17 @@ async fn open_writer(
         .pragma("cache_size", "-8192")
         .pragma("wal_autocheckpoint", wal::BACKSTOP_PAGES)
         // What a backup made it grow to, it gives back.
-        .pragma("journal_size_limit", wal::KEPT_BYTES);
+        .pragma("journal_size_limit", wal::KEPT_BYTES)
+}
+
+async fn open_writer(
+    connect: SqliteConnectOptions,
+    options: &Options,
+    distrusted: &Arc<AtomicBool>,
+) -> Result<SqlitePool> {
+    // What undoes a statement for a batch is small, and not worth a file each time. A migration sorts
+    // whole tables, and has its file.
+    let connect = connect.pragma("temp_store", "memory");
     let distrusted = Arc::clone(distrusted);
     SqlitePoolOptions::new()
         .max_connections(1)

@@ -3,13 +3,23 @@
 //!
 //! No column says which it is: what is as long as the mail itself is the mail itself.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::sync::Arc;
+
+use zstd::bulk::Compressor;
 
 use super::{Error, Result};
 
 /// The fastest that still shortens base64. More effort gains a few per cent for many times as long.
 const LEVEL: i32 = 1;
+/// A longer mail has a compressor of its own: a thread's keeps the memory that its longest mail needed.
+const SHARED_COMPRESSOR_MAX: usize = 262_144;
+
+thread_local! {
+    /// To make one takes as long as to pack a mail with it. `None`: there is no memory for it.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
+}
 
 /// A raw mail, as the store keeps it. Copies of it share its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +32,7 @@ pub struct RawMail {
 impl RawMail {
     /// Packs a mail.
     pub fn pack(mail: &[u8]) -> Self {
-        let packed = zstd::bulk::compress(mail, LEVEL).ok().filter(|it| it.len() < mail.len());
+        let packed = packed(mail).filter(|it| it.len() < mail.len());
         Self { size: mail.len(), kept: Arc::new(packed.unwrap_or_else(|| mail.to_vec())) }
     }
 
@@ -53,6 +63,14 @@ impl RawMail {
     pub(super) fn kept(&self) -> Arc<Vec<u8>> {
         Arc::clone(&self.kept)
     }
+}
+
+/// `None`: it stays as it is.
+fn packed(mail: &[u8]) -> Option<Vec<u8>> {
+    if mail.len() > SHARED_COMPRESSOR_MAX {
+        return zstd::bulk::compress(mail, LEVEL).ok();
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(mail).ok())
 }
 
 /// Of what is kept, so much more than is asked for is needed: a block (RFC 8878 3.1.1.2) is read as a whole.
