@@ -92,6 +92,11 @@ const OTHERS: &[&str] = &[
     "вкладення", "yanıt adresi", "önem derecesi", "ekler", "απάντηση σε", "συνημμένα",
     "importanță", "răspuns către", "atașări", "odgovori na", "返信先", "重要度", "添付ファイル", "回复", "回覆",
     "附件", "重要性", "密送", "密件副本", "답장 주소", "중요도", "첨부 파일", "첨부파일", "첨부",
+    // Thunderbird's rows of Reply-To and Organization.
+    "rispondi-a", "antwoord-naar", "svar-til", "svar till", "vastausosoite", "adresa pro odpověď",
+    "отвечать", "responder-para", "回复地址", "回函地址", "회신 주소", "organisation", "organisatie",
+    "organizzazione", "organización", "organização", "firma/organizacja", "organisasjon",
+    "järjestö", "společnost", "szervezet", "организация", "kurum", "组织", "公司", "소속",
 ];
 
 /// Every language.

@@ -111,10 +111,13 @@ pub fn clean(text: &str) -> String {
     clean
 }
 
-/// In lower case and clean: as phrases are compared.
+/// In lower case and clean: as phrases are compared. The Turkish İ, in lower case an i and a dot, is an i.
 pub fn folded(text: &str) -> String {
-    clean(text).to_lowercase()
+    let folded = clean(text).to_lowercase();
+    if folded.contains(DOT_ABOVE) { folded.replace(DOT_ABOVE, "") } else { folded }
 }
+
+const DOT_ABOVE: char = '\u{307}';
 
 fn kind(text: &str) -> Kind {
     if text.chars().all(is_space) {

@@ -19,7 +19,7 @@ pub const FORWARD_PREFIXES: &[&str] = &[
     "továbbítás", "továbbítva", "tovább", "tov", "továbbított", // Hungarian
     "пересл", "пересылка", "пер", "пх", // Russian
     "пересл.", "препр", // Ukrainian, Bulgarian
-    "ilt", "i̇lt", "i̇let", // Turkish; İ in lower case has two forms
+    "ilt", "ilet", // Turkish
     "πρθ", "προωθ", // Greek
     "redir", "redirecționat", // Romanian
     "prosl", // Croatian
@@ -99,8 +99,8 @@ pub const BEGIN_FORWARDED: &[&str] = &[
     "start på videresendt besked", "välitetty viesti alkaa", "välitetty viesti",
     "začátek přeposílané zprávy", "začiatok preposlanej správy", "továbbított levél kezdete",
     "начало переадресованного сообщения", "начало пересылаемого сообщения",
-    "початок листа, що пересилається", "початок пересланого повідомлення", "i̇leti başlangıcı",
-    "iletilen ileti başlangıcı", "i̇letilen ileti", "αρχή προωθημένου μηνύματος",
+    "початок листа, що пересилається", "початок пересланого повідомлення", "ileti başlangıcı",
+    "iletilen ileti başlangıcı", "iletilen ileti", "αρχή προωθημένου μηνύματος",
     "έναρξη προωθημένου μηνύματος", "începe mesajul redirecționat",
     "započni proslijeđenu poruku", "転送されたメッセージ", "開始轉寄郵件", "以下是轉寄的郵件", "开始转发的邮件", "以下是转发的邮件",
     "下面是被转发的邮件", "轉寄的郵件", "전달된 메시지", "전달된 메시지의 시작",
@@ -133,13 +133,14 @@ pub const ORIGINAL: &[&str] = &[
     "orijinal mesaj", "orijinal ileti", "αρχικό μήνυμα", "mesaj original", "mesajul original",
     "mesaj inițial", "izvorna poruka", "originalna poruka", "元のメッセージ", "原始邮件", "邮件原件", "原邮件",
     "原始郵件", "原始訊息", "원본 메시지", "원본 메일",
+    "replied message", "回复的原邮件",
 ];
 
 /// Words of "… wrote:", with which a quotation is introduced.
 #[rustfmt::skip]
 pub const WROTE: &[&str] = &[
     "wrote", "writes", "schrieb", "geschrieben", "écrit", "escribió", "escribio", "escreveu",
-    "scritto", "schreef", "geschreven", "napisał", "napisała", "pisze", "skrev", "följande",
+    "scritto", "schreef", "geschreven", "napisał", "napisała", "napisana", "pisze", "skrev", "följande",
     "kirjoitti", "napsal", "napsala", "napísal", "napísala", "írta", "написал", "написала",
     "пишет", "написав", "пише", "написа", "yazdı", "έγραψε", "scris", "napisao", "napisala",
 ];

@@ -54,7 +54,7 @@ pub const LANGUAGES: &[Language] = &[
         from: &["fra", "afsender"],
         date: &["sendt", "dato", "sendt den"],
         to: &["til", "modtager"],
-        cc: &["cc", "kopi", "kopi til"],
+        cc: &["cc", "kopi", "kopi til", "kopi til (cc)"],
         subject: &["emne"],
         months: "jan feb mar apr maj jun jul aug sep okt nov dec",
     },
