@@ -17,7 +17,7 @@ pub fn rule(file: &File, settings: &Settings) -> FileRuling {
         return (FileState::LeftOut, Some(TOO_LARGE));
     }
     // A3: a picture of the body is kept whatever its type of picture.
-    if is_inline_picture(file) || is_allowed(file, settings) {
+    if file.inline || is_allowed(file, settings) {
         return (FileState::Stored, None);
     }
     (FileState::LeftOut, Some(NOT_ALLOWED))
@@ -29,11 +29,7 @@ pub fn oversize<'a>(files: &'a [File], settings: &Settings) -> Option<&'a File> 
         return None;
     }
     // A3: pictures of the body never keep a mail out.
-    files.iter().find(|file| file.size > settings.attachment_limit && !is_inline_picture(file))
-}
-
-fn is_inline_picture(file: &File) -> bool {
-    file.inline && file.content_type.starts_with("image/")
+    files.iter().find(|file| file.size > settings.attachment_limit && !file.inline)
 }
 
 /// A1 and A3: of a wanted type by its name, and its content agrees.

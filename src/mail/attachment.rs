@@ -173,9 +173,12 @@ impl<'a> Blob<'a> {
     fn describe(&self, shown: &BTreeSet<&str>) -> File {
         let sniffed = sniff::extension(&self.content);
         let is_shown = self.content_id.as_deref().is_some_and(|id| shown.contains(id));
-        // What is no picture is no picture of the body, whatever it calls itself.
-        let is_picture =
-            self.content_type.starts_with("image/") && sniffed.is_none_or(sniff::is_picture);
+        // What is no picture is no picture of the body, whatever it calls itself; and what is one, and shown
+        // there, is one of the body (A3).
+        let is_picture = match self.content_type.starts_with("image/") {
+            true => sniffed.is_none_or(sniff::is_picture),
+            false => is_shown && sniffed.is_some_and(sniff::is_picture),
+        };
         File {
             file_name: file_name(&self.name, &self.content_type, sniffed),
             content_type: self.content_type.clone(),
