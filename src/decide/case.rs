@@ -41,9 +41,7 @@ impl<'a> Case<'a> {
 
     /// A user, or of a colleague domain (B3).
     pub fn is_colleague(&self, address: &Address) -> bool {
-        let domains = &self.account.settings.colleague_domains;
-        self.account.users.contains_key(address.normal())
-            || domains.iter().any(|domain| domain == address.domain())
+        self.account.is_colleague(address)
     }
 
     /// A smart BCC address, of now or of before, or of our domains.

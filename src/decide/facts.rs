@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{
-    ConnectionId, ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId,
+    Address, ConnectionId, ContactId, ConversationId, Doors, MessageKey, Settings, StoredMessageId,
     SubAccountId, Sync, Thread, ThreadId, Time, UserId,
 };
 
@@ -116,6 +116,13 @@ impl Facts {
 }
 
 impl AccountFacts {
+    /// A user, or of a colleague domain (B3).
+    pub fn is_colleague(&self, address: &Address) -> bool {
+        let domains = &self.settings.colleague_domains;
+        self.users.contains_key(address.normal())
+            || domains.iter().any(|domain| domain == address.domain())
+    }
+
     fn apply(&mut self, change: &Change, all: &[Change]) {
         match change {
             Change::AddContact(contact) => {

@@ -56,8 +56,9 @@ fn by_thread_index(account: &AccountFacts, copy: &Copy<'_>) -> Option<Found> {
     let threads = account.thread_indexes.get(&copy.thread_index?)?;
     threads.iter().find_map(|id| {
         let thread = account.threads.get(id)?;
-        let is_on_it = |address: &str| thread.participants.contains(address);
-        let known = copy.people().any(|person| is_on_it(person.email.normal()));
+        // Not the user or a colleague: they are on every thread of theirs.
+        let others = copy.people().filter(|person| !account.is_colleague(&person.email));
+        let known = others.map(|it| it.email.normal()).any(|it| thread.participants.contains(it));
         known.then_some((*id, thread.conversation))
     })
 }

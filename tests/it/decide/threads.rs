@@ -134,6 +134,9 @@ fn thread_index_joins_only_with_somebody_of_the_thread() {
     let stranger = mail("c@x").from("ben@ours.example").to("zoe@other.example").index(5);
     let with_a_stranger = world.judge(stranger);
     assert_eq!(with_a_stranger.verdict.matched.rule.as_deref(), Some("B3"));
+    // The user is on every thread of theirs, and a copied draft keeps its index.
+    let by_the_same = world.judge(mail("d@x").to("zoe@other.example").index(5));
+    assert_eq!(by_the_same.verdict.matched.rule.as_deref(), Some("B3"));
 }
 
 #[test]
