@@ -49,8 +49,8 @@ fn by_rules<'a>(case: &Case<'a>) -> Result<Plan<'a>, Box<Ruling<'a>>> {
         None => sender::author(case, &copy)?,
     };
     let id_conflict = known(case, &copy)?;
-    let plan = match (chosen(case), &case.submission.forward) {
-        (Some(contact), _) => assigned(case, copy, &author, contact),
+    let plan = match (chosen(case), forward_by(case, &author)) {
+        (Some(contact), _) => assigned(case, copy, &author, contact)?,
         // B6 is of a forward to us alone; whom this one went to besides, nobody can see (B3).
         (None, Forward::Of(mail)) if case.submission.email.recipients().next().is_none() => {
             return Err(Box::new(Ruling::choose(Reason::NoRecipient, [&mail.from])));
@@ -62,6 +62,16 @@ fn by_rules<'a>(case: &Case<'a>) -> Result<Plan<'a>, Box<Ruling<'a>>> {
         (None, Forward::None) => placed(case, copy, author)?,
     };
     Ok(Plan { id_conflict: plan.id_conflict || id_conflict, ..plan })
+}
+
+/// B6 is of what a user forwards: what anybody else forwards is a mail of theirs (B7), unless a user released
+/// it as what it is.
+fn forward_by<'a>(case: &Case<'a>, author: &Author<'a>) -> &'a Forward {
+    match author {
+        Author::User(_) => &case.submission.forward,
+        _ if case.submission.is_released() => &case.submission.forward,
+        Author::Participant(_) | Author::Outsider(_) => &Forward::None,
+    }
 }
 
 /// B8: what programs write, and our own mail coming back.
@@ -106,12 +116,10 @@ fn assigned<'a>(
     copy: Copy<'a>,
     author: &Author<'a>,
     contact: &'a Person,
-) -> Plan<'a> {
-    let copy = match &case.submission.forward {
-        Forward::Of(mail) if mail.from.email == contact.email => {
-            Copy::of_forwarded(case.submission, mail)
-        }
-        _ => copy,
+) -> Result<Plan<'a>, Box<Ruling<'a>>> {
+    let (copy, id_conflict) = match &case.submission.forward {
+        Forward::Of(mail) if mail.from.email == contact.email => carried(case, mail)?,
+        _ => (copy, false),
     };
     let wrote_it = copy.from.is_some_and(|from| from.email == contact.email);
     let direction = match author {
@@ -120,14 +128,17 @@ fn assigned<'a>(
         _ => Direction::Inbound,
     };
     let user = actor_or_owner(case, author);
-    Plan {
-        copy,
-        direction,
-        user,
-        place: Place::With(vec![contact]),
-        rule: "V3",
-        id_conflict: false,
-    }
+    Ok(Plan { copy, direction, user, place: Place::With(vec![contact]), rule: "V3", id_conflict })
+}
+
+/// The mail that a forward carries, and whether its id is another's; its carrier's id is known not to be.
+fn carried<'a>(case: &Case<'a>, mail: &'a Forwarded) -> Result<(Copy<'a>, bool), Box<Ruling<'a>>> {
+    let copy = Copy::of_forwarded(case.submission, mail);
+    let id_conflict = match copy.message_id == &case.submission.message_id {
+        true => false,
+        false => known(case, &copy)?,
+    };
+    Ok((copy, id_conflict))
 }
 
 fn actor_or_owner(case: &Case<'_>, author: &Author<'_>) -> Option<UserId> {
@@ -139,11 +150,7 @@ fn actor_or_owner(case: &Case<'_>, author: &Author<'_>) -> Option<UserId> {
 
 /// B6: files the mail that a forward carries under the person it is really from.
 fn forwarded<'a>(case: &Case<'a>, mail: &'a Forwarded) -> Result<Plan<'a>, Box<Ruling<'a>>> {
-    let copy = Copy::of_forwarded(case.submission, mail);
-    let id_conflict = match copy.message_id == &case.submission.message_id {
-        true => false,
-        false => known(case, &copy)?,
-    };
+    let (copy, id_conflict) = carried(case, mail)?;
     let address = &mail.from.email;
     let (direction, contacts) = if case.is_colleague(address) {
         (Direction::Outbound, people::contacts_of(case, &copy)?)
@@ -166,6 +173,7 @@ fn placed<'a>(
     let user = actor_or_owner(case, &author);
     let (direction, place, rule) = match author {
         Author::Participant(joined) => {
+            people::may_be_logged(case, copy.from)?;
             let by_colleague = copy.from.is_some_and(|from| case.is_colleague(&from.email));
             (direction_from(by_colleague), Place::Thread(joined), "B7")
         }
@@ -195,6 +203,9 @@ fn from_outside<'a>(
     // B5, whatever address the answer came from (T5); of a stranger's word alone, B7 is the rule.
     let joined = thread::find(case.account, copy).filter(|_| is_colleague || is_vouched_for);
     if let Some(joined) = joined {
+        if !is_colleague && !case.submission.is_released() {
+            people::may_be_logged(case, Some(from))?;
+        }
         return Ok((direction_from(is_colleague), Place::Thread(joined), "B5"));
     }
     if is_colleague {

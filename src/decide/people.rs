@@ -39,8 +39,12 @@ pub fn contacts_of<'a>(
 
 /// A mail on which no outsider can be seen: among colleagues, or everyone was in Bcc.
 fn nobody<'a>(case: &Case<'a>, copy: &Copy<'a>) -> Ruling<'a> {
+    let author = copy.from.and_then(|from| case.user_of(&from.email));
+    // Who writes to many in Bcc writes to themselves in To.
+    let is_author = |person: &Person| author.is_some() && case.user_of(&person.email) == author;
     let recipients = copy.to.iter().chain(copy.cc);
-    let mut colleagues = recipients.filter(|person| !case.is_ours(&person.email));
+    let mut colleagues =
+        recipients.filter(|person| !case.is_ours(&person.email) && !is_author(person));
     match colleagues.next() {
         Some(colleague) => {
             let address = Some(colleague.email.normal().to_owned());
@@ -68,10 +72,15 @@ pub fn contact_from<'a>(
     case: &Case<'a>,
     from: &'a Person,
 ) -> Result<Vec<&'a Person>, Box<Ruling<'a>>> {
-    let address = &from.email;
-    if case.is_never_log(address) {
-        let matched = Matched { address: Some(address.normal().to_owned()), ..Matched::default() };
-        return Err(Box::new(Ruling::Ignore(Reason::NeverLog, matched)));
-    }
+    may_be_logged(case, Some(from))?;
     Ok(vec![from])
+}
+
+/// B3: nothing of an author on the never-log list is kept, in a known thread neither.
+pub fn may_be_logged<'a>(case: &Case<'a>, author: Option<&Person>) -> Result<(), Box<Ruling<'a>>> {
+    let Some(author) = author.filter(|author| case.is_never_log(&author.email)) else {
+        return Ok(());
+    };
+    let address = Some(author.email.normal().to_owned());
+    Err(Box::new(Ruling::Ignore(Reason::NeverLog, Matched { address, ..Matched::default() })))
 }

@@ -185,3 +185,34 @@ fn an_answer_from_another_address_stays_in_its_thread_when_somebody_vouches_for_
     assert_eq!(message(&decision).thread_id, message(&sent).thread_id);
     assert_eq!(message(&decision).direction, Some(Direction::Outbound));
 }
+
+/// B6, B7: what a customer forwards is the customer's mail.
+#[test]
+fn a_forward_of_somebody_else_is_a_mail_of_theirs() {
+    let forward = || {
+        mail("b@x")
+            .from("carl@customer.example")
+            .answers("a@x")
+            .forwards(forwarded("ceo@victim.example", "ann@ours.example"))
+    };
+    let mut world = world().with(mail("a@x").to("carl@customer.example"));
+    let decision = world.judge(forward());
+    assert_eq!(decision.verdict.matched.rule.as_deref(), Some("B7"));
+    assert_eq!(message(&decision).from.as_ref().unwrap().email.normal(), "carl@customer.example");
+    assert!(new_contacts(&decision).is_empty());
+    let mut accepting = super::build::world().accepting();
+    assert_eq!(new_contacts(&accepting.judge(forward())), ["carl@customer.example"]);
+    let mut releasing = super::build::world();
+    assert_eq!(new_contacts(&releasing.judge(forward().released(None))), ["ceo@victim.example"]);
+}
+
+/// B9: whoever releases a forward cannot file twice what it carries.
+#[test]
+fn a_released_forward_of_a_mail_that_is_filed_is_a_duplicate_of_it() {
+    let original = mail("a@x").from("carl@customer.example").to("ann@ours.example");
+    let mut world = world().with(original.released(None).email(|it| it.text_hash = [3; 32]));
+    let forward = mail("f@x").answers("a@x");
+    let forward = forward.forwards(forwarded("carl@customer.example", "ann@ours.example"));
+    let released = forward.released(Some("carl@customer.example"));
+    assert_eq!(world.judge(released).verdict.reason.name(), "duplicate");
+}

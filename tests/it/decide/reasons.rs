@@ -139,6 +139,12 @@ fn held(customer: &str) -> Vec<Row> {
     let unsure = Forward::Unsure(people("x@one.example, y@two.example"));
     vec![
         (
+            "to many in Bcc, and to the author",
+            world(),
+            mail("a@x").to("ann@ours.example").cc("ann@private.example"),
+            Reason::NoRecipient,
+        ),
+        (
             "a forward that nobody is to be seen on",
             world(),
             mail("a@x").forwards(forwarded("carl@customer.example", "ann@ours.example")).to(""),
@@ -251,6 +257,12 @@ fn ignored(customer: &str) -> Vec<Row> {
             "everyone on the list",
             world().never_log(customer),
             mail("a@x").to(customer).cc("ben@ours.example"),
+            Reason::NeverLog,
+        ),
+        (
+            "a participant on the list",
+            world().with(mail("a@x").to(customer)).never_log(customer),
+            mail("b@x").from(customer).to("ann@ours.example").answers("a@x"),
             Reason::NeverLog,
         ),
         (
