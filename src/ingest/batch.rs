@@ -3,9 +3,11 @@
 //! next batch waits a moment for as many; a mail that comes alone waits for nobody. A batch that fails is
 //! tried one by one, so that a mail fails alone.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -119,8 +121,15 @@ fn fitting(waiting: &[Waiting]) -> usize {
     waiting.iter().take_while(fits).count().max(1)
 }
 
+/// V4: mail on which our own code fails is held or refused; it does not end the task that files.
+async fn file_guarded(store: &Store, batch: &[Pending]) -> Result<Vec<Option<Decision>>, Error> {
+    let filed = flow::file(store, batch, clock::now(), clock::seed());
+    let filed = AssertUnwindSafe(filed).catch_unwind().await;
+    filed.unwrap_or_else(|_| Err(Error::damaged("our own code failed on a mail")))
+}
+
 async fn file_all(store: &Store, batch: &[Pending]) -> Vec<Outcome> {
-    let error = match flow::file(store, batch, clock::now(), clock::seed()).await {
+    let error = match file_guarded(store, batch).await {
         Ok(decisions) => return decisions.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
@@ -141,7 +150,7 @@ async fn file_all(store: &Store, batch: &[Pending]) -> Vec<Outcome> {
 async fn file_alone(store: &Store, pending: &Pending) -> Result<Option<Decision>, Error> {
     let first = |decisions: Vec<Option<Decision>>| decisions.into_iter().next().flatten();
     let one = std::slice::from_ref(pending);
-    let error = match flow::file(store, one, clock::now(), clock::seed()).await {
+    let error = match file_guarded(store, one).await {
         Ok(decisions) => return Ok(first(decisions)),
         Err(error) if error.is_transient() => return Err(error),
         Err(error) => error,
@@ -149,5 +158,5 @@ async fn file_alone(store: &Store, pending: &Pending) -> Result<Option<Decision>
     tracing::error!(code = "mail_unreadable", %error, "A mail could not be filed and is kept as unreadable.");
     let submission = prepare::as_unreadable(&pending.submission);
     let kept = Pending { submission, ..pending.clone() };
-    flow::file(store, &[kept], clock::now(), clock::seed()).await.map(first)
+    file_guarded(store, &[kept]).await.map(first)
 }
