@@ -57,8 +57,9 @@ async fn run(config: Config, set_filter: SetFilter, samples: Samples) -> Result<
     tls::install_provider();
     raise_descriptors();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
-    let app = App::open(config, Holder::Gateway).await?;
+    let mut app = App::open(config, Holder::Gateway).await?;
     let parts = Parts::open(&app)?;
+    app.config.http.bound_to(parts.http_address);
     let first_start = app.first_start().await?;
     app.take_over().await?;
 

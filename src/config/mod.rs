@@ -388,6 +388,15 @@ impl Checker {
     }
 }
 
+impl Http {
+    /// A port that was free is known only now; links without a `public_url` of the operator's name it.
+    pub fn bound_to(&mut self, address: SocketAddr) {
+        if self.public_url == local_url(self.listen, self.tls) {
+            self.public_url = local_url(address, self.tls);
+        }
+    }
+}
+
 /// Where a browser on this machine finds the gateway.
 fn local_url(listen: SocketAddr, tls: bool) -> String {
     let scheme = if tls { "https" } else { "http" };
