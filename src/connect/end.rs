@@ -10,7 +10,7 @@ use super::secret::Kept;
 use super::{Connector, Error, Inner, new_ids};
 use crate::clock;
 use crate::model::{Address, EventId, MailboxId, OAuth, SubAccountId, UserId};
-use crate::store::{Ended, Window};
+use crate::store::{Ended, Position, Window};
 
 /// Of a user, that are not disconnected, there is one.
 const MAILBOXES_MAX: i64 = 100;
@@ -34,11 +34,25 @@ impl Connector {
 
     /// Disconnects whatever mailboxes a user has, as when the user goes.
     pub async fn disconnect_all(&self, of: SubAccountId, user: UserId) -> Result<(), Error> {
-        let window = Window { after: None, limit: MAILBOXES_MAX };
-        for mailbox in self.0.store.mailboxes(of, Some(user), window).await? {
-            self.disconnect(of, mailbox.id).await?;
+        self.disconnect_each(of, Some(user)).await
+    }
+
+    /// Ends all mailboxes of a sub-account, as [`Self::disconnect`] does.
+    pub async fn disconnect_everybody(&self, of: SubAccountId) -> Result<(), Error> {
+        self.disconnect_each(of, None).await
+    }
+
+    async fn disconnect_each(&self, of: SubAccountId, user: Option<UserId>) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let window = Window { after, limit: MAILBOXES_MAX };
+            let mailboxes = self.0.store.mailboxes(of, user, window).await?;
+            let Some(last) = mailboxes.last() else { return Ok(()) };
+            after = Some(Position { at: 0, id: last.id.0 });
+            for mailbox in mailboxes {
+                self.disconnect(of, mailbox.id).await?;
+            }
         }
-        Ok(())
     }
 
     /// Tracks the threads of an earlier connection again (M5). Answers how many.

@@ -61,6 +61,8 @@ pub async fn erase(
     _: Admin,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
+    // M5: what its users have consented to is taken back at the providers.
+    state.connector.disconnect_everybody(SubAccountId(id)).await?;
     match state.store.erase_sub_account(SubAccountId(id)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found()),

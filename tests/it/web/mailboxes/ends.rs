@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::desk::{Desk, mail, reply};
 use crate::support::lab::lab;
+use crate::web::api::ADMIN;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_consent_stops_watching_and_a_new_one_fetches_what_was_missed() {
@@ -201,6 +202,26 @@ async fn a_deleted_user_s_consent_is_taken_back() {
         assert_eq!(desk.events().await, ["mailbox.active", "mailbox.disconnected"]);
         let gone = desk.api.get(&format!("/mailboxes/{id}")).await;
         assert_eq!(gone.status, StatusCode::NOT_FOUND);
+    }
+}
+
+/// M5.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erased_sub_account_s_consents_are_taken_back() {
+    for desk in Desk::both().await {
+        let mailbox = lab().mailbox("erased");
+        let (id, token) = desk.api.add_sub_account("Other").await;
+        let post = async |path: &str, body| {
+            desk.api.call(axum::http::Method::POST, path, &token, &body).await
+        };
+        let user = post("/users", json!({"name": "Bea", "email": "bea@other.example"})).await;
+        let wanted = json!({"user_id": user.text("id"), "provider": "outlook"});
+        let begun = post("/mailboxes", wanted).await;
+        desk.consent(&begun, &mailbox).await;
+        let path = format!("/sub-accounts/{id}");
+        let erased = desk.api.call(axum::http::Method::DELETE, &path, ADMIN, &json!(null)).await;
+        assert_eq!(erased.status, StatusCode::NO_CONTENT, "{}", erased.json);
+        desk.until("the token is revoked", async |_| mailbox.account()["revocations"] == 1).await;
     }
 }
 
