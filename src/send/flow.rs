@@ -295,6 +295,9 @@ fn read_back(
 ) -> Result<Written, Error> {
     let content = Arc::new(content);
     let read = office.reader.read(Arc::clone(&content));
+    if send::is_empty(&read.email, &read.email.headers.subject) {
+        return Err(Error::Unfit("Give it a subject, a text or a file."));
+    }
     send::check_files(&read.email.files, &sender.settings).map_err(Error::Refused)?;
     let trust = TrustResults::without_checks(Trust::Local);
     let (of, owners) = (request.sub_account, vec![request.user]);

@@ -20,7 +20,7 @@ pub struct Window {
 
 impl Window {
     /// The position to start behind in a list that ascends.
-    pub(super) fn ascending_start(self) -> Position {
+    pub fn ascending_start(self) -> Position {
         self.after.unwrap_or(Position { at: i64::MIN, id: Uuid::nil() })
     }
 

@@ -19,8 +19,9 @@ use crate::model::Address;
 
 /// The largest body, in bytes.
 const BODY_BYTES_MAX: usize = 1_048_576;
-/// How long a body may take to arrive.
+/// How long a body may take to arrive, and so much longer as it has bytes.
 const BODY_TIME: Duration = Duration::from_secs(30);
+const BYTES_PER_SECOND_MIN: u64 = 250_000;
 
 /// Mail with files is sent here; base64 makes a third more of 35 MiB.
 const LARGE_PATH: &str = "/api/v1/messages";
@@ -38,7 +39,9 @@ pub async fn whole_body(request: Request, next: Next) -> Response {
     let takes_turns = is_large && announced > BODY_BYTES_MAX as u64;
     let Ok(arriving) = turn(&LARGE_ARRIVING, takes_turns).await else { return busy() };
     let bytes_max = if is_large { LARGE_BYTES_MAX } else { BODY_BYTES_MAX };
-    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, bytes_max)).await;
+    let seconds = announced.min(bytes_max as u64) / BYTES_PER_SECOND_MIN;
+    let time = BODY_TIME + Duration::from_secs(seconds);
+    let read = tokio::time::timeout(time, to_bytes(body, bytes_max)).await;
     match read {
         Ok(Ok(bytes)) => {
             let Ok(_at_work) = turn(&LARGE_AT_WORK, takes_turns).await else { return busy() };
@@ -49,7 +52,11 @@ pub async fn whole_body(request: Request, next: Next) -> Response {
             Problem::new(Code::BodyTooLarge, "Send at most 48 MiB.").into_response()
         }
         Ok(Err(_)) => Problem::new(Code::BodyTooLarge, "Send at most 1 MiB.").into_response(),
-        Err(_) => Problem::new(Code::Timeout, "Send the body without pausing.").into_response(),
+        Err(_) => Problem::new(
+            Code::Timeout,
+            "Send the body without pausing, at 250 kB a second or faster.",
+        )
+        .into_response(),
     }
 }
 

@@ -114,7 +114,8 @@ pub async fn stream(
 
 fn types(list: Option<&str>) -> Result<Types, Problem> {
     let parse = |name: &str| {
-        let unknown = || Problem::invalid(format!("`types`: there is no event type `{name}`."));
+        let all = super::webhooks::all_types;
+        let unknown = || Problem::invalid(format!("`types` must hold some of {}.", all()));
         EventType::parse(name.trim()).ok_or_else(unknown)
     };
     let names = list.into_iter().flat_map(|list| list.split(','));

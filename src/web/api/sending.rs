@@ -372,7 +372,8 @@ pub async fn cancel(
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
     let cancelled = state.store.cancel(of, StoredMessageId(id), crate::clock::now()).await?;
-    match cancelled.ok_or_else(Problem::not_found)? {
+    let Some(cancelled) = cancelled else { return Err(not_sent_here(&state, of, id).await?) };
+    match cancelled {
         Cancelled::Yes | Cancelled::TooLate(SendStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
         Cancelled::UnderWay => {
             Err(Problem::new(Code::MessageUnderWay, "Ask for its status in a moment."))
@@ -385,6 +386,14 @@ pub async fn cancel(
             Err(Problem::new(Code::StatusDoesNotFit, detail))
         }
     }
+}
+
+/// Why what is asked of a message cannot be: there is none, or the CRM did not send it.
+async fn not_sent_here(state: &State, of: SubAccountId, id: Uuid) -> Result<Problem, Problem> {
+    super::messages::one(state, of, id).await?;
+    let detail =
+        "The CRM did not send this message; only what it sends can be cancelled or resolved.";
+    Ok(Problem::new(Code::StatusDoesNotFit, detail))
 }
 
 /// Says what became of a message whose status is `unknown`.
@@ -404,7 +413,8 @@ pub async fn resolve(
     let (now, mut ids) = now_and_ids();
     let (id, event) = (StoredMessageId(id), EventId(ids.next_id()));
     let resolved = state.store.resolve(of, id, resolution, event, now).await?;
-    match resolved.ok_or_else(Problem::not_found)? {
+    let Some(resolved) = resolved else { return Err(not_sent_here(&state, of, id.0).await?) };
+    match resolved {
         Resolved::Yes => {
             state.bell.notify_one();
             super::messages::one(&state, of, id.0).await.map(input::Json)

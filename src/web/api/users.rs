@@ -193,7 +193,7 @@ pub async fn create(
     Json(new): Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let (now, mut ids) = now_and_ids();
-    let user = model::User {
+    let mut user = model::User {
         id: UserId(ids.next_id()),
         name: input::line("name", &new.name)?,
         email: outside_address(&state, "email", &new.email)?,
@@ -203,6 +203,7 @@ pub async fn create(
         role: role(new.role.as_deref())?,
         created_at: now,
     };
+    user.aliases.retain(|alias| *alias != user.email);
     state.store.add_user(of, &user).await.map_err(email_taken)?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
@@ -248,6 +249,7 @@ pub async fn change(
         if let Some(name) = &change.role {
             user.role = role(Some(name))?;
         }
+        user.aliases.retain(|alias| *alias != user.email);
         Ok::<(), Problem>(())
     };
     let changed = state.store.change_user(of, UserId(id), apply).await.map_err(email_taken)?;

@@ -168,25 +168,33 @@ pub struct VerdictsQuery {
 
 impl VerdictsQuery {
     fn filter(&self, of: SubAccountId, pepper: &Pepper) -> Result<VerdictFilter, Problem> {
-        let message_id = named("message_id", self.message_id.as_deref(), MessageId::parse)?;
+        let unfit =
+            || Problem::invalid("`message_id` must be one such as CAF=x1@mail.example.com.");
+        let message_id = self.message_id.as_deref();
+        let message_id =
+            message_id.map(|text| MessageId::parse(text).ok_or_else(unfit)).transpose()?;
         Ok(VerdictFilter {
             private_key: message_id.as_ref().map(|id| pepper.key(of, id)),
             message_id,
-            outcome: named("outcome", self.outcome.as_deref(), Outcome::parse)?,
-            reason: named("reason", self.reason.as_deref(), Reason::parse)?,
-            door: named("door", self.door.as_deref(), Door::parse)?,
+            outcome: named("outcome", self.outcome.as_deref(), &Outcome::ALL, Outcome::name)?,
+            reason: named("reason", self.reason.as_deref(), &Reason::ALL, Reason::name)?,
+            door: named("door", self.door.as_deref(), &Door::ALL, Door::name)?,
             user_id: self.user_id.map(UserId),
         })
     }
 }
 
-fn named<T>(
-    name: &str,
+fn named<T: Copy>(
+    parameter: &str,
     text: Option<&str>,
-    parse: impl Fn(&str) -> Option<T>,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
 ) -> Result<Option<T>, Problem> {
-    let unknown = || Problem::invalid(format!("`{name}` has no such value."));
-    text.map(|text| parse(text).ok_or_else(unknown)).transpose()
+    let Some(text) = text else { return Ok(None) };
+    let found = all.iter().find(|it| name(**it) == text).copied();
+    let names = || all.iter().map(|it| name(*it)).collect::<Vec<_>>().join(", ");
+    let unknown = || Problem::invalid(format!("`{parameter}` must be one of {}.", names()));
+    found.map(Some).ok_or_else(unknown)
 }
 
 /// Lists the verdicts, newest first.

@@ -111,10 +111,15 @@ fn names(types: &[EventType]) -> Vec<&'static str> {
     types.iter().map(|event_type| event_type.name()).collect()
 }
 
+/// The names of all event types, for a caller who gave another.
+pub(super) fn all_types() -> String {
+    EventType::ALL.map(EventType::name).join(", ")
+}
+
 fn types(names: &[String]) -> Result<Vec<EventType>, Problem> {
     let mut types = Vec::new();
     for name in names {
-        let unknown = || Problem::field("events", &format!("holds no event type: `{name}`"));
+        let unknown = || Problem::field("events", &format!("must hold some of {}", all_types()));
         let event_type = EventType::parse(name).ok_or_else(unknown)?;
         if !types.contains(&event_type) {
             types.push(event_type);
@@ -124,16 +129,19 @@ fn types(names: &[String]) -> Result<Vec<EventType>, Problem> {
 }
 
 /// Lists the webhooks, oldest first.
-#[utoipa::path(get, path = "/webhooks", tag = "webhooks",
-    responses((status = 200, description = "All webhooks; there are few.", body = List<Webhook>)))]
+#[utoipa::path(get, path = "/webhooks", tag = "webhooks", params(ListQuery),
+    responses((status = 200, description = "A page of webhooks.", body = List<Webhook>)))]
 pub async fn list(
     Shared(state): Shared<Arc<State>>,
     Account(of): Account,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<List<Webhook>>, Problem> {
-    let now = crate::clock::now();
-    let webhooks = state.store.webhooks(of).await?;
-    let items = webhooks.into_iter().map(|webhook| Webhook::new(webhook, now)).collect();
-    Ok(Json(List { items, next_cursor: None }))
+    let listing = Listing::open(of, &["webhooks"], query.limit, query.cursor.as_deref())?;
+    let (now, start) = (crate::clock::now(), listing.window().ascending_start().id);
+    let mut webhooks = state.store.webhooks(of).await?;
+    webhooks.retain(|webhook| webhook.id.0 > start);
+    let position = |webhook: &model::Webhook| Position { at: 0, id: webhook.id.0 };
+    Ok(Json(listing.page(webhooks, position, |webhook| Webhook::new(webhook, now))))
 }
 
 /// Adds a webhook: the URL gets every event from now on, as a `POST` of `{type, timestamp, data}`, signed

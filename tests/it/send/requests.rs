@@ -311,6 +311,20 @@ fn what_is_not_sent_can_be_cancelled() {
 }
 
 #[test]
+fn a_mail_with_nothing_in_it_is_not_sent() {
+    let relay = Relay::start();
+    let sending = Sending::through(&relay);
+    let mut empty = sending.mail("carl@customer.test");
+    for field in ["subject", "text", "html"] {
+        empty.as_object_mut().unwrap().remove(field);
+    }
+    let refused = sending.account.api.call("POST", "/api/v1/messages", Some(&empty)).expect(422);
+    assert_eq!(refused["detail"], "Give it a subject, a text or a file.");
+    empty["subject"] = json!("A subject alone");
+    sending.send(&empty);
+}
+
+#[test]
 fn who_is_named_twice_in_bulk_mail_gets_it_once() {
     let relay = Relay::start();
     let sending = Sending::through(&relay);

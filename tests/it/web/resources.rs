@@ -140,6 +140,9 @@ async fn null_is_as_if_left_out() {
     let user = json!({"name": "Ann", "email": "ann@acme.example", "aliases": null, "role": null});
     let made = api.post("/users", user).await;
     assert_eq!((made.status, &made.json["aliases"]), (StatusCode::CREATED, &json!([])));
+    let user = json!({"name": "Bea", "email": "bea@acme.example", "aliases": ["Bea@acme.example"]});
+    let made = api.post("/users", user).await;
+    assert_eq!(made.json["aliases"], json!([]), "the sign-in address is no alias");
     let contact = json!({"email": "bob@x.example", "name": null, "unsubscribed": null});
     assert_eq!(api.post("/contacts", contact).await.json["unsubscribed"], json!(false));
 }

@@ -497,6 +497,25 @@ async fn looks_at_the_address_when_it_connects() {
 }
 
 #[tokio::test]
+async fn webhooks_are_listed_in_pages() {
+    for api in Api::both().await {
+        let mut made = Vec::new();
+        for number in 0..3 {
+            let url = format!("https://hooks.example/{number}");
+            made.push(add(&api, &url, json!(["message.filed"])).await.0);
+        }
+        let first = api.get("/webhooks?limit=2").await;
+        let cursor = first.text("next_cursor");
+        let rest = api.get(&format!("/webhooks?cursor={cursor}")).await;
+        let ids = [first.items(), rest.items()].concat();
+        let ids: Vec<&str> = ids.iter().map(|it| it["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, made);
+        assert_eq!(rest.json["next_cursor"], json!(null));
+        assert_eq!(api.get("/webhooks?limit=0").await.status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
 async fn refuses_bad_webhooks_in_words() {
     for api in Api::both().await {
         for url in [
