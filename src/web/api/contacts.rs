@@ -18,6 +18,7 @@ use crate::web::input::{self, Id, Json, Query, given, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
+/// An outside person, one for each address.
 #[derive(Serialize, ToSchema)]
 pub struct Contact {
     id: Uuid,
@@ -49,6 +50,7 @@ impl From<StoredContact> for Contact {
     }
 }
 
+/// A contact that is to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContact {
@@ -74,6 +76,7 @@ pub struct ContactChange {
     unsubscribed: Option<bool>,
 }
 
+/// Which contacts are listed.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

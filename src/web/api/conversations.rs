@@ -18,6 +18,7 @@ use crate::web::error::Problem;
 use crate::web::input::{self, Id, Json, Query};
 use crate::web::page::{List, Listing};
 
+/// The exchange with one contact.
 #[derive(Serialize, ToSchema)]
 pub struct Conversation {
     id: Uuid,
@@ -31,6 +32,7 @@ pub struct Conversation {
     sync: &'static str,
 }
 
+/// The contact of a conversation.
 #[derive(Serialize, ToSchema)]
 pub struct ContactName {
     id: Uuid,
@@ -47,6 +49,7 @@ pub struct ConversationThreads {
     threads: Vec<Thread>,
 }
 
+/// A chain of messages of a conversation, and whether it is followed in a mailbox.
 #[derive(Serialize, ToSchema)]
 pub struct Thread {
     id: Uuid,
@@ -86,6 +89,7 @@ impl From<StoredThread> for Thread {
     }
 }
 
+/// Which conversations are listed.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

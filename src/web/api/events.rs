@@ -56,6 +56,7 @@ pub enum Object {
     Mailbox(Box<Mailbox>),
 }
 
+/// From where on, and which, events are told.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

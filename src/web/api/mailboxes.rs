@@ -39,6 +39,7 @@ impl From<MailboxState> for StateName {
     }
 }
 
+/// The e-mail account that a user has connected.
 #[derive(Serialize, ToSchema)]
 pub struct Mailbox {
     id: Uuid,
@@ -63,6 +64,7 @@ pub struct Mailbox {
     consent_url: Option<String>,
 }
 
+/// Another address that is being connected to a mailbox.
 #[derive(Serialize, ToSchema)]
 pub struct Pending {
     provider: String,
@@ -86,6 +88,7 @@ pub struct Connecting {
     authorization_url: Option<String>,
 }
 
+/// A mailbox that is to be connected.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMailbox {
@@ -103,6 +106,7 @@ pub struct NewMailbox {
     password: Option<SecretString>,
 }
 
+/// Another address for a mailbox.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtherMailbox {
@@ -119,6 +123,7 @@ pub struct OtherMailbox {
     password: Option<SecretString>,
 }
 
+/// How a mailbox is to be connected anew.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reauthorization {
@@ -127,6 +132,7 @@ pub struct Reauthorization {
     password: Option<SecretString>,
 }
 
+/// Which mailboxes are listed.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

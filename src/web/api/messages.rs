@@ -19,6 +19,7 @@ use crate::web::error::{Code, Problem};
 use crate::web::input::{Id, Json};
 use crate::web::page::{List, Listing};
 
+/// One e-mail, in however many ways it was seen.
 #[derive(Serialize, ToSchema)]
 pub struct Message {
     id: Uuid,
@@ -68,6 +69,7 @@ pub struct Message {
     attachments: Vec<Attachment>,
 }
 
+/// Somebody on a mail.
 #[derive(Serialize, ToSchema)]
 pub struct Person {
     email: String,
@@ -75,6 +77,7 @@ pub struct Person {
     name: Option<String>,
 }
 
+/// A file of a message, or what is told of one that was left out.
 #[derive(Serialize, ToSchema)]
 pub struct Attachment {
     id: Uuid,
@@ -116,6 +119,7 @@ pub struct SendingDetails {
     recipients: Vec<SendingRecipient>,
 }
 
+/// What became of a sent message for one of its recipients.
 #[derive(Serialize, ToSchema)]
 pub struct SendingRecipient {
     email: String,

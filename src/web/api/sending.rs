@@ -77,6 +77,7 @@ pub enum Recipient {
     Person(NamedRecipient),
 }
 
+/// A recipient with a name.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamedRecipient {
@@ -84,6 +85,7 @@ pub struct NamedRecipient {
     name: Option<String>,
 }
 
+/// A file that is to be sent.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAttachment {
@@ -110,6 +112,7 @@ pub struct SendReceipt {
     unsubscribed: Vec<String>,
 }
 
+/// A message that was queued, for one recipient of bulk mail.
 #[derive(Serialize, ToSchema)]
 pub struct QueuedMessage {
     id: Uuid,
@@ -135,6 +138,7 @@ pub struct ResolveMessage {
     r#as: ResolutionName,
 }
 
+/// What a user says of a message whose outcome is not known.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResolutionName {
@@ -337,6 +341,7 @@ impl From<flow::Error> for Problem {
             flow::Error::TooLarge => {
                 Self::new(Code::MessageTooLarge, "Send smaller files, or links to them.")
             }
+            flow::Error::Failed => Self::internal(),
             flow::Error::Refused(refusal) => refused(&refusal),
         }
     }

@@ -16,12 +16,14 @@ use crate::web::error::Problem;
 use crate::web::input::{self, Id, Json};
 use crate::web::{State, now_and_ids};
 
+/// A sub-account that is to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSubAccount {
     name: String,
 }
 
+/// A sub-account that was made, with its first token.
 #[derive(Serialize, ToSchema)]
 pub struct SubAccount {
     id: Uuid,

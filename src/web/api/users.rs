@@ -16,6 +16,7 @@ use crate::web::input::{self, Id, Json, Query, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
+/// A person of the sub-account.
 #[derive(Serialize, ToSchema)]
 pub struct User {
     id: Uuid,
@@ -51,6 +52,7 @@ impl From<model::User> for User {
     }
 }
 
+/// A user who is to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
@@ -67,6 +69,7 @@ pub struct NewUser {
     pub role: Option<String>,
 }
 
+/// What is to be changed of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
@@ -78,11 +81,13 @@ pub struct UserChange {
     pub role: Option<String>,
 }
 
+/// A smart BCC address.
 #[derive(Serialize, ToSchema)]
 pub struct BccAddress {
     bcc_address: String,
 }
 
+/// Which page of a list is asked for.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -92,6 +97,7 @@ pub struct ListQuery {
     pub cursor: Option<String>,
 }
 
+/// What becomes of the mail of a user who is deleted.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -21,6 +21,7 @@ use crate::web::input::{Id, Json, OptionalJson, Query, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
+/// What was decided about one mail that was seen.
 #[derive(Serialize, ToSchema)]
 pub struct Verdict {
     id: Uuid,
@@ -57,6 +58,7 @@ pub struct Verdict {
     expires_at: Option<Time>,
 }
 
+/// Somebody whom a held mail may be filed with.
 #[derive(Serialize, ToSchema)]
 pub struct Candidate {
     email: String,
@@ -64,11 +66,13 @@ pub struct Candidate {
     name: Option<String>,
 }
 
+/// What a delivery report says.
 #[derive(Serialize, ToSchema)]
 pub struct Report {
     recipients: Vec<RecipientReport>,
 }
 
+/// What a delivery report says of one recipient.
 #[derive(Serialize, ToSchema)]
 pub struct RecipientReport {
     address: String,
@@ -98,6 +102,7 @@ pub struct VerdictActions {
     actions: Vec<DoneAction>,
 }
 
+/// What somebody did to a verdict.
 #[derive(Serialize, ToSchema)]
 pub struct DoneAction {
     #[schema(value_type = String, format = DateTime)]
@@ -151,6 +156,7 @@ impl From<Action> for DoneAction {
     }
 }
 
+/// Which verdicts are listed.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -21,6 +21,7 @@ use crate::web::input::{Id, Json, Query, or_default};
 use crate::web::page::{List, Listing};
 use crate::web::{State, now_and_ids};
 
+/// A URL that is told of events.
 #[derive(Serialize, ToSchema)]
 pub struct Webhook {
     id: Uuid,
@@ -38,6 +39,7 @@ pub struct Webhook {
     created_at: Time,
 }
 
+/// A webhook that is to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhookRequest {
@@ -58,6 +60,7 @@ pub struct MadeWebhook {
     secret: String,
 }
 
+/// An event that was, or is to be, delivered to a webhook.
 #[derive(Serialize, ToSchema)]
 pub struct Delivery {
     /// The event's, which is `webhook-id` of every attempt.
