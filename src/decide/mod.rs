@@ -1,4 +1,6 @@
 //! Policy: facts and a mail in, a decision out. Pure: no IO, no clock, no randomness.
+//!
+#![doc = include_str!("rules.md")]
 
 mod case;
 pub mod facts;
@@ -21,9 +23,9 @@ pub use submission::{Again, Fetched, Found, Submission};
 pub use track::{Part, Tracked, track};
 
 use crate::model::{
-    ConnectionId, Contact, Conversation, ConversationId, Door, Event, Message, MessageKey,
-    Outgoing, RecipientReport, StoredMessageId, SubAccountId, Thread, ThreadId, Time, UserId,
-    Verdict,
+    ConnectionId, Contact, ContactId, Conversation, ConversationId, Door, Event, Message,
+    MessageKey, Outgoing, RecipientReport, StoredMessageId, SubAccountId, Thread, ThreadId, Time,
+    UserId, Verdict,
 };
 
 /// What is to become true because of one mail in one sub-account.
@@ -35,8 +37,7 @@ pub struct Decision {
     pub events: Vec<Event>,
 }
 
-/// One change to the store, all of them inserts or additions: they can be written in any order
-/// within their transaction.
+/// One change to the store. Merges are written in their order; of the others the store chooses it.
 #[derive(Clone, Debug)]
 pub enum Change {
     AddContact(Contact),
@@ -54,7 +55,7 @@ pub enum Change {
     },
     /// The message is listed with this contact too (B4).
     LinkContact {
-        contact: crate::model::ContactId,
+        contact: ContactId,
         message: StoredMessageId,
     },
     /// These addresses (normal forms) are on the thread, too; and its Thread-Index, when it had none.

@@ -13,7 +13,7 @@ pub struct Plan<'a> {
     /// The actor, or for inbound mail the user it came to.
     pub user: Option<UserId>,
     pub place: Place<'a>,
-    /// The rule that found the place: `B3`, `B5`, `B6`, `B7`, `B12`.
+    /// The rule that found the place, such as `B3`.
     pub rule: &'static str,
     /// Another mail carries its Message-ID (B9).
     pub id_conflict: bool,
