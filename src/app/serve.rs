@@ -176,16 +176,7 @@ fn start(
 ) -> Result<Arc<driver::Settings>, Error> {
     let config = &app.config;
     let running = running(config, &parts);
-    let gateway = Arc::new(Gateway {
-        store: Arc::clone(&app.store),
-        batch: Batch::start(Arc::clone(&app.store)),
-        reader: app.reader.clone(),
-        verifier: parts.verifier.clone(),
-        rate: Rate::new(
-            config.smtp.limits.mails_per_sub_account_per_minute,
-            config.smtp.limits.contacts_per_sub_account_per_minute,
-        ),
-    });
+    let gateway = gateway(app, parts.verifier.clone());
     let options = smtp_options(config, &parts.certificates);
     let smtp = driver::Listener::new(options, gateway)?;
     let settings = smtp.settings();
@@ -237,6 +228,21 @@ fn start(
     tasks.spawn(parts.certificates.watch(stop.clone()));
     tasks.spawn(keep_up(metrics.clone(), stop.clone()));
     Ok(settings)
+}
+
+/// What the SMTP listener hands its mail to.
+fn gateway(app: &App, verifier: Option<Arc<Verifier>>) -> Arc<Gateway> {
+    let limits = &app.config.smtp.limits;
+    Arc::new(Gateway {
+        store: Arc::clone(&app.store),
+        batch: Batch::start(Arc::clone(&app.store)),
+        reader: app.reader.clone(),
+        verifier,
+        rate: Rate::new(
+            limits.mails_per_sub_account_per_minute,
+            limits.contacts_per_sub_account_per_minute,
+        ),
+    })
 }
 
 /// What the gateway's own page shows of it.

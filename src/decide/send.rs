@@ -189,12 +189,13 @@ fn contacts<'a>(case: &Case<'a>, copy: &Copy<'a>) -> Vec<&'a Person> {
     }
 }
 
-/// May this mail be answered from the CRM? What is held or left out has no place to answer in.
+/// May this mail be answered from the CRM? What is held has no place yet, and nobody reads answers to a
+/// delivery report.
 pub fn can_be_answered(state: State, kind: Kind) -> bool {
     state != State::Held && kind != Kind::DeliveryReport
 }
 
-/// Is there anything in it that only a broken caller would send?
+/// Is there nothing in it? Only a broken caller would send that.
 pub fn is_empty(email: &Email, subject: &str) -> bool {
     subject.trim().is_empty() && email.text.trim().is_empty() && email.files.is_empty()
 }

@@ -72,6 +72,9 @@ pub enum Error {
     /// The mail is larger than is sent.
     #[error("the mail is too large")]
     TooLarge,
+    /// Our own code failed; the log says where.
+    #[error("the mail could not be written")]
+    Failed,
 }
 
 /// What the flow needs.
@@ -100,10 +103,10 @@ pub async fn enqueue(office: &Office, request: Request) -> Result<Queued, Error>
         send::choose(request.kind, request.from.as_ref(), &sender).map_err(Error::Refused)?;
     let parent = parent(office, &request).await?;
     let (request, unsubscribed) = without_unsubscribed(office, request).await?;
-    let office_ = office.clone();
-    let work = move || write_all(&office_, &request, &sender, &choice, parent.as_ref(), now);
+    let writer = office.clone();
+    let work = move || write_all(&writer, &request, &sender, &choice, parent.as_ref(), now);
     // Writing megabytes of mail is work of its own.
-    let written = tokio::task::spawn_blocking(work).await.map_err(|_| Error::TooLarge)??;
+    let written = tokio::task::spawn_blocking(work).await.map_err(|_| Error::Failed)??;
     let mails = record(office, &written, now).await?;
     Ok(Queued { mails, unsubscribed })
 }
@@ -147,8 +150,9 @@ async fn parent(office: &Office, request: &Request) -> Result<Option<Parent>, Er
     }
     let Some(id) = request.reply_to else { return Ok(None) };
     let message = office.store.message(of, id).await?.ok_or(Error::NotFound("message"))?;
-    if message.state == State::Held || !send::can_be_answered(message.state, message.kind) {
-        return Err(Error::Unfit("This message cannot be answered: release it first."));
+    if !send::can_be_answered(message.state, message.kind) {
+        let detail = "This message cannot be answered: it is held, or a delivery report.";
+        return Err(Error::Unfit(detail));
     }
     if request.conversation.is_some_and(|here| message.conversation_id != Some(here)) {
         return Err(Error::Unfit("The message to be answered is in another conversation."));

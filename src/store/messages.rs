@@ -30,7 +30,6 @@ statements! {
     MESSAGES_OF_CONVERSATION = concat!("select ", message_columns!(), " from messages
         where sub_account = $1 and conversation_id = $2 and (at, id) > ($3, $4)
         order by at, id limit $5");
-    /// Those of its own conversation, and those of others' that it is linked to.
     /// Those of the contact's own conversation, and those it is linked to: two look-ups, because an `or`
     /// of both reads every message.
     MESSAGES_OF_CONTACT = concat!("with listed(listed_id) as (

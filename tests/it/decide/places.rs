@@ -5,6 +5,7 @@ use mailweave::model::{Direction, Door, EventType, State, Time, Trust};
 
 use super::build::*;
 
+/// B3.
 #[test]
 fn the_first_outsider_in_to_owns_the_conversation() {
     let mut world = world();

@@ -323,6 +323,7 @@ const ELSEWHERE: [Reason; 8] = [
     Reason::ProtocolError,    // in the SMTP session
 ];
 
+/// B2 to B12, V4.
 #[test]
 fn every_row_of_the_policy_holds() {
     for (name, mut world, mail, expected) in rows() {

@@ -167,6 +167,7 @@ fn what_would_break_a_header_or_a_command_is_refused() {
     assert!(relay.mails().is_empty() && relay.count("connect") == 0);
 }
 
+/// S10, A1.
 #[test]
 fn files_obey_the_rule_before_anything_is_queued() {
     let relay = Relay::start();

@@ -1,5 +1,5 @@
-//! Hostile and broken clients (rows A1 to A39 of the attacks) on a real socket. Those on TLS are in
-//! `tls`, those on time and numbers in `pressure`.
+//! Hostile and broken clients on a real socket. Those on TLS are in `tls`, those on time and numbers in
+//! `pressure`.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use mailweave::model::{Reason, Route};
 
 use super::listener::{ACCEPTED, Running};
 
-/// A1 to A6.
 #[tokio::test]
 async fn takes_one_mail_at_most_whatever_ends_are_smuggled() {
     for shape in [
@@ -43,7 +42,6 @@ async fn takes_one_mail_at_most_whatever_ends_are_smuggled() {
     }
 }
 
-/// A7.
 #[tokio::test]
 async fn finds_the_end_when_every_byte_comes_alone() {
     let running = Running::start(|_| {}).await;
@@ -59,7 +57,6 @@ async fn finds_the_end_when_every_byte_comes_alone() {
     assert_eq!(running.only().content, b"a\r\n");
 }
 
-/// A8.
 #[tokio::test]
 async fn takes_doubled_dots_away_once() {
     let running = Running::start(|_| {}).await;
@@ -68,7 +65,6 @@ async fn takes_doubled_dots_away_once() {
     assert_eq!(running.only().content, b".first\r\n.\r\n.x\r\n..\r\na.\r\n");
 }
 
-/// A9.
 #[tokio::test]
 async fn answers_in_order_whoever_speaks_first() {
     let running = Running::start(|_| {}).await;
@@ -79,7 +75,6 @@ async fn answers_in_order_whoever_speaks_first() {
     assert!(client.reply().await.starts_with("500"));
 }
 
-/// A13.
 #[tokio::test]
 async fn ends_a_command_without_end() {
     let running = Running::start(|_| {}).await;
@@ -102,7 +97,6 @@ async fn ends_a_command_without_end() {
     client.is_in_step().await;
 }
 
-/// A14.
 #[tokio::test]
 async fn takes_commands_of_4096_bytes() {
     let running = Running::start(|_| {}).await;
@@ -114,7 +108,6 @@ async fn takes_commands_of_4096_bytes() {
     client.is_in_step().await;
 }
 
-/// A15.
 #[tokio::test]
 async fn takes_lines_of_any_length() {
     for bytes in [998, 999, 2048, 65_536, 10_000_000] {
@@ -125,7 +118,6 @@ async fn takes_lines_of_any_length() {
     }
 }
 
-/// A16, A17.
 #[tokio::test]
 async fn keeps_nul_in_mail_and_refuses_it_in_commands() {
     let running = Running::start(|_| {}).await;
@@ -137,7 +129,6 @@ async fn keeps_nul_in_mail_and_refuses_it_in_commands() {
     assert_eq!(running.only().content, b"Subject: a\0b\r\n\r\n\0\r\n");
 }
 
-/// A18.
 #[tokio::test]
 async fn delivers_to_the_first_of_100_000_recipients() {
     let running = Running::start(|_| {}).await;
@@ -163,7 +154,6 @@ async fn delivers_to_the_first_of_100_000_recipients() {
     assert_eq!(running.only().envelope.recipients.len(), 1000);
 }
 
-/// A19.
 #[tokio::test]
 async fn delivers_once_to_who_is_named_often() {
     let running = Running::start(|_| {}).await;
@@ -178,7 +168,6 @@ async fn delivers_once_to_who_is_named_often() {
     assert_eq!(running.only().envelope.recipients.len(), 1);
 }
 
-/// A20.
 #[tokio::test]
 async fn stops_those_who_guess_addresses() {
     let running = Running::limited(|limits| limits.errors = 1000).await;
@@ -213,7 +202,6 @@ async fn says_the_same_of_revoked_and_unknown_and_451_of_what_it_cannot_know() {
     assert!(matches!(rejections[0].recipients[0].route, Route::Revoked { .. }));
 }
 
-/// A21.
 #[tokio::test]
 async fn relays_nothing() {
     let running = Running::start(|_| {}).await;
@@ -233,7 +221,6 @@ async fn relays_nothing() {
     }
 }
 
-/// A22, A23.
 #[tokio::test]
 async fn refuses_senders_that_are_no_addresses_and_sizes_that_are_no_numbers() {
     let running = Running::limited(|limits| limits.errors = 100).await;
@@ -259,7 +246,6 @@ async fn refuses_senders_that_are_no_addresses_and_sizes_that_are_no_numbers() {
     client.is_in_step().await;
 }
 
-/// A24.
 #[tokio::test]
 async fn reads_what_is_too_large_to_its_end_and_tells_its_recipients() {
     let running = Running::start(|options| options.max_message_bytes = 100_000).await;
@@ -273,7 +259,6 @@ async fn reads_what_is_too_large_to_its_end_and_tells_its_recipients() {
     assert!(rejections[0].header.starts_with(b"Message-ID: <a@b>"));
 }
 
-/// A25.
 #[tokio::test]
 async fn counts_the_bytes_of_chunks() {
     let running = Running::start(|_| {}).await;
@@ -290,7 +275,6 @@ async fn counts_the_bytes_of_chunks() {
     assert_eq!(running.only().content, b"a\r\n.\r\nRSET\r\n\r\n");
 }
 
-/// A26.
 #[tokio::test]
 async fn ends_a_session_of_errors() {
     let running = Running::start(|_| {}).await;
@@ -303,7 +287,6 @@ async fn ends_a_session_of_errors() {
     client.is_closed().await;
 }
 
-/// A27.
 #[tokio::test]
 async fn takes_no_mail_from_a_browser() {
     for verb in ["POST / HTTP/1.1", "GET / HTTP/1.0", "PUT /x HTTP/1.1"] {
@@ -315,7 +298,6 @@ async fn takes_no_mail_from_a_browser() {
     }
 }
 
-/// A30.
 #[tokio::test]
 async fn keeps_nothing_of_a_mail_that_is_cut_off() {
     let running = Running::start(|_| {}).await;
@@ -335,7 +317,7 @@ async fn keeps_nothing_of_a_mail_that_is_cut_off() {
     assert_eq!(running.only().content, b"whole\r\n");
 }
 
-/// A30: gone after the dot and before the 250; the mail is there, and the client sends it again.
+/// Gone after the dot and before the 250; the mail is there, and the client sends it again.
 #[tokio::test]
 async fn keeps_a_mail_whose_client_does_not_wait_for_the_answer() {
     let mut running = Running::start(|_| {}).await;
@@ -349,7 +331,6 @@ async fn keeps_a_mail_whose_client_does_not_wait_for_the_answer() {
     assert_eq!(running.only().content, b"whole\r\n");
 }
 
-/// A32, A33.
 #[tokio::test]
 async fn tells_nothing_of_its_addresses_and_takes_no_passwords() {
     let running = Running::start(|_| {}).await;
@@ -362,7 +343,6 @@ async fn tells_nothing_of_its_addresses_and_takes_no_passwords() {
     assert!(client.say("AUTH PLAIN AGFubgBzZWNyZXQ=").await.starts_with("502"));
 }
 
-/// A34.
 #[tokio::test]
 async fn takes_bounces() {
     let running = Running::start(|_| {}).await;
@@ -375,7 +355,6 @@ async fn takes_bounces() {
     assert_eq!(running.only().envelope.reverse_path, None);
 }
 
-/// A35.
 #[tokio::test]
 async fn keeps_odd_names_as_inert_text() {
     let running = Running::start(|_| {}).await;
@@ -393,7 +372,7 @@ async fn keeps_odd_names_as_inert_text() {
     assert_eq!(running.only().envelope.helo, "<script>alert(1)</script>");
 }
 
-/// A36: LF ends neither a command nor, in DATA, a line.
+/// LF ends neither a command nor, in DATA, a line.
 #[tokio::test]
 async fn ends_lines_with_crlf_only() {
     let running = Running::start(|_| {}).await;
@@ -405,7 +384,6 @@ async fn ends_lines_with_crlf_only() {
     assert_eq!(running.only().content, b"a\nb\r\n");
 }
 
-/// A37.
 #[tokio::test]
 async fn ends_loops() {
     let running = Running::start(|_| {}).await;
@@ -417,7 +395,7 @@ async fn ends_loops() {
     assert_eq!(running.count(), 2);
 }
 
-/// A38: what the listener has to do with it; that one message is made of them is the store's.
+/// What the listener has to do with it; that one message is made of them is the store's.
 #[tokio::test]
 async fn hands_over_every_mail_once_when_two_send_at_once() {
     let running = Running::start(|_| {}).await;
@@ -430,7 +408,6 @@ async fn hands_over_every_mail_once_when_two_send_at_once() {
     assert_eq!(running.count(), 200);
 }
 
-/// A39.
 #[tokio::test]
 async fn answers_the_mail_before_the_quit_behind_it() {
     let running = Running::start(|_| {}).await;

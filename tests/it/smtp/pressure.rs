@@ -9,7 +9,7 @@ use super::listener::{ACCEPTED, Client, Running};
 
 const LOOPBACK: std::net::Ipv4Addr = std::net::Ipv4Addr::LOCALHOST;
 
-/// A28: bytes that trickle buy no time; who is honest gets in meanwhile.
+/// Bytes that trickle buy no time; who is honest gets in meanwhile.
 #[tokio::test]
 async fn serves_the_honest_among_the_slow() {
     let running = Running::limited(|limits| {
@@ -50,7 +50,7 @@ async fn trickle(client: Client<tokio::net::TcpStream>) {
     }
 }
 
-/// A28: when places run out, those who keep them without using them go first.
+/// When places run out, those who keep them without using them go first.
 #[tokio::test]
 async fn is_less_patient_while_places_run_out() {
     let running = Running::limited(|limits| {
@@ -93,7 +93,7 @@ async fn ends_a_session_without_mail() {
     assert!(reply.starts_with("421 4.4.2"), "{reply}");
 }
 
-/// A29: one address, then many.
+/// One address, then many.
 #[tokio::test]
 async fn caps_connections_by_address_and_in_all() {
     let running = Running::limited(|limits| {
@@ -125,7 +125,6 @@ async fn caps_connections_by_address_and_in_all() {
     assert_eq!(running.patient_client().await.mail("x").await, ACCEPTED);
 }
 
-/// A31.
 #[tokio::test]
 async fn lets_go_of_who_never_reads_its_replies() {
     use tokio::io::AsyncWriteExt as _;
@@ -168,7 +167,7 @@ async fn lets_large_mails_share_the_memory_by_turns() {
     assert!(mails.iter().all(|mail| mail.content.len() == 62_499 * 16));
 }
 
-/// A28: whoever sends a large mail slowly keeps no other large mail from coming in.
+/// Whoever sends a large mail slowly keeps no other large mail from coming in.
 #[tokio::test]
 async fn slow_large_mails_are_in_nobodys_way() {
     let running = Running::limited(|limits| {

@@ -43,7 +43,7 @@ async fn takes_the_balancers_own_checks() {
 
 #[tokio::test]
 async fn believes_nobody_else() {
-    // A27: PROXY is never believed from an unlisted peer.
+    // PROXY is never believed from an unlisted peer.
     let running = behind_balancer().await;
     let mut client = running.connect([127, 0, 0, 9].into()).await;
     assert_eq!(client.reply().await, "", "closed before it says anything");

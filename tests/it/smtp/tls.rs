@@ -92,7 +92,6 @@ async fn forgets_what_came_in_clear_behind_starttls() {
     assert!(client.say("RCPT TO:<user1@bcc.example>").await.starts_with("503"));
 }
 
-/// A11, A12.
 #[tokio::test]
 async fn begins_anew_inside_tls() {
     let secured = Secured::start().await;
@@ -108,7 +107,7 @@ async fn begins_anew_inside_tls() {
     assert!(client.say("STARTTLS").await.starts_with("503"));
 }
 
-/// A12: with four places, a handshake that leaks its place is seen at the fifth.
+/// With four places, a handshake that leaks its place is seen at the fifth.
 #[tokio::test]
 async fn ends_handshakes_that_are_none_and_leaks_nothing() {
     let secured = Secured::start().await;
