@@ -21,15 +21,12 @@ statements! {
         where sub_account = $1 and verdict_id = $2 order by id limit 200";
     LAST_BEFORE = "select before from verdict_actions
         where sub_account = $1 and verdict_id = $2 and action = $3 order by id desc limit 1";
-    REMOVE_VERDICT = "delete from verdicts where sub_account = $1 and id = $2";
     SET_STATE = "update messages set state = $3 where sub_account = $1 and id = $2";
     TAKE_BACK = "update messages set state = 'held', conversation_id = null, thread_id = null
         where sub_account = $1 and id = $2";
-    REMOVE_ALIASES = "delete from aliases where sub_account = $1 and message_id = $2";
     CONTACTS_OF_MESSAGE = "select contact_id from message_contacts
         where sub_account = $1 and message_id = $2";
     OWNER = "select contact_id from conversations where sub_account = $1 and id = $2";
-    REMOVE_LINKS = "delete from message_contacts where sub_account = $1 and message_id = $2";
     REMOVE_WORDS = "delete from search_messages where sub_account = $1 and message_id = $2";
     REMOVE_EMPTY_THREAD = "delete from threads where sub_account = $1 and id = $2
         and not exists (select 1 from messages where messages.sub_account = $1
@@ -234,7 +231,7 @@ async fn take_out(tx: &mut Tx<'_>, of: SubAccountId, message: &Message) -> Resul
     let mut contacts: Vec<(Uuid,)> = tx.all(CONTACTS_OF_MESSAGE, values![of, id]).await?;
     contacts.extend(tx.optional::<(Uuid,)>(OWNER, values![of, conversation]).await?);
     let keys = named::keys(tx, of, &[(id.0,)]).await?;
-    for sql in [TAKE_BACK, REMOVE_ALIASES, REMOVE_LINKS, REMOVE_WORDS] {
+    for sql in [TAKE_BACK, again::REMOVE_ALIASES, again::REMOVE_LINKS, REMOVE_WORDS] {
         tx.execute(sql, values![of, id]).await?;
     }
     let thread: Vec<(Uuid,)> = message.thread_id.iter().map(|thread| (thread.0,)).collect();
@@ -259,7 +256,7 @@ async fn take_out(tx: &mut Tx<'_>, of: SubAccountId, message: &Message) -> Resul
 }
 
 async fn replace(tx: &mut Tx<'_>, of: SubAccountId, verdict: &Verdict) -> Result<()> {
-    tx.execute(REMOVE_VERDICT, values![of, verdict.id]).await?;
+    tx.execute(again::REMOVE_VERDICT, values![of, verdict.id]).await?;
     tx.execute_rows(super::record::ADD_VERDICTS, verdict_row(of, verdict)?).await.map(drop)
 }
 
