@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use hickory_resolver::TokioResolver;
 use tokio::net::TcpStream;
 
-pub use network::{Network, is_public};
+pub use network::{Network, is_public, share_of};
 
 /// Which addresses may be connected to. Clones share it.
 #[derive(Clone)]

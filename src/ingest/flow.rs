@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::decide::{self, Decision, Facts, Question, Submission};
-use crate::model::{Envelope, NewIds, SubAccountId, Time};
+use crate::model::{Envelope, NewIds, SubAccountId, Time, Verdict};
 use crate::store::{self, Again, Filing, RawMail, Store};
 
 use super::prepare;
@@ -19,6 +19,14 @@ pub struct Pending {
     pub envelope: Option<Envelope>,
     /// Set when a stored mail is judged again: who asked, and for what.
     pub again: Option<Again>,
+}
+
+/// Counts a verdict, and says it to the log.
+pub fn tell(verdict: &Verdict) {
+    let (outcome, reason) = (verdict.outcome().name(), verdict.reason.name());
+    metrics::counter!("mailweave_verdicts_total", "door" => verdict.door.name(), "outcome" => outcome, "reason" => reason)
+        .increment(1);
+    tracing::debug!(verdict.id = %verdict.id, outcome, reason, "A mail was judged.");
 }
 
 /// Judges mails and makes the decisions true: one transaction, durable when this returns. The decisions

@@ -13,7 +13,7 @@ use crate::smtp::{Delivery, MailObject, Receiver, Rejection, Unavailable};
 use crate::store::{self, Filing, RawMail, Store};
 
 use super::batch::{Batch, Refused};
-use super::flow::Pending;
+use super::flow::{self, Pending};
 use super::prepare::{Read, Reader};
 use super::rate::Rate;
 use super::trust::Verifier;
@@ -61,7 +61,7 @@ impl Receiver for Gateway {
             };
             match self.batch.file(pending).await {
                 Ok(Some(decision)) => {
-                    tell(&decision);
+                    flow::tell(&decision.verdict);
                     self.rate.count(&decision, clock::now());
                 }
                 // Its sub-account was erased meanwhile: when the sender comes again, RCPT says so.
@@ -75,7 +75,7 @@ impl Receiver for Gateway {
     }
 
     async fn reject(&self, rejection: Rejection) {
-        let accounts = rejection.recipients.iter().filter_map(account_of);
+        let accounts = rejection.recipients.iter().filter_map(refused_owner);
         for (sub_account, user, address) in accounts {
             let verdict = rejected(&rejection, user, address);
             let decision =
@@ -124,14 +124,7 @@ fn is_first_steps(envelope: &Envelope, domains: &[String]) -> bool {
     envelope.peer.to_canonical().is_loopback() && domains.iter().all(is_local)
 }
 
-fn tell(decision: &Decision) {
-    let (outcome, reason) = (decision.verdict.outcome().name(), decision.verdict.reason.name());
-    metrics::counter!("mailweave_verdicts_total", "door" => "smtp", "outcome" => outcome, "reason" => reason)
-        .increment(1);
-    tracing::debug!(verdict.id = %decision.verdict.id, outcome, reason, "A mail was judged.");
-}
-
-fn account_of(recipient: &Recipient) -> Option<(SubAccountId, Option<UserId>, &Address)> {
+fn refused_owner(recipient: &Recipient) -> Option<(SubAccountId, Option<UserId>, &Address)> {
     match recipient.route {
         Route::User { sub_account, user } => Some((sub_account, Some(user), &recipient.address)),
         Route::Revoked { sub_account, user } => Some((sub_account, user, &recipient.address)),

@@ -16,6 +16,14 @@ pub struct Network {
 #[error("expected an address or a network such as 10.0.0.0/8 or fd00::/8")]
 pub struct BadNetwork;
 
+/// Whom an address counts for: IPv6 hosts have a /64 each to change their address in.
+pub fn share_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
 impl Network {
     /// Is the address in it?
     pub fn contains(&self, address: IpAddr) -> bool {

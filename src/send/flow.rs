@@ -18,8 +18,8 @@ use crate::mail::compose::{self, Draft, NewFile};
 use crate::mail::thread_index::ThreadIndex;
 use crate::model::outgoing::Route;
 use crate::model::{
-    ConversationId, Door, Message, MessageId, NewIds, Outgoing, Person, SendKind, SendStatus,
-    State, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId,
+    Address, ConversationId, Door, Message, MessageId, NewIds, Outgoing, Person, SendKind,
+    SendStatus, StoredMessageId, SubAccountId, Time, Trust, TrustResults, UserId,
 };
 use crate::secrets::Secrets;
 use crate::store::{self, Answered, Filing, RawMail, Store};
@@ -240,7 +240,7 @@ fn draft(
     parent: Option<&Parent>,
     (id, to, now): (StoredMessageId, Vec<Person>, Time),
 ) -> Draft {
-    let message_id = new_message_id(choice);
+    let message_id = new_message_id(&choice.from.email);
     let mut references = Vec::new();
     if let Some(Parent { message, .. }) = parent {
         references.extend(message.references.iter().cloned());
@@ -281,10 +281,10 @@ fn draft(
     }
 }
 
-/// C8: 144 random bits, at the domain that the mail is from.
-fn new_message_id(choice: &Choice) -> MessageId {
+/// 144 random bits, at the domain that the mail is from.
+pub(super) fn new_message_id(from: &Address) -> MessageId {
     let random = URL_SAFE_NO_PAD.encode(clock::random_bytes::<18>());
-    let id = format!("{random}@{}", choice.from.email.domain());
+    let id = format!("{random}@{}", from.domain());
     MessageId::parse(&id).unwrap_or_else(|| MessageId::synthetic(id.as_bytes()))
 }
 

@@ -5,15 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use super::relay;
+use super::{flow, relay};
 use crate::clock;
 use crate::mail::compose::{self, Draft};
 use crate::mail::thread_index::ThreadIndex;
 use crate::model::outgoing::{Relay, Route};
-use crate::model::{Address, MessageId, Person, SubAccountId, Time};
+use crate::model::{Address, Person, SubAccountId, Time};
 use crate::secrets::Secrets;
 use crate::store::{self, Store};
 use crate::submission::{self, Ending};
@@ -95,10 +92,8 @@ impl Notices {
 }
 
 fn draft(from: Address, notice: Notice, now: Time) -> Draft {
-    let random = URL_SAFE_NO_PAD.encode(clock::random_bytes::<18>());
-    let id = format!("{random}@{}", from.domain());
     Draft {
-        message_id: MessageId::parse(&id).unwrap_or_else(|| MessageId::synthetic(id.as_bytes())),
+        message_id: flow::new_message_id(&from),
         from: Person { email: from, name: Some("Mailweave".to_owned()) },
         reply_to: None,
         to: vec![notice.to],

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::clock;
 use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
+use crate::ingest::flow::tell;
 use crate::ingest::prepare::Reader;
 use crate::model::{Folder, MessageId, MessageKey, NewIds, Reason, SubAccountId};
 use crate::store::{Advance, Filing, Page, Store, Watched};
@@ -272,7 +273,7 @@ fn judge_one(mail: &Mail, facts: &Facts, ids: &mut NewIds) -> Option<Tracked> {
 
 fn progress(filings: &[Filing]) -> Progress {
     for filing in filings {
-        tell(&filing.decision);
+        tell(&filing.decision.verdict);
     }
     let copies = filings.iter().flat_map(|filing| &filing.decision.changes);
     Progress {
@@ -280,12 +281,4 @@ fn progress(filings: &[Filing]) -> Progress {
         found_sent: copies.into_iter().any(|it| matches!(it, Change::SentCopySeen { .. })),
         ..Progress::default()
     }
-}
-
-fn tell(decision: &Decision) {
-    let verdict = &decision.verdict;
-    let (outcome, reason) = (verdict.outcome().name(), verdict.reason.name());
-    metrics::counter!("mailweave_verdicts_total", "door" => verdict.door.name(), "outcome" => outcome, "reason" => reason)
-        .increment(1);
-    tracing::debug!(verdict.id = %verdict.id, outcome, reason, "A mail was found and judged.");
 }

@@ -12,6 +12,7 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::perimeter::share_of;
 use crate::smtp::limits::Limits;
 
 /// How hard pressed the listener is.
@@ -85,7 +86,7 @@ impl Admission {
     /// Unknown recipients are refused one by one until an address has had too many of them.
     pub fn may_miss(&self, ip: IpAddr) -> bool {
         let Some(unknown) = &self.unknown else { return false };
-        let network = network(ip);
+        let network = share_of(ip);
         let is_crowded = unknown.len() >= COUNTED_MAX;
         let key = if is_crowded { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { network };
         unknown.check_key(&key).is_ok()
@@ -151,7 +152,7 @@ pub struct Place {
 impl Place {
     /// Counts the connection to its address; `false` when that has too many.
     pub fn take(&mut self, ip: IpAddr) -> bool {
-        let network = network(ip);
+        let network = share_of(ip);
         let mut open = self.admission.open();
         let count = open.by_network.entry(network).or_default();
         if *count >= self.admission.limits.load().connections_per_ip {
@@ -180,14 +181,6 @@ impl Drop for Place {
     }
 }
 
-/// Whom an address counts for: IPv6 hosts have a /64 each to change their address in.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,8 +197,8 @@ mod tests {
 
     #[test]
     fn counts_ipv6_by_64_bits_and_mapped_ipv4_as_ipv4() {
-        assert_eq!(network(ip("2001:db8:1:2:3::4")), ip("2001:db8:1:2::"));
-        assert_eq!(network(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+        assert_eq!(share_of(ip("2001:db8:1:2:3::4")), ip("2001:db8:1:2::"));
+        assert_eq!(share_of(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
     }
 
     #[test]

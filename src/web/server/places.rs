@@ -1,7 +1,7 @@
 //! Places for connections, in all and by address, and what is said to those who find none.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::perimeter::share_of;
 
 /// How many connections there may be (`[http.limits]`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +65,7 @@ impl Places {
 
     /// A place, until what is returned is dropped; in the share of that address, if one is named.
     pub fn take(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Place, NoPlace> {
-        let network = ip.map(network);
+        let network = ip.map(share_of);
         let mut taken = self.taken();
         let share = |network| taken.by_network.get(network).copied().unwrap_or(0);
         let share = network.as_ref().map_or(0, share);
@@ -162,14 +164,6 @@ impl Drop for Place {
                 taken.by_network.remove(&network);
             }
         }
-    }
-}
-
-/// Whom an address counts for: IPv6 hosts have a /64 each to change their address in.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 
