@@ -257,10 +257,12 @@ fn draft(
         Some(index) => index.answer(date, random),
         None => ThreadIndex::begin(date, clock::random_bytes()),
     };
-    let unsubscribe = || {
-        let token = office.links.token(request.sub_account, id);
+    let unsubscribe = |to: &Person| {
+        let token = office.links.token(request.sub_account, id, &to.email);
         format!("{}/unsubscribe/{token}", office.public_url)
     };
+    let reader = to.first().filter(|_| request.kind == SendKind::Bulk);
+    let unsubscribe_url = reader.map(unsubscribe);
     Draft {
         message_id,
         from: choice.from.clone(),
@@ -277,7 +279,7 @@ fn draft(
         text: request.text.clone(),
         html: request.html.clone(),
         files: request.files.clone(),
-        unsubscribe_url: (request.kind == SendKind::Bulk).then(unsubscribe),
+        unsubscribe_url,
     }
 }
 

@@ -33,9 +33,11 @@ async fn ask(Shared(state): Shared<Arc<State>>, Path(token): Path<String>) -> Re
 
 /// Unsubscribes, once and for all; doing it again changes nothing.
 async fn unsubscribe(Shared(state): Shared<Arc<State>>, Path(token): Path<String>) -> Response {
-    let Some((of, mail)) = state.office.links.read(&token) else { return unknown() };
+    let Some(named) = state.office.links.read(&token) else { return unknown() };
     let (now, mut ids) = now_and_ids();
-    match state.store.unsubscribe(of, mail, EventId(ids.next_id()), now).await {
+    let mail = (named.sub_account, named.mail);
+    let event = EventId(ids.next_id());
+    match state.store.unsubscribe(mail, named.address, event, now).await {
         // Who was erased gets nothing any more, either.
         Ok(_) => page(
             StatusCode::OK,

@@ -28,6 +28,8 @@ statements! {
         join contacts on contacts.sub_account = conversations.sub_account \
             and contacts.id = conversations.contact_id \
         where outbox.sub_account = $1 and outbox.id = $2";
+    UNSUBSCRIBER_BY_ADDRESS = "select id, unsubscribed from contacts \
+        where sub_account = $1 and email = $2";
     UNSUBSCRIBE = "update contacts set unsubscribed = true where sub_account = $1 and id = $2";
     UNSUBSCRIBED_OF = "select contacts.email from {rows uuid text} as asked cross join contacts \
         where contacts.sub_account = asked.column1 and contacts.email = asked.column2 \
@@ -119,17 +121,21 @@ impl Store {
         Ok(Some(Resolved::Yes))
     }
 
-    /// The recipient of a bulk mail wants no more (S9). `None`: it was erased meanwhile.
+    /// The recipient of a bulk mail wants no more (S9). Where the mail was deleted, its address (in normal
+    /// form) tells who that is. `None`: the recipient was erased meanwhile.
     pub async fn unsubscribe(
         &self,
-        of: SubAccountId,
-        mail: StoredMessageId,
+        (of, mail): (SubAccountId, StoredMessageId),
+        address: Option<String>,
         event: EventId,
         now: Time,
     ) -> Result<Option<ContactId>> {
         let mut tx = self.writer().await?;
         events::lock(&mut tx, &[of]).await?;
-        let row: Option<(Uuid, bool)> = tx.optional(UNSUBSCRIBER, values![of, mail]).await?;
+        let mut row: Option<(Uuid, bool)> = tx.optional(UNSUBSCRIBER, values![of, mail]).await?;
+        if let (None, Some(address)) = (&row, address) {
+            row = tx.optional(UNSUBSCRIBER_BY_ADDRESS, values![of, address]).await?;
+        }
         let Some((contact, is_unsubscribed)) = row else { return Ok(None) };
         if !is_unsubscribed {
             tx.execute(UNSUBSCRIBE, values![of, contact]).await?;

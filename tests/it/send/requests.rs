@@ -282,10 +282,16 @@ fn bulk_mail_opens_a_thread_for_each_and_one_click_unsubscribes() {
     sending.wait_for(&personal["id"], "sent");
     // An admin can undo it.
     let contact = api.list("/api/v1/contacts?email=c0@customer.test").remove(0);
-    let path = format!("/api/v1/contacts/{}", contact["id"].as_str().unwrap());
+    let (link_path, path) = (path, format!("/api/v1/contacts/{}", contact["id"].as_str().unwrap()));
     api.call("PATCH", &path, Some(&json!({"unsubscribed": false}))).expect(200);
     let receipt = sending.send(&mail);
-    sending.wait_for(&receipt["id"], "sent");
+    let message = sending.wait_for(&receipt["id"], "sent");
+    // A link goes on working when its mail is gone.
+    let conversation = message["conversation_id"].as_str().unwrap();
+    api.call("DELETE", &format!("/api/v1/conversations/{conversation}"), None).expect(204);
+    assert!(!unsubscribed());
+    assert_eq!(api.form(link_path, "List-Unsubscribe=One-Click").status, 200);
+    assert!(unsubscribed());
 }
 
 #[test]
