@@ -269,6 +269,9 @@ impl Session {
         match response.parsed() {
             Response::Done { tag: RequestId(of), status, outcome } if of == tag => {
                 let text = outcome.information.as_deref().unwrap_or_default();
+                // The one code that is taken out of the words and that a caller acts on.
+                let is_gone = matches!(outcome.code, Some(ResponseCode::TryCreate));
+                let text = if is_gone { &format!("[TRYCREATE] {text}") } else { text };
                 match status {
                     Answered::Ok => Ok(Step::Done),
                     _ => {

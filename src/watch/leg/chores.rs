@@ -142,7 +142,7 @@ impl View {
     }
 
     async fn file_copy(
-        &self,
+        &mut self,
         way: &Way,
         session: &mut Session,
         copy: &Wanted,
@@ -158,6 +158,11 @@ impl View {
             return Ok(());
         }
         match session.append(&self.open.name, &copy.content).await {
+            // RFC 9051 7.1: the folder is gone, or has another name now. Where it is, the next look tells.
+            Err(imap::Error::Refused { text, .. }) if is_gone(&text) => {
+                self.is_sent_closed = true;
+                Err(Error::Refused(text))
+            }
             // It does not take it, and would not the next time.
             Err(imap::Error::Refused { text, .. }) if !imap::will_pass(&text) => {
                 tracing::warn!(connection.id = %connection, code = "copy_refused", %text, "The Sent folder of connection {connection} took no copy.");
@@ -181,6 +186,11 @@ impl View {
             role => self.enter(way, session, name, role).await.map(drop),
         }
     }
+}
+
+fn is_gone(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("[trycreate]") || text.contains("[nonexistent]")
 }
 
 /// After a refusal the session goes on; after anything else it cannot.

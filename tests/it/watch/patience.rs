@@ -198,8 +198,12 @@ async fn wants_copy(world: &World) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_not_taken_just_now_is_taken_later() {
-    let answer = "$ NO [INUSE] Mailbox is locked";
-    let server = server(&["Sent"], ("APPEND", 3, &[answer]));
+    taken_after("$ NO [INUSE] Mailbox is locked").await;
+    taken_after("$ NO [TRYCREATE] No such mailbox").await;
+}
+
+async fn taken_after(answer: &'static str) {
+    let server = server(&["Sent"], ("APPEND", 2, &[answer]));
     let [fresh, _] = both().await;
     let mut world = World::of_scripted(fresh, server.address).await;
     wants_copy(&world).await;
