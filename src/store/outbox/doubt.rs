@@ -21,9 +21,10 @@ statements! {
     DOUBTED = "select distinct sub_account from outbox \
         where leased_until < $1 and due_at is null and status in ('queued', 'retrying')";
     /// A lease that has ended after the hand-over: the server may have the mail. Seen in the Sent folder
-    /// since, it has; a copy from before is an earlier try's.
+    /// since, it has; a copy from before is an earlier try's, as one may be where some had it before.
     DOUBT = "update outbox set leased_until = null, \
-            status = case when copy_seen_at >= handed_at then 'sent' else 'unknown' end, \
+            status = case when copy_seen_at >= handed_at \
+                and route not like '%\"state\":\"accepted\"%' then 'sent' else 'unknown' end, \
             sent_at = copy_seen_at, detail = $2 \
         where leased_until < $1 and due_at is null and status in ('queued', 'retrying') \
         returning sub_account, id, status";
@@ -194,10 +195,13 @@ pub(in crate::store) async fn copy_seen(
     let before: Option<(String, String, Option<i64>)> =
         tx.optional(STANDING, values![of, id]).await?;
     let is_news = match before {
-        Some((status, ..)) if status == SendStatus::Unknown.name() => true,
-        // Taken for absent, it waits for another try. Where somebody has it, the copy is that one's, and the
-        // others wait for theirs; what is on its way is settled with its answer.
-        Some((status, route, Some(_))) if status == SendStatus::Retrying.name() => {
+        // It is not known; or taken for absent, it waits for another try. Where somebody has had it before,
+        // the copy may be of that try, and tells nothing of the others; what is on its way is settled with
+        // its answer.
+        Some((status, route, due_at))
+            if status == SendStatus::Unknown.name()
+                || (status == SendStatus::Retrying.name() && due_at.is_some()) =>
+        {
             !messages::json::<Route>(&route)?.is_accepted_by_some()
         }
         _ => false,
