@@ -144,6 +144,16 @@ impl Route {
         self.recipients.iter().any(|it| it.state == DeliveryState::Accepted)
     }
 
+    /// Who is still waiting gets it no more.
+    pub fn refuse_waiting(&mut self, why: &str) {
+        for delivery in &mut self.recipients {
+            if delivery.state == DeliveryState::Waiting {
+                delivery.state = DeliveryState::Refused;
+                delivery.reply = Some(why.to_owned());
+            }
+        }
+    }
+
     /// What a delivery report would say of those who were refused at once.
     pub fn refused(&self) -> Vec<RecipientReport> {
         let refused = self.recipients.iter().filter(|it| it.state == DeliveryState::Refused);

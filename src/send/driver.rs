@@ -12,13 +12,15 @@ use uuid::Uuid;
 
 use super::recorder::Recorder;
 use super::relay;
-use super::retry::{self, Answer, Patience, Tries};
+use super::retry::{self, Answer, Next, Patience, Tries};
 use crate::access::{LoginError, Logins};
 use crate::clock;
 use crate::decide::send::Pace;
 use crate::mail;
 use crate::model::outgoing::{Relay, Route};
-use crate::model::{ConnectionId, EventId, Host, MessageId, NewIds, SendStatus, Time, Via};
+use crate::model::{
+    ConnectionId, EventId, Host, MessageId, NewIds, RecipientReport, SendStatus, Time, Via,
+};
 use crate::secrets::Secrets;
 use crate::store::{self, Claimed, Settle, Store};
 use crate::submission::{self, Connection, Ending};
@@ -202,7 +204,7 @@ impl<L: Logins> Shared<L> {
         tracing::info!(message.id = %mail.message, code = "mail_tried", status = next.status.name(), "Message {} is {}.", mail.message, next.status.name());
         metrics::counter!("mailweave_sends_total", "status" => next.status.name()).increment(1);
         let copy_wanted = is_accepted && !saves_sent;
-        let report = if next.status == SendStatus::Bounced { route.refused() } else { Vec::new() };
+        let report = reported(next.status, &route);
         let settle = Settle {
             status: next.status,
             detail: next.detail,
@@ -216,11 +218,16 @@ impl<L: Logins> Shared<L> {
         self.recorder.settle(settle).await;
     }
 
-    /// Ends a mail that is not tried.
+    /// Ends a mail that is not tried; whom an earlier try reached has it all the same.
     async fn close(&self, mail: &Claimed, status: SendStatus, words: &str) {
-        let detail = Some(words.to_owned());
+        let mut route = mail.route.clone();
+        let (mut status, mut detail, mut report) = (status, Some(words.to_owned()), Vec::new());
+        if route.is_accepted_by_some() {
+            Next { status, detail, .. } = retry::given_up(&mut route, words);
+            report = reported(status, &route);
+        }
         let attempts = mail.attempts;
-        let settle = Settle { status, detail, attempts, ..settle(mail, mail.route.clone()) };
+        let settle = Settle { status, detail, attempts, report, ..settle(mail, route) };
         self.recorder.settle(settle).await;
     }
 
@@ -312,6 +319,11 @@ impl<L: Logins> Shared<L> {
         }
         Err(later("The sign-in was refused.".to_owned()))
     }
+}
+
+/// What became of those who were refused while others got it.
+fn reported(status: SendStatus, route: &Route) -> Vec<RecipientReport> {
+    if status == SendStatus::Bounced { route.refused() } else { Vec::new() }
 }
 
 /// Nothing was said of the mail yet: somebody can mend it, so it is tried again until the deadline.

@@ -119,6 +119,11 @@ pub fn undone(before: &Route, after: Route) -> Route {
     route
 }
 
+/// It is given up for another reason than an answer: for those who got it before, it stays sent.
+pub fn given_up(route: &mut Route, why: &str) -> Next {
+    ended(route, None, why)
+}
+
 /// It is not tried any more: those who did not get it will not.
 fn ended(route: &mut Route, accepted: Option<String>, why: &str) -> Next {
     for delivery in &mut route.recipients {

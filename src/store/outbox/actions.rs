@@ -2,20 +2,27 @@
 
 use uuid::Uuid;
 
+use super::doubt;
+use crate::model::outgoing::Route;
 use crate::model::{
-    ContactId, Event, EventId, EventType, SendStatus, StoredMessageId, SubAccountId, Time,
+    ContactId, Event, EventId, EventType, NewIds, SendStatus, StoredMessageId, SubAccountId, Time,
 };
-use crate::store::messages::known;
+use crate::store::messages::{json, known};
 use crate::store::tx::Tx;
 use crate::store::value::values;
-use crate::store::{Result, Store, events};
+use crate::store::{Error, Result, Store, columns, events};
 
 statements! {
     /// Changes nothing, and makes later writers of the row wait, on both databases.
     LOCK = "update outbox set kind = kind where sub_account = $1 and id = $2";
     STANDING = "select status, leased_until, due_at from outbox where sub_account = $1 and id = $2";
+    ROUTE = "select route, report from outbox where sub_account = $1 and id = $2";
     CANCEL = "update outbox set status = 'cancelled', due_at = null, lease = null, \
             leased_until = null, detail = $3 \
+        where sub_account = $1 and id = $2";
+    CANCEL_IN_PART = "update outbox set status = 'bounced', due_at = null, lease = null, \
+            leased_until = null, deadline = null, detail = $3, route = $4, report = $5, \
+            sent_at = coalesce(sent_at, $6) \
         where sub_account = $1 and id = $2";
     RESOLVE_SENT = "update outbox set status = 'sent', sent_at = coalesce(sent_at, $3), \
             detail = null, lease = null where sub_account = $1 and id = $2";
@@ -40,6 +47,8 @@ statements! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelled {
     Yes,
+    /// Some have it already; nobody else will.
+    InPart,
     /// It is on its way just now.
     UnderWay,
     /// It has come to this already.
@@ -64,14 +73,16 @@ pub enum Resolved {
 type Standing = (String, Option<i64>, Option<i64>);
 
 impl Store {
-    /// Cancels what is not sent. `None`: the CRM did not send such a message.
+    /// Cancels what is not sent. Where some have it already, it ends for the others as when their time is
+    /// up. `None`: the CRM did not send such a message.
     pub async fn cancel(
         &self,
         of: SubAccountId,
         id: StoredMessageId,
-        now: Time,
+        (now, ids): (Time, NewIds),
     ) -> Result<Option<Cancelled>> {
         let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
         let Some((status, leased_until, due_at)) = standing(&mut tx, of, id).await? else {
             return Ok(None);
         };
@@ -86,9 +97,9 @@ impl Store {
         if due_at.is_none() {
             return Ok(Some(Cancelled::TooLate(SendStatus::Unknown)));
         }
-        tx.execute(CANCEL, values![of, id, Option::<String>::None]).await?;
+        let cancelled = cancel(&mut tx, of, id, (now, ids)).await?;
         tx.commit().await?;
-        Ok(Some(Cancelled::Yes))
+        Ok(Some(cancelled))
     }
 
     /// A user says what became of an unknown mail, or that it is to be sent again (S5).
@@ -158,6 +169,32 @@ impl Store {
         let found: Vec<(String,)> = tx.all_of_rows(UNSUBSCRIBED_OF, rows).await?;
         Ok(found.into_iter().map(|(address,)| address).collect())
     }
+}
+
+/// Those who have it cannot be told otherwise: of them it is sent, of the others refused.
+async fn cancel(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    id: StoredMessageId,
+    (now, mut ids): (Time, NewIds),
+) -> Result<Cancelled> {
+    let row: Option<(String, Option<String>)> = tx.optional(ROUTE, values![of, id]).await?;
+    let (route, before) = row.ok_or_else(|| Error::damaged("a mail without a route"))?;
+    let mut route: Route = json(&route)?;
+    if !route.is_accepted_by_some() {
+        tx.execute(CANCEL, values![of, id, Option::<String>::None]).await?;
+        return Ok(Cancelled::Yes);
+    }
+    let words = "It was cancelled before they got it.";
+    route.refuse_waiting(words);
+    let report = columns::json(&doubt::merged(before.as_deref(), &route.refused())?)?;
+    let route = columns::json(&route)?;
+    tx.execute(CANCEL_IN_PART, values![of, id, words, route, report, now]).await?;
+    let told = [EventType::MessageSent, EventType::MessageBounced].map(|event_type| {
+        (of, Event { id: EventId(ids.next_id()), event_type, object_id: id.0, at: now })
+    });
+    events::append(tx, &told).await?;
+    Ok(Cancelled::InPart)
 }
 
 async fn standing(

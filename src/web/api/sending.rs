@@ -370,16 +370,18 @@ fn refused(refusal: &Refusal) -> Problem {
 
 /// Cancels a message that is not sent.
 #[utoipa::path(delete, path = "/messages/{id}", tag = "messages", params(("id" = Uuid, Path)),
-    responses((status = 204, description = "It will not be sent.")))]
+    responses((status = 204, description = "It will not be sent; what some have already, to nobody else.")))]
 pub async fn cancel(
     Shared(state): Shared<Arc<State>>,
     Account(of): Account,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
-    let cancelled = state.store.cancel(of, StoredMessageId(id), crate::clock::now()).await?;
+    let cancelled = state.store.cancel(of, StoredMessageId(id), crate::web::now_and_ids()).await?;
     let Some(cancelled) = cancelled else { return Err(not_sent_here(&state, of, id).await?) };
     match cancelled {
-        Cancelled::Yes | Cancelled::TooLate(SendStatus::Cancelled) => Ok(StatusCode::NO_CONTENT),
+        Cancelled::Yes | Cancelled::InPart | Cancelled::TooLate(SendStatus::Cancelled) => {
+            Ok(StatusCode::NO_CONTENT)
+        }
         Cancelled::UnderWay => {
             Err(Problem::new(Code::MessageUnderWay, "Ask for its status in a moment."))
         }

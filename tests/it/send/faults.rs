@@ -148,6 +148,28 @@ fn a_mail_that_is_refused_ends_it_for_nobody_who_is_put_off() {
 }
 
 #[test]
+fn what_some_have_is_cancelled_for_the_others_alone() {
+    let relay = Relay::scripted(|at, count| match (at, count) {
+        ("RCPT", 2..) => say("450 4.2.0 try later"),
+        _ => None,
+    });
+    let sending = Sending::through(&relay);
+    let mut mail = sending.mail("carl@customer.test");
+    mail["cc"] = json!(["later@customer.test"]);
+    let receipt = sending.send(&mail);
+    sending.wait_for(&receipt["id"], "retrying");
+    let path = format!("/api/v1/messages/{}", receipt["id"].as_str().unwrap());
+    // Just now it may be on its way.
+    while sending.account.api.call("DELETE", &path, None).status != 204 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let message = sending.message(&receipt["id"]);
+    assert_eq!(message["status"], "bounced", "{message:#}");
+    assert_eq!(states(&message), ["accepted", "refused"]);
+    assert_eq!(relay.mails().len(), 1);
+}
+
+#[test]
 fn a_hostile_relay_is_an_error_and_nothing_more() {
     let hostile = [
         Act::Flood("250-x".repeat(100)),

@@ -399,7 +399,7 @@ pub async fn take_back(
     let there = message
         .conversation_id
         .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
-    match state.store.cancel(of, message.id, clock::now()).await? {
+    match state.store.cancel(of, message.id, crate::web::now_and_ids()).await? {
         Some(Cancelled::Yes) => {}
         _ => return Ok(done(jar, "flash.not_taken_back", &there)),
     }

@@ -183,7 +183,8 @@ impl Status {
         };
         let report = shipment.report.iter().map(|it| format!("{} ({})", it.address, it.status));
         let said = shipment.detail.iter().cloned().chain(report).collect::<Vec<_>>().join(" · ");
-        let waits = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying);
+        let waits = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying)
+            && !shipment.route.is_accepted_by_some();
         Some(Self {
             words,
             tone,
