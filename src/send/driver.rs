@@ -254,6 +254,9 @@ impl<L: Logins> Shared<L> {
                 Answer::Later { reply: reply.to_string() }
             }
             Ending::Refused(reply) => Answer::Refused { reply: reply.to_string() },
+            Ending::Lost(why) => {
+                Answer::Later { reply: format!("The mail was not taken to its end: {why}") }
+            }
             Ending::Unknown => {
                 let why = "The connection was lost while the server was answering.";
                 Answer::Unknown { why: why.to_owned() }

@@ -80,6 +80,7 @@ impl Notices {
         match connection.hand_over(content).await {
             Ending::Accepted(reply) => Ok(told(&reply)),
             Ending::Refused(reply) => Err(told(&reply)),
+            Ending::Lost(why) => Err(told(&why)),
             Ending::Unknown => Err(told(&"the connection was lost while it was answering")),
         }
     }

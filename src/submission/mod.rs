@@ -140,6 +140,7 @@ fn one_line(text: &str) -> String {
 pub struct Connection {
     smtp: AsyncSmtpConnection,
     command_time: Duration,
+    mark: stream::Mark,
 }
 
 impl Connection {
@@ -157,10 +158,11 @@ impl Connection {
     ) -> Result<Self, Error> {
         let open = async {
             let stream = stream::connect(options, host, demand).await?;
+            let mark = stream.mark();
             let hello = ClientId::Domain(options.hello.clone());
             let smtp =
                 AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await?;
-            let mut connection = Self { smtp, command_time: options.command_time };
+            let mut connection = Self { smtp, command_time: options.command_time, mark };
             let asks = sign_in::is_offered(&connection) || demand == Demand::Everything;
             if let Some(login) = login.filter(|_| asks) {
                 sign_in::sign_in(&mut connection, login).await?;

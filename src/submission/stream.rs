@@ -4,6 +4,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -20,6 +22,8 @@ const LINES_MAX: usize = 100;
 /// Bytes that a server may say before we say something again. lettre reads an answer anew from its beginning
 /// with each line of it: a long one of short lines would take minutes.
 const SAID_BYTES_MAX: usize = 16_384;
+/// What ends a mail.
+const END: &[u8] = b"\r\n.\r\n";
 /// lettre begins with a greeting; after STARTTLS there is none (RFC 3207 4.2).
 const GREETING: &[u8] = b"220 ready\r\n";
 
@@ -31,6 +35,35 @@ pub struct Stream {
     /// What is read before anything of the server's.
     greeting: &'static [u8],
     said: usize,
+    mark: Mark,
+}
+
+/// Tells whether the end of a mail was given to the wire: a server that is cut off before cannot have the
+/// mail (RFC 5321 4.1.1.4).
+#[derive(Clone, Debug, Default)]
+pub struct Mark(Arc<AtomicBool>);
+
+impl Mark {
+    pub fn is_ended(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// lettre writes the end by itself; within the mail no such bytes stand, for its dots are doubled.
+    fn note(&self, bytes: &[u8]) {
+        if bytes.ends_with(END) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Stream {
+    fn new(wire: Wire, peer: SocketAddr, greeting: &'static [u8]) -> Self {
+        Self { wire, peer, greeting, said: 0, mark: Mark::default() }
+    }
+
+    pub fn mark(&self) -> Mark {
+        self.mark.clone()
+    }
 }
 
 /// Connects, and goes to TLS as the host says. There is no way back to clear text.
@@ -49,7 +82,7 @@ pub async fn connect(options: &Options, host: &Host, demand: Demand) -> Result<S
         Security::StartTls => {
             let mut clear = Wire::Plain(tcp);
             if !start_tls(&mut clear, &options.hello, demand).await? {
-                return Ok(Stream { wire: clear, peer, greeting: GREETING, said: 0 });
+                return Ok(Stream::new(clear, peer, GREETING));
             }
             let Wire::Plain(tcp) = clear else { return Err(Error::Lost("no stream".to_owned())) };
             // Lines were read byte by byte: had anything been sent behind the 220, it would now stand
@@ -58,7 +91,7 @@ pub async fn connect(options: &Options, host: &Host, demand: Demand) -> Result<S
             (wire, GREETING)
         }
     };
-    Ok(Stream { wire, peer, greeting, said: 0 })
+    Ok(Stream::new(wire, peer, greeting))
 }
 
 /// RFC 3207 4: nothing that was said before TLS counts after it. `false`: it is not offered, nor demanded.
@@ -142,6 +175,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.said = 0;
+        self.mark.note(bytes);
         Pin::new(&mut self.wire).poll_write(cx, bytes)
     }
 

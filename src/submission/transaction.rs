@@ -15,11 +15,16 @@ use crate::model::outgoing::{DeliveryState, Route};
 /// RFC 5321 4.5.3.2.6: a server may take ten minutes to answer the end of a mail.
 const END_TIME: Duration = Duration::from_secs(600);
 
+/// For the words of a server that has broken off: they have come already, or never will.
+const LAST_WORDS_TIME: Duration = Duration::from_secs(5);
+
 /// What the server made of the end of a mail.
 #[derive(Debug)]
 pub enum Ending {
     Accepted(Reply),
     Refused(Reply),
+    /// Cut off before the end of the mail was written: it does not have it.
+    Lost(String),
     /// Cut off, silent, or answered with what is not SMTP: it may have the mail or not.
     Unknown,
 }
@@ -94,9 +99,25 @@ impl Connection {
             }
             Ok(Err(error)) => match Error::from(error) {
                 Error::Refused(reply) => Ending::Refused(reply),
+                error if !self.mark.is_ended() => self.cut_off(&error).await,
                 _ => Ending::Unknown,
             },
+            Err(_) if !self.mark.is_ended() => {
+                Ending::Lost("it could not be written in time".to_owned())
+            }
             Ok(Ok(_)) | Err(_) => Ending::Unknown,
+        }
+    }
+
+    /// A server that breaks off in the midst of a mail has often said why (552, a mail too large).
+    async fn cut_off(&mut self, error: &Error) -> Ending {
+        match timeout(LAST_WORDS_TIME, self.smtp.read_response()).await {
+            Ok(Err(said)) => match Error::from(said) {
+                Error::Refused(reply) => Ending::Refused(reply),
+                _ => Ending::Lost(error.to_string()),
+            },
+            // What is said to a mail without an end is no yes.
+            Ok(Ok(_)) | Err(_) => Ending::Lost(error.to_string()),
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use mailweave::model::{Credentials, Login};
+use mailweave::model::outgoing::Route;
+use mailweave::model::{Address, Credentials, Login};
 use mailweave::reach::Reach;
-use mailweave::submission::{Connection, Error, Options};
+use mailweave::submission::{Connection, Ending, Error, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -162,4 +163,39 @@ async fn what_does_not_end_is_given_up() {
         );
         served.abort();
     }
+}
+
+/// What comes of a large mail in the midst of which the server says this, and goes.
+async fn cut_off_in_data(words: &'static str) -> Ending {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let lines =
+            ["220 mx", "250-mx\r\n250 AUTH PLAIN", "235 welcome", "250 ok", "250 ok", "354 go"];
+        let mut said = String::new();
+        for line in lines {
+            stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+            assert!(heard(&mut stream, &mut said).await);
+        }
+        stream.write_all(words.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    });
+    let mut connection = open(port, "plain", password()).await.unwrap();
+    let address = |text| Address::parse(text).unwrap();
+    let mut route = Route::new(address("ann@acme.example"), [address("carl@c.example")]);
+    let content = format!("Subject: x\r\n\r\n{}", "a line of mail\r\n".repeat(2_000_000));
+    connection.offer(&mut route, content.as_bytes()).await.unwrap();
+    connection.hand_over(content.as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_mail_without_its_end_is_with_nobody() {
+    let ending = cut_off_in_data("").await;
+    assert!(matches!(ending, Ending::Lost(_)), "{ending:?}");
+    let ending = cut_off_in_data("552 5.3.4 too large\r\n").await;
+    assert!(matches!(&ending, Ending::Refused(reply) if reply.code == 552), "{ending:?}");
+    // A yes to half a mail is none.
+    let ending = cut_off_in_data("250 ok\r\n").await;
+    assert!(matches!(ending, Ending::Lost(_)), "{ending:?}");
 }
