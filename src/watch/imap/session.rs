@@ -113,8 +113,19 @@ impl Session {
 
     /// Every folder, by its name on the wire.
     pub async fn folders(&mut self) -> Result<Vec<Listed>, Error> {
+        // RFC 6154 2: a server need not say what a folder is for until it is asked.
+        if self.can("LIST-EXTENDED") && self.can("SPECIAL-USE") {
+            match self.list("LIST \"\" \"*\" RETURN (SPECIAL-USE)").await {
+                Err(Error::Refused { .. }) => {}
+                listed => return listed,
+            }
+        }
+        self.list("LIST \"\" \"*\"").await
+    }
+
+    async fn list(&mut self, command: &str) -> Result<Vec<Listed>, Error> {
         let mut folders = Vec::new();
-        self.run("LIST \"\" \"*\"", LIST_BYTES_MAX, |response| {
+        self.run(command, LIST_BYTES_MAX, |response| {
             let Response::MailboxData(MailboxDatum::List(list)) = response else { return };
             // A name that cannot be asked for is none (F11).
             if list.name.is_empty() || quoted(&list.name).is_err() {

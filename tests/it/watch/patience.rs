@@ -197,6 +197,28 @@ async fn wants_copy(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_folders_are_for_is_asked_where_it_is_told() {
+    let told = ["* LIST (\\Sent) \"/\" \"Zeta\"", "* LIST () \"/\" \"INBOX\"", "$ OK listed"];
+    for (sent, answer) in [("Zeta", &told[..]), ("Sent", &["$ BAD what is that?"])] {
+        let offer = "* CAPABILITY IMAP4rev1 IDLE SASL-IR AUTH=PLAIN LIST-EXTENDED SPECIAL-USE";
+        let server = server(&[sent], ("CAPABILITY", u32::MAX, &[offer, "$ OK told"]));
+        let answer = answer.iter().map(|line| (*line).to_owned()).collect();
+        let on = "RETURN (SPECIAL-USE)".to_owned();
+        server.state().faults.push(Fault { on, times: u32::MAX, answer });
+        let [fresh, _] = both().await;
+        let mut world = World::of_scripted(fresh, server.address).await;
+        world.start();
+        world
+            .until("its Sent folder is known", async |world| {
+                let known = world.store.sent_folder(ACCOUNT, CONNECTION).await.expect("a row");
+                known.as_deref() == Some(sent)
+            })
+            .await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_not_taken_just_now_is_taken_later() {
     taken_after("$ NO [INUSE] Mailbox is locked").await;
     taken_after("$ NO [TRYCREATE] No such mailbox").await;
