@@ -185,13 +185,21 @@ fn read(of: SubAccountId, message: Message, raw: Option<&[u8]>) -> Indexed {
     }
     let mut preview = String::new();
     if let Some(raw) = raw {
-        let text = mail::parse::text(raw, &Limits::default());
-        // What was forwarded is the mail, and new in the whole.
-        let text = if message.forwarded { text } else { mail::text::new_text(&text) };
+        let text = new_text(raw, message.forwarded);
         words.add(&text);
         preview = beginning(&text);
     }
     Indexed { message, words, preview }
+}
+
+/// What is new in a mail. B6: of a forward, what was forwarded; the note of who did is not the customer's.
+fn new_text(raw: &[u8], is_forwarded: bool) -> String {
+    let limits = Limits::default();
+    match is_forwarded {
+        // What was forwarded is the mail, and new in the whole.
+        true => mail::forward::text(mail::parse::read(raw, &limits)),
+        false => mail::text::new_text(&mail::parse::text(raw, &limits)),
+    }
 }
 
 /// The first words of a text, on one line.
@@ -225,6 +233,14 @@ fn add_person(words: &mut Words, person: &Person) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_note_of_who_forwarded_is_no_preview() {
+        let raw = b"From: bob@ours.example\r\nSubject: Fwd: Offer\r\n\r\nA bad payer, mind.\r\n\r\n\
+            ---------- Forwarded message ---------\r\nFrom: Ann <ann@x.example>\r\n\
+            Date: Tue, 3 Mar 2026 at 14:05\r\nSubject: Offer\r\nTo: <bob@ours.example>\r\n\r\nPlease offer.\r\n";
+        assert_eq!(new_text(raw, true).trim(), "Please offer.");
+    }
 
     #[test]
     fn a_flood_goes_first_for_a_minute() {

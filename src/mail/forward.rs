@@ -34,6 +34,15 @@ pub fn find(email: &Email) -> Forward {
     }
 }
 
+/// The text of the mail that a forward forwards, without the words of who forwarded it: they are for the
+/// CRM, not for the customer. Of what is no forward, or an unclear one, all of its text.
+pub fn text(email: Email) -> String {
+    match find(&email) {
+        Forward::Of(forwarded) => forwarded.text,
+        Forward::Unsure(_) | Forward::None => email.text,
+    }
+}
+
 fn is_only_mail(email: &Email) -> bool {
     email.files.iter().filter(|file| file.content_type == "message/rfc822").count() <= 1
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::readable;
 use crate::mail::safe::{self, POLICY, Pictures, Remote, Safe};
-use crate::mail::{self, Limits};
+use crate::mail::{self, Forward, Limits};
 use crate::model::{FileState, Message, State as MessageState, StoredMessageId};
 use crate::web::State;
 use crate::web::error::Problem;
@@ -66,9 +66,12 @@ pub async fn show(
 
 fn body(raw: &[u8], message: &Message, remote: Remote) -> Safe {
     let limits = Limits::default();
-    let email = mail::parse::read(raw, &limits);
-    let Some(html) = email.html else {
-        let html = format!("<pre>{}</pre>", safe::text::linked(&email.text));
+    let mut email = mail::parse::read(raw, &limits);
+    // B6: the note of who forwarded stands in the same HTML as what was forwarded.
+    let is_shown = !message.forwarded || !matches!(mail::forward::find(&email), Forward::Of(_));
+    let Some(html) = email.html.take().filter(|_| is_shown) else {
+        let text = if message.forwarded { mail::forward::text(email) } else { email.text };
+        let html = format!("<pre>{}</pre>", safe::text::linked(&text));
         return Safe { html, ..Safe::default() };
     };
     let stored = message.attachments.iter().filter(|file| file.state == FileState::Stored);

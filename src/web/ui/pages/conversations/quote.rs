@@ -25,14 +25,20 @@ pub async fn of(state: &State, signed_in: &SignedIn, message: &Message) -> Resul
     let of = signed_in.sub_account();
     let turn = state.raw_reads.turn().await;
     let raw = state.store.beginning(of, message.id).await?.unwrap_or_default();
-    let read =
-        tokio::task::spawn_blocking(move || mail::parse::read(&raw, &Limits::default()).text);
+    let is_forwarded = message.forwarded;
+    let read = tokio::task::spawn_blocking(move || quotable(&raw, is_forwarded));
     let text: String =
         read.await.map_err(|_| Problem::internal())?.chars().take(CHARS_MAX).collect();
     drop(turn);
     let at = day(message.date.unwrap_or(message.at), &signed_in.user.time_zone);
     let author = message.from.as_ref().map(|from| Shown::person(from).line()).unwrap_or_default();
     Ok(Quoted { introduction: format!("On {at}, {author} wrote:"), text })
+}
+
+/// B6: of a forward, what was forwarded; the customer is not told what a colleague wrote above it.
+fn quotable(raw: &[u8], is_forwarded: bool) -> String {
+    let email = mail::parse::read(raw, &Limits::default());
+    if is_forwarded { mail::forward::text(email) } else { email.text }
 }
 
 /// The answer as text, with what is quoted below.
@@ -84,6 +90,15 @@ fn day(time: Time, zone: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_note_of_who_forwarded_is_not_quoted() {
+        let raw = b"From: bob@ours.example\r\nSubject: Fwd: Offer\r\n\r\nA bad payer, mind.\r\n\r\n\
+            ---------- Forwarded message ---------\r\nFrom: Ann <ann@x.example>\r\n\
+            Date: Tue, 3 Mar 2026 at 14:05\r\nSubject: Offer\r\nTo: <bob@ours.example>\r\n\r\nPlease offer.\r\n";
+        assert_eq!(quotable(raw, true).trim(), "Please offer.");
+        assert!(quotable(raw, false).contains("A bad payer"));
+    }
 
     #[test]
     fn what_is_answered_stands_below() {

@@ -87,13 +87,15 @@ impl Reading {
     }
 
     fn of(raw: &[u8], is_forwarded: bool) -> Self {
-        let email = mail::parse::read(raw, &Limits::default());
+        let mut email = mail::parse::read(raw, &Limits::default());
         // Of a forward it is the wish of who forwarded.
         let asks = if is_forwarded { &[][..] } else { &email.headers.reply_to };
         let reply_to = asks.iter().take(REPLY_TO_MAX).cloned().collect();
         let (text, new) = match is_forwarded.then(|| mail::forward::find(&email)) {
             // B6: what is shown is the mail that was forwarded, without the words of who did.
             Some(Forward::Of(forwarded)) => {
+                // In the formatted body the two are one.
+                email.html = None;
                 let new = mail::text::new_text(&forwarded.text);
                 (forwarded.text, new)
             }
