@@ -4,7 +4,6 @@
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
 
 use crate::model::UserId;
 use crate::web::State;
@@ -25,11 +24,12 @@ pub fn leave(state: &State, jar: CookieJar, user: UserId) -> CookieJar {
     jar.add(cookie)
 }
 
-/// The browser's mark, if it is of one of these users.
-pub fn of(state: &State, jar: &CookieJar, users: &[UserId]) -> Option<[u8; 32]> {
+/// The user of whom the browser has a mark, if it is the only one of these. An address that has several users
+/// is tried for all of them at once: the mark of one says nothing about the others.
+pub fn of(state: &State, jar: &CookieJar, users: &[UserId]) -> Option<UserId> {
+    let [user] = users else { return None };
     let value = jar.get(COOKIE)?.value();
     let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
     let plain = state.secrets.unseal(PLACE, &sealed)?;
-    let is_theirs = users.iter().any(|user| user.0.as_bytes().as_slice() == plain);
-    is_theirs.then(|| Sha256::digest(value).into())
+    (user.0.as_bytes().as_slice() == plain).then_some(*user)
 }

@@ -64,7 +64,7 @@ pub async fn check(
         Ok((status, page(&shown)).into_response())
     };
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    let counted = Try { email: &whose.1.to_string(), peer, mark: None };
+    let counted = Try { email: &whose.1.to_string(), peer, known: None };
     if !state.doors.limits.allows(&counted) {
         return again(StatusCode::TOO_MANY_REQUESTS, "error.too_many_tries");
     }

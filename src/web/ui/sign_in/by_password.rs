@@ -69,9 +69,9 @@ pub async fn sign_in(state: &State, parts: &Parts, fields: &Fields) -> Result<Re
     };
     let jar = CookieJar::from_headers(&parts.headers);
     let ids: Vec<UserId> = users.iter().map(|(_, user, _)| *user).collect();
-    let mark = browser_mark::of(state, &jar, &ids);
+    let known = browser_mark::of(state, &jar, &ids);
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    if !state.doors.limits.allows(&Try { email, peer, mark }) {
+    if !state.doors.limits.allows(&Try { email, peer, known }) {
         return again(StatusCode::TOO_MANY_REQUESTS, "error.too_many_tries");
     }
     match who(state, users, password).await {

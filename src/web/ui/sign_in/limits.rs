@@ -9,6 +9,8 @@ use std::time::Duration;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 
+use crate::model::{Address, UserId};
+
 /// Tries at once; then one in each of so many seconds.
 const ACCOUNT_HERE: (u32, u64) = (10, 60);
 const ACCOUNT_ANYWHERE: (u32, u64) = (100, 30);
@@ -32,8 +34,8 @@ pub struct Try<'a> {
     /// The sign-in address as it was typed.
     pub email: &'a str,
     pub peer: Option<IpAddr>,
-    /// What a browser holds that has signed in to this account before.
-    pub mark: Option<[u8; 32]>,
+    /// The one user of this address, where the browser has signed in as that user before.
+    pub known: Option<UserId>,
 }
 
 impl Default for Limits {
@@ -65,16 +67,22 @@ impl Limits {
                 limiter.retain_recent();
             }
         }
-        if let Some(mark) = tried.mark {
-            return self.known_browser.check_key(&mark).is_ok();
+        if let Some(user) = tried.known {
+            return self.known_browser.check_key(&key(&[user.0.as_bytes()])).is_ok();
         }
-        let account = key(&[tried.email.trim().to_lowercase().as_bytes()]);
+        let account = key(&[account(tried.email).as_bytes()]);
         let peer = network(tried.peer);
         // All three count each time: which of them refuses is nobody's business.
         let here = self.account_here.check_key(&key(&[&account, &peer])).is_ok();
         let address = self.address.check_key(&key(&[&peer])).is_ok();
         here && address && self.account_anywhere.check_key(&account).is_ok()
     }
+}
+
+/// The account that is named, by whatever spelling of its address it is found.
+fn account(typed: &str) -> String {
+    let address = Address::parse(typed).map(|address| address.normal().to_owned());
+    address.unwrap_or_else(|| typed.trim().to_lowercase())
 }
 
 fn limiter((burst, seconds): (u32, u64)) -> Limiter {
@@ -104,7 +112,7 @@ mod tests {
     use super::*;
 
     fn tried(email: &str, peer: &str) -> bool {
-        LIMITS.with(|limits| limits.allows(&Try { email, peer: peer.parse().ok(), mark: None }))
+        LIMITS.with(|limits| limits.allows(&Try { email, peer: peer.parse().ok(), known: None }))
     }
 
     thread_local!(static LIMITS: Limits = Limits::default());
@@ -114,14 +122,15 @@ mod tests {
         let allowed = (0..1_000).filter(|_| tried("ann@example.com", "192.0.2.1")).count();
         assert!((10..15).contains(&allowed), "{allowed}");
         assert!(!tried("ANN@example.com ", "192.0.2.1"), "the same account");
+        assert!(!tried("ann@EXAMPLE.com.", "192.0.2.1"), "another spelling");
         assert!(tried("ann@example.com", "192.0.2.2"), "another place");
         assert!(tried("bob@example.com", "192.0.2.3"), "another account");
         // From everywhere at once.
         let anywhere = (0..1_000_u32)
             .filter(|n| tried("ann@example.com", &format!("10.0.{}.{}", n / 250, n % 250)));
         assert!(anywhere.count() < 150);
-        let mark = Some([1; 32]);
-        let owner = Try { email: "ann@example.com", peer: "192.0.2.1".parse().ok(), mark };
+        let known = Some(UserId(uuid::Uuid::from_u128(1)));
+        let owner = Try { email: "ann@example.com", peer: "192.0.2.1".parse().ok(), known };
         assert!(LIMITS.with(|limits| limits.allows(&owner)));
     }
 

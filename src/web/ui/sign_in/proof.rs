@@ -39,7 +39,7 @@ pub async fn by_password_or_code(
 ) -> Result<Objection, Failure> {
     let whose @ (of, user) = (signed_in.sub_account(), signed_in.user.id);
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    let counted = Try { email: &user.to_string(), peer, mark: None };
+    let counted = Try { email: &user.to_string(), peer, known: None };
     let may_try = may_try_password(state, signed_in, parts) && state.doors.limits.allows(&counted);
     if !may_try {
         return Ok(Some("error.too_many_tries"));
@@ -53,6 +53,6 @@ pub async fn by_password_or_code(
 fn may_try_password(state: &State, signed_in: &SignedIn, parts: &Parts) -> bool {
     let jar = CookieJar::from_headers(&parts.headers);
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
-    let mark = browser_mark::of(state, &jar, &[signed_in.user.id]);
-    state.doors.limits.allows(&Try { email: signed_in.user.email.normal(), peer, mark })
+    let known = browser_mark::of(state, &jar, &[signed_in.user.id]);
+    state.doors.limits.allows(&Try { email: signed_in.user.email.normal(), peer, known })
 }

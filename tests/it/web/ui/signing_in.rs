@@ -94,6 +94,19 @@ async fn guessing_ends_and_the_owner_still_signs_in() {
 }
 
 #[tokio::test]
+async fn no_spelling_of_an_address_begins_the_count_anew() {
+    let [api, _] = Api::both().await;
+    with_password(&api, "ann@example.com").await;
+    let mut last = StatusCode::OK;
+    for n in 0..12 {
+        let email = ["ann@example.com", "Ann@EXAMPLE.com", "ann@example.com."][n % 3];
+        let form = [("email", email), ("password", "guessed it")];
+        last = Browser::new(&api).post("/sign-in", &form).await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn who_has_no_password_turns_the_second_factor_off_by_a_code() {
     for api in &Api::both().await {
         let mut browser = Browser::of(api, "ann@example.com", "user").await;
