@@ -117,11 +117,14 @@ async fn change(
         "name": fields.filled("name"),
         "external_id": fields.filled("external_id"),
     });
-    // S9: what the person has said is undone by an admin alone.
+    // S9: what the person has said is undone by an admin alone, and by one who saw it: the person may have
+    // unsubscribed since the page was opened.
+    let is_unsubscribed = fields.is_on("unsubscribed");
     if signed_in.is_admin()
+        && is_unsubscribed != fields.is_on("was_unsubscribed")
         && let Some(asked) = asked.as_object_mut()
     {
-        asked.insert("unsubscribed".to_owned(), fields.is_on("unsubscribed").into());
+        asked.insert("unsubscribed".to_owned(), is_unsubscribed.into());
     }
     let read = serde_json::from_value::<ContactChange>(asked);
     let change = read.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;

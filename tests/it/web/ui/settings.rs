@@ -100,6 +100,10 @@ async fn contacts_are_found_changed_and_erased() {
     chief.submit(&one, &[("name", "Bobby"), ("unsubscribed", "1")]).await.has("Bobby");
     // S9: only an admin undoes what the person said.
     user.submit(&one, &[("name", "Bob")]).await.has("Gets no bulk mail");
+    // Nor does an admin who saved a page that was opened before.
+    chief.submit(&one, &[("name", "Bobby")]).await.has("name=\"was_unsubscribed\"");
+    let undone = [("name", "Bobby"), ("was_unsubscribed", "1")];
+    assert!(!chief.submit(&one, &undone).await.html.contains("name=\"was_unsubscribed\""));
     assert_eq!(user.post(&format!("{one}/erase"), &[]).await.status, StatusCode::FORBIDDEN);
     chief.submit(&format!("{one}/erase"), &[]).await.has("are erased");
     assert_eq!(chief.get(&one).await.status, StatusCode::NOT_FOUND);
