@@ -132,13 +132,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Sets or removes the second factor, with its recovery codes.
+    /// Sets or removes the second factor, with its recovery codes, and signs every browser out but the one it
+    /// was set with.
     pub async fn set_second_factor(
         &self,
-        of: SubAccountId,
-        user: UserId,
+        (of, user): (SubAccountId, UserId),
         totp: Option<(Vec<u8>, i64)>,
         recovery: &[String],
+        kept: [u8; 32],
     ) -> Result<()> {
         let (secret, step) = match totp {
             Some((secret, step)) => (Some(secret), step),
@@ -147,6 +148,7 @@ impl Store {
         let mut tx = self.writer().await?;
         tx.execute(MAKE_CREDENTIALS, values![of, user]).await?;
         tx.execute(SET_TOTP, values![of, user, secret, step, json(&recovery)?]).await?;
+        tx.execute(super::sessions::REMOVE_OTHER_SESSIONS, values![of, user, kept]).await?;
         tx.commit().await
     }
 

@@ -16,6 +16,8 @@ use crate::secrets::Secrets;
 
 /// Bytes of a secret (RFC 4226 4: 160 bits).
 const SECRET_LENGTH: usize = 20;
+/// So long an app has to prove a secret that was offered.
+const OFFER_SECONDS: i64 = 600;
 const RECOVERY_CODES: usize = 8;
 /// Letters of secrets and recovery codes (RFC 4648 6).
 const LETTERS: [char; 32] = [
@@ -33,7 +35,7 @@ impl AppSecret {
         Self(clock::random_bytes())
     }
 
-    /// Sealed, for the store and for the form that proves it.
+    /// Sealed for the store.
     pub fn seal(&self, secrets: &Secrets, whose: (SubAccountId, UserId)) -> Vec<u8> {
         secrets.seal(&place(whose), &self.0)
     }
@@ -41,6 +43,30 @@ impl AppSecret {
     /// One that was sealed for this user.
     pub fn unseal(secrets: &Secrets, whose: (SubAccountId, UserId), sealed: &[u8]) -> Option<Self> {
         secrets.unseal(&place(whose), sealed)?.try_into().ok().map(Self)
+    }
+
+    /// Sealed for the form in which the app proves it, with whether the user proved to be the user.
+    pub fn offer(
+        &self,
+        secrets: &Secrets,
+        whose: (SubAccountId, UserId),
+        (now, is_proved): (Time, bool),
+    ) -> Vec<u8> {
+        let at = now.as_micros().to_be_bytes();
+        secrets.seal(&offered(whose), &[&self.0[..], &at[..], &[u8::from(is_proved)]].concat())
+    }
+
+    /// One that was offered to this user a short while ago, and whether the user had proved to be the user.
+    pub fn accept(
+        secrets: &Secrets,
+        whose: (SubAccountId, UserId),
+        (sealed, now): (&[u8], Time),
+    ) -> Option<(Self, bool)> {
+        let plain = secrets.unseal(&offered(whose), sealed)?;
+        let (secret, rest) = plain.split_first_chunk::<SECRET_LENGTH>()?;
+        let (at, proved) = rest.split_first_chunk::<8>()?;
+        let until = Time::from_micros(i64::from_be_bytes(*at)).plus_seconds(OFFER_SECONDS);
+        (now <= until).then_some((Self(*secret), proved == [1]))
     }
 
     /// The step of a code that is right now, or was just before.
@@ -108,6 +134,10 @@ fn letters(bytes: &[u8], count: usize) -> String {
     places.filter_map(|place| LETTERS.get(place)).collect()
 }
 
+fn offered(whose: (SubAccountId, UserId)) -> Vec<u8> {
+    [b"offered ".as_slice(), &place(whose)].concat()
+}
+
 fn place((of, user): (SubAccountId, UserId)) -> Vec<u8> {
     [b"second factor".as_slice(), of.0.as_bytes(), user.0.as_bytes()].concat()
 }
@@ -140,6 +170,23 @@ mod tests {
         let sealed = AppSecret([7; 20]).seal(&secrets, whose(1));
         assert!(AppSecret::unseal(&secrets, whose(1), &sealed).is_some());
         assert!(AppSecret::unseal(&secrets, whose(2), &sealed).is_none());
+    }
+
+    #[test]
+    fn an_offer_is_good_for_a_while_and_says_who_asked_for_it() {
+        let secrets = Secrets::new([1; 32]);
+        let whose = (SubAccountId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
+        let at = |seconds: i64| Time::from_seconds(1_000 + seconds);
+        for is_proved in [true, false] {
+            let sealed = AppSecret([7; 20]).offer(&secrets, whose, (at(0), is_proved));
+            let proved = |seconds| {
+                let offer = AppSecret::accept(&secrets, whose, (&sealed, at(seconds)));
+                offer.map(|(_, is_proved)| is_proved)
+            };
+            assert_eq!(proved(599), Some(is_proved));
+            assert_eq!(proved(601), None);
+            assert!(AppSecret::unseal(&secrets, whose, &sealed).is_none(), "not for the store");
+        }
     }
 
     #[test]

@@ -283,7 +283,7 @@ async fn a_second_factor_of_here_is_asked_for_here() {
     let [api, _] = Api::both_with(&configuration(&provider)).await;
     let user = api.post("/users", json!({"name": "Ann", "email": ANN})).await.text("id");
     let (of, user) = (api.sub_account(), user.parse().unwrap());
-    api.store.set_second_factor(of, user, Some((vec![1], 0)), &[]).await.unwrap();
+    api.store.set_second_factor((of, user), Some((vec![1], 0)), &[], [0; 32]).await.unwrap();
     let mut browser = Browser::new(&api);
     let request = Request::begin(&mut browser).await;
     provider.answer(provider.key().sign(&request.claims(&provider)));

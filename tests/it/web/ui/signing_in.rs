@@ -36,6 +36,9 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
         let kept = browser.post("/settings/account/second-factor", &right).await;
         kept.has("Your recovery codes");
         let recovery = between(&kept.html, "<li><code>", "<").to_owned();
+        // Nor does the form that was opened before there was a factor replace it.
+        let again = browser.post("/settings/account/second-factor", &right).await;
+        assert_eq!(again.status, StatusCode::BAD_REQUEST);
 
         let password =
             [("email", "ann@example.com"), ("password", PASSWORD), ("next", "/activity")];

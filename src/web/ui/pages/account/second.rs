@@ -50,21 +50,22 @@ pub async fn begin(
     {
         return super::shown(&state, &signed_in, errors).await;
     }
-    shown(&state, &signed_in, AppSecret::random(), None)
+    let secret = AppSecret::random();
+    let sealed = secret.offer(&state.secrets, (of, user), (clock::now(), is_in_use));
+    shown(&signed_in, secret, &sealed, None)
 }
 
 fn shown(
-    state: &State,
     signed_in: &SignedIn,
     secret: AppSecret,
+    sealed: &[u8],
     error: Option<&'static str>,
 ) -> Result<Response, Failure> {
-    let whose = (signed_in.sub_account(), signed_in.user.id);
     let shown = Second {
         shell: signed_in.shell(Tab::Account),
         picture: secret.picture(signed_in.user.email.normal()).ok_or_else(Failure::internal)?,
         letters: secret.in_letters(),
-        sealed: URL_SAFE_NO_PAD.encode(secret.seal(&state.secrets, whose)),
+        sealed: URL_SAFE_NO_PAD.encode(sealed),
         error,
     };
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -79,14 +80,19 @@ pub async fn confirm(
 ) -> Result<Response, Failure> {
     let whose @ (of, user) = (signed_in.sub_account(), signed_in.user.id);
     let sealed = URL_SAFE_NO_PAD.decode(fields.text("secret")).unwrap_or_default();
-    let secret = AppSecret::unseal(&state.secrets, whose, &sealed);
-    let secret = secret.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
-    let Some(step) = secret.step(fields.text("code"), clock::now()) else {
-        return shown(&state, &signed_in, secret, Some(text::words("error.code")));
+    let now = clock::now();
+    let offer = AppSecret::accept(&state.secrets, whose, (&sealed, now));
+    // A form that was opened before there was a factor must not replace the one that is in use.
+    let is_in_use = state.store.credentials(of, user).await?.totp.is_some();
+    let offer = offer.filter(|(_, is_proved)| *is_proved || !is_in_use);
+    let (secret, _) = offer.ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
+    let Some(step) = secret.step(fields.text("code"), now) else {
+        return shown(&signed_in, secret, &sealed, Some(text::words("error.code")));
     };
     let (codes, hashes) = second::recovery_codes();
     let sealed = secret.seal(&state.secrets, whose);
-    state.store.set_second_factor(of, user, Some((sealed, step)), &hashes).await?;
+    let kept = signed_in.session.hash;
+    state.store.set_second_factor((of, user), Some((sealed, step)), &hashes, kept).await?;
     Ok(page(&Recovery { shell: signed_in.shell(Tab::Account), codes }))
 }
 
@@ -102,7 +108,8 @@ pub async fn remove(
         return super::shown(&state, &signed_in, errors).await;
     }
     let (of, user) = (signed_in.sub_account(), signed_in.user.id);
-    state.store.set_second_factor(of, user, None, &[]).await?;
+    let kept = signed_in.session.hash;
+    state.store.set_second_factor((of, user), None, &[], kept).await?;
     Ok(done(jar, "flash.second_removed", "/settings/account"))
 }
 
