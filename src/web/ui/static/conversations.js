@@ -111,6 +111,12 @@ for (const form of document.querySelectorAll("[data-composer]")) {
   rich.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.querySelector("[value=send]").click();
   });
+  // Enter in a line would press the first button, and send what is not finished; in the time it schedules.
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !event.target.matches("input:not([type=checkbox], [type=file])")) return;
+    event.preventDefault();
+    if (event.target.name === "send_at") form.querySelector("[value=later]").click();
+  });
   const buttons = [...tools.querySelectorAll("button")];
   for (const button of buttons) {
     button.addEventListener("mousedown", (event) => event.preventDefault());
