@@ -8,7 +8,7 @@ use crate::model::{ConversationId, SubAccountId, Time, UserId};
 
 statements! {
     DRAFTS = "select id, conversation_id, content, saved_at from drafts
-        where sub_account = $1 and user_id = $2 order by saved_at desc limit 100";
+        where sub_account = $1 and user_id = $2 order by saved_at desc limit 200";
     DRAFT = "select id, conversation_id, content, saved_at from drafts
         where sub_account = $1 and user_id = $2 and id = $3";
     DRAFT_IN = "select id, conversation_id, content, saved_at from drafts
@@ -20,10 +20,18 @@ statements! {
         on conflict (sub_account, id) do update set content = excluded.content,
             saved_at = excluded.saved_at where drafts.user_id = excluded.user_id";
     REMOVE_DRAFT = "delete from drafts where sub_account = $1 and user_id = $2 and id = $3";
-    /// More than a hundred are not kept.
+    /// More than a hundred are not kept. What was sent is only there to be taken back, and pushes nothing out
+    /// that was not: `sent_as` is the last that the pages write.
     REMOVE_OLD_DRAFTS = "delete from drafts where sub_account = $1 and user_id = $2
+        and content not like '%\"sent_as\":\"%\"}'
         and saved_at < (select min(kept.saved_at) from (select saved_at from drafts
-            where sub_account = $1 and user_id = $2 order by saved_at desc limit 100) as kept)";
+            where sub_account = $1 and user_id = $2 and content not like '%\"sent_as\":\"%\"}'
+            order by saved_at desc limit 100) as kept)";
+    REMOVE_OLD_SENT = "delete from drafts where sub_account = $1 and user_id = $2
+        and content like '%\"sent_as\":\"%\"}'
+        and saved_at < (select min(kept.saved_at) from (select saved_at from drafts
+            where sub_account = $1 and user_id = $2 and content like '%\"sent_as\":\"%\"}'
+            order by saved_at desc limit 100) as kept)";
 }
 
 /// Something begun.
@@ -90,6 +98,7 @@ impl Store {
         let row = values![of, draft.id, user, draft.conversation, draft.content, now];
         tx.execute_rows(KEEP_DRAFT, row).await?;
         tx.execute(REMOVE_OLD_DRAFTS, values![of, user]).await?;
+        tx.execute(REMOVE_OLD_SENT, values![of, user]).await?;
         tx.commit().await
     }
 
