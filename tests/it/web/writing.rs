@@ -219,7 +219,17 @@ async fn every_mail_can_be_answered_where_its_author_wants_answers() {
         // And what was begun, where it belongs.
         ann.post("/conversations/drafts", &fields).await;
         let list = ann.get("/conversations/new").await;
-        list.has(&format!("{here}?reply={message}#reply"));
+        let kept = format!("{here}?reply={message}&draft={draft}");
+        list.has(&format!("{kept}#reply").replace('&', "&#38;"));
         ann.get(&format!("{here}?reply={message}")).await.has(">My answer</textarea>");
+        // A later one does not hide it.
+        let mut later = fields;
+        let other = uuid::Uuid::now_v7().to_string();
+        (later[0], later[2], later[4]) =
+            (("draft", other.as_str()), ("reply_to", ""), ("text", "Another"));
+        ann.post("/conversations/drafts", &later).await;
+        let shown = ann.get(&kept).await;
+        shown.has(">My answer</textarea>");
+        assert_eq!(shown.value("draft"), draft);
     }
 }

@@ -103,7 +103,9 @@ async fn shown(
 /// Where one goes on with a draft: with an answer, in its conversation.
 fn place(draft: Uuid, conversation: Option<ConversationId>, content: &Content) -> String {
     match (conversation, content.reply_to) {
-        (Some(id), Some(reply_to)) => format!("/conversations/{id}?reply={reply_to}#reply"),
+        (Some(id), Some(reply_to)) => {
+            format!("/conversations/{id}?reply={reply_to}&draft={draft}#reply")
+        }
         _ => format!("/conversations/new?draft={draft}"),
     }
 }

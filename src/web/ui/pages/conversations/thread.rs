@@ -51,6 +51,8 @@ pub struct Asked {
     reply: Option<Uuid>,
     /// The answer goes to everybody.
     all: Option<u8>,
+    /// The draft of it that is gone on with, where there are several.
+    draft: Option<Uuid>,
 }
 
 #[derive(Template)]
@@ -295,7 +297,12 @@ async fn answer(
             || state.bcc_domains.iter().any(|ours| ours == it.email.domain())
     };
     let to_all = compose::answer(&message, &reading.reply_to, is_own, true);
-    let draft = state.store.draft_in(of, user.id, id).await?;
+    // A later draft does not hide the one that was chosen.
+    let draft = match asked.draft {
+        Some(draft) => state.store.draft(of, user.id, draft).await?,
+        None => state.store.draft_in(of, user.id, id).await?,
+    };
+    let draft = draft.filter(|draft| draft.conversation == Some(id));
     let kept = draft.and_then(|draft| {
         let content: Content = serde_json::from_str(&draft.content).ok()?;
         let is_of_it = asked.reply.is_none() || content.reply_to == asked.reply;
