@@ -316,6 +316,10 @@ async fn request(
         }
         None => None,
     };
+    // A form that is sent twice is one mail.
+    let at = if is_later { fields.text("send_at") } else { "" };
+    let key = fields.filled("draft");
+    let key = key.map(|draft| format!("page-{draft}-{}", attempt(content, at, &files)));
     Ok(flow::Request {
         sub_account: signed_in.sub_account(),
         kind: SendKind::Individual,
@@ -331,16 +335,20 @@ async fn request(
         conversation: fields.text("conversation").parse().ok().map(ConversationId),
         reply_to,
         send_at,
-        // A form that is sent twice is one mail.
-        key: fields.filled("draft").map(|draft| format!("page-{draft}-{}", attempt(content))),
+        key,
     })
 }
 
-/// A draft that was changed is another mail than before.
-fn attempt(content: &Content) -> String {
+/// A draft that was changed is another mail than before; so it is with another file of the same name, or for
+/// another time.
+fn attempt(content: &Content, at: &str, files: &[NewFile]) -> String {
     use sha2::{Digest, Sha256};
     let json = serde_json::to_vec(content).unwrap_or_default();
-    let hash: [u8; 32] = Sha256::digest(json).into();
+    let parts = [json.as_slice(), at.as_bytes()].into_iter();
+    let parts = parts.chain(files.iter().map(|file| file.content.as_ref()));
+    // Each part by its own hash: where one ends and the next begins counts.
+    let hash = parts.fold(Sha256::new(), |hash, part| hash.chain_update(Sha256::digest(part)));
+    let hash: [u8; 32] = hash.finalize().into();
     hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
