@@ -246,6 +246,7 @@ if (live) {
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     put(fresh, "#consent");
+    let added = 0;
     for (const message of fresh.querySelectorAll(".message")) {
       const here = document.getElementById(message.id);
       if (here) {
@@ -258,6 +259,13 @@ if (live) {
       message.classList.add("fresh");
       if (part && part.querySelector(".part-title").textContent === title) part.append(message);
       else if (part) part.after(message.closest(".part"));
+      if (part) ++added;
+    }
+    // Who cannot see it appear hears of it; the same words twice would be silent.
+    const told = document.querySelector("[data-new-mail]");
+    if (added && told) {
+      told.textContent = "";
+      setTimeout(() => { told.textContent = told.dataset.newMail; }, 100);
     }
     for (const id of open) document.getElementById(id)?.querySelector("details")?.setAttribute("open", "");
   };
