@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::SignedIn;
+use crate::clock;
 use crate::model::{
     ConversationId, EventType, MailboxId, Message, StoredMessageId, SubAccountId, UserId,
 };
@@ -172,25 +173,58 @@ impl Change {
 
 /// The stream of an open page.
 pub async fn stream(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> impl IntoResponse {
-    let (of, me, scope) = (signed_in.sub_account(), signed_in.user.id, signed_in.scope());
     let changes = state.live.changes.subscribe();
-    let closed = state.live.closed.clone();
-    let stream =
-        futures_util::stream::unfold((changes, closed), move |(mut changes, closed)| async move {
-            loop {
-                let data = match closed.run_until_cancelled(changes.recv()).await {
-                    Some(Ok(change)) => change.for_page(of, me, scope),
-                    Some(Err(RecvError::Lagged(_))) => Some("*".to_owned()),
-                    Some(Err(RecvError::Closed)) | None => return None,
-                };
-                if let Some(data) = data {
-                    let event = Event::default().event("changed").data(data);
-                    return Some((event, (changes, closed)));
-                }
-            }
-        });
+    let listener = Listener { state, signed_in, changes };
+    let stream = futures_util::stream::unfold(listener, |mut listener| async move {
+        let data = listener.next().await?;
+        Some((Event::default().event("changed").data(data), listener))
+    });
     let stream = stream.map(Ok::<_, Infallible>);
     (UNBUFFERED, Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_EVERY)))
+}
+
+/// An open page that listens.
+struct Listener {
+    state: Arc<State>,
+    signed_in: SignedIn,
+    changes: broadcast::Receiver<Arc<Change>>,
+}
+
+impl Listener {
+    /// What the page is told next. `None`: nothing any more.
+    async fn next(&mut self) -> Option<String> {
+        let closed = self.state.live.closed.clone();
+        let (of, me) = (self.signed_in.sub_account(), self.signed_in.user.id);
+        loop {
+            let change = match closed.run_until_cancelled(self.changes.recv()).await? {
+                Ok(change) if change.for_page(of, me, None).is_none() => continue,
+                Ok(change) => Some(change),
+                Err(RecvError::Lagged(_)) => None,
+                Err(RecvError::Closed) => return None,
+            };
+            if !self.may_still_listen().await {
+                return None;
+            }
+            let scope = self.signed_in.scope();
+            let data = change.map_or_else(|| Some("*".to_owned()), |it| it.for_page(of, me, scope));
+            if data.is_some() {
+                return data;
+            }
+        }
+    }
+
+    /// A page stays open for days: meanwhile the user may have signed out, or be an admin no more.
+    async fn may_still_listen(&mut self) -> bool {
+        let (store, session) = (&self.state.store, &self.signed_in.session);
+        let Ok(Some(session)) = store.session(session.hash, clock::now()).await else {
+            return false;
+        };
+        let Ok(Some(user)) = store.user(session.sub_account, session.user).await else {
+            return false;
+        };
+        self.signed_in.user = user;
+        true
+    }
 }
 
 #[cfg(test)]
