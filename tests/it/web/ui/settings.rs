@@ -84,7 +84,11 @@ async fn the_relay_is_kept_and_its_password_is_never_shown() {
     assert!(!shown.html.contains("hunter2"), "G7");
     form.pop();
     form[1].1 = "465";
-    chief.submit(page, &form).await.has("value=\"465\"");
+    form.push(("security", "tls"));
+    chief.submit(page, &form).await.has("value=\"465\"").has("value=\"tls\" selected");
+    // A relay that knows this gateway by its address asks nobody to sign in.
+    form[2].1 = "";
+    chief.submit(page, &form).await.has("The relay is saved");
     chief.submit(&format!("{page}/remove"), &[]).await.has("The relay is removed");
 }
 

@@ -49,6 +49,22 @@ struct SubAccount {
     tested: Option<Sent>,
 }
 
+impl SubAccount {
+    /// How the connection to the relay is kept private: as it was typed, or as it is kept.
+    fn security(&self) -> &str {
+        use crate::model::outgoing::RelaySecurity::{Plain, StartTls, Tls};
+        if self.provider_fields.filled("host").is_some() {
+            return self.provider_fields.text("security");
+        }
+        match self.provider.as_ref().and_then(|provider| provider.security) {
+            Some(Tls) => "tls",
+            Some(StartTls) => "starttls",
+            Some(Plain) => "plain",
+            None => "",
+        }
+    }
+}
+
 /// Settings as they are typed.
 struct Typed {
     colleague_domains: String,

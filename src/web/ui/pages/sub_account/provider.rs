@@ -40,6 +40,7 @@ async fn save(
         "password": password,
         "default_from": fields.text("default_from"),
         "allowed_domains": fields.entries("allowed_domains"),
+        "security": fields.filled("security"),
     }});
     match put(&state, &signed_in, change).await? {
         Ok(()) => Ok(done(jar, "flash.provider_saved", "/settings/sub-account")),
