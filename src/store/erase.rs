@@ -31,8 +31,12 @@ statements! {
         where conversations.sub_account = $1 and conversations.contact_id = $2";
     MESSAGES_OF_CONVERSATION = "select id from messages \
         where sub_account = $1 and conversation_id = $2 and conversation_id is not null";
+    /// A mail that another user has seen, too, is not the user's alone (B9).
     MESSAGES_OF_USER = "select id from messages \
-        where sub_account = $1 and user_id = $2 and user_id is not null";
+        where sub_account = $1 and user_id = $2 and user_id is not null \
+            and not exists (select 1 from verdicts where verdicts.sub_account = $1 \
+                and verdicts.stored_message_id = messages.id \
+                and verdicts.stored_message_id is not null and verdicts.user_id <> $2)";
     HELD_OF_USER = "select id from messages \
         where sub_account = $1 and user_id = $2 and user_id is not null and state = 'held'";
     /// An address in JSON, whatever its case; `like` would take its `_` for any letter.
@@ -287,6 +291,7 @@ async fn erase_mail_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId) -> 
     for (conversation,) in conversations {
         tx.execute(super::again::RECOUNT, values![of, conversation]).await?;
     }
+    tx.execute(DISOWN_MESSAGES, values![of, user]).await?;
     let verdicts = tx.all(VERDICTS_OF_USER, values![of, user]).await?;
     blank_verdicts(tx, of, verdicts).await
 }

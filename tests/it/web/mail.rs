@@ -182,3 +182,29 @@ async fn what_is_erased_cannot_be_read_any_more() {
         );
     }
 }
+
+/// B9: a mail that two users have is not erased with one of them.
+#[tokio::test]
+async fn a_user_s_mail_is_erased_but_for_what_another_has_too() {
+    for api in Api::both().await {
+        let ann = api.add_user("ann@acme.example").await;
+        let ben = api.add_user("ben@acme.example").await;
+        let id_of = async |verdict| {
+            api.get(&format!("/verdicts/{verdict}")).await.text("stored_message_id")
+        };
+        let shared = mail("1@x", "Shared", "\nHi\n");
+        let shared_id = id_of(api.mail_in(&ann, &shared, Trust::Dmarc).await).await;
+        assert_eq!(id_of(api.mail_in(&ben, &shared, Trust::Dmarc).await).await, shared_id);
+        let own = api.mail_in(&ann, &mail("2@x", "Own", "\nHo\n"), Trust::Dmarc).await;
+        let own_id = id_of(own).await;
+        assert_eq!(api.delete(&format!("/users/{ann}")).await.status, StatusCode::NO_CONTENT);
+        let left = api.get(&format!("/messages/{shared_id}")).await;
+        assert_eq!(
+            (left.status, &left.json["user_id"]),
+            (StatusCode::OK, &serde_json::Value::Null)
+        );
+        let gone = api.get(&format!("/messages/{own_id}")).await;
+        assert_eq!(gone.status, StatusCode::NOT_FOUND);
+        assert_eq!(api.get("/conversations").await.items()[0]["message_count"], 1);
+    }
+}
