@@ -39,12 +39,8 @@ pub fn contacts_of<'a>(
 
 /// A mail on which no outsider can be seen: among colleagues, or everyone was in Bcc.
 fn nobody<'a>(case: &Case<'a>, copy: &Copy<'a>) -> Ruling<'a> {
-    let author = copy.from.and_then(|from| case.user_of(&from.email));
-    // Who writes to many in Bcc writes to themselves in To.
-    let is_author = |person: &Person| author.is_some() && case.user_of(&person.email) == author;
     let recipients = copy.to.iter().chain(copy.cc);
-    let mut colleagues =
-        recipients.filter(|person| !case.is_ours(&person.email) && !is_author(person));
+    let mut colleagues = recipients.filter(|person| !case.is_ours(&person.email));
     match colleagues.next() {
         Some(colleague) => {
             let address = Some(colleague.email.normal().to_owned());
