@@ -26,8 +26,6 @@ statements! {
         where outbox.sub_account = asked.column1 and outbox.id = asked.column2";
     PROGRESS = "select status, count(*) from outbox where sub_account = $1 and bulk_id = $2 \
         and bulk_id is not null group by status";
-    OF_BULK = "select id from outbox where sub_account = $1 and bulk_id = $2 \
-        and bulk_id is not null and id > $3 order by id limit $4";
     OF_REQUEST = "select outbox.id, messages.message_id, outbox.status, outbox.bulk_id, outbox.route \
         from outbox cross join messages \
         where outbox.sub_account = $1 and outbox.request_key = $2 \
@@ -138,19 +136,6 @@ impl Store {
             known(SendStatus::parse(&status), &status).map(|status| (status, count))
         };
         rows.into_iter().map(count).collect()
-    }
-
-    /// The messages of a bulk sending, behind one, in order.
-    pub async fn bulk_messages(
-        &self,
-        of: SubAccountId,
-        bulk: Uuid,
-        after: Uuid,
-        limit: i64,
-    ) -> Result<Vec<StoredMessageId>> {
-        let mut tx = self.reader().await?;
-        let rows: Vec<(Uuid,)> = tx.all(OF_BULK, values![of, bulk, after, limit]).await?;
-        Ok(rows.into_iter().map(|(id,)| StoredMessageId(id)).collect())
     }
 
     /// The mailbox that a user has connected, as far as it decides how mail is sent.

@@ -121,12 +121,11 @@ impl NoPlace {
         let (status, title, detail) = match self {
             Self::Full => (503, "Service Unavailable", "All connections are taken; try again."),
             Self::Share => {
-                (429, "Too Many Requests", "This address has too many connections open.")
+                (429, "Too Many Requests", "Close some connections of this address, and try again.")
             }
         };
         let code = self.code();
-        let body =
-            serde_json::json!({ "status": status, "code": code, "title": title, "detail": detail });
+        let body = serde_json::json!({ "type": "about:blank", "status": status, "code": code, "title": title, "detail": detail });
         let body = body.to_string();
         let length = body.len();
         format!(
