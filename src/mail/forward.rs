@@ -34,12 +34,12 @@ pub fn find(email: &Email) -> Forward {
     }
 }
 
-/// The text of the mail that a forward forwards, without the words of who forwarded it: they are for the
-/// CRM, not for the customer. Of what is no forward, or an unclear one, all of its text.
-pub fn text(email: Email) -> String {
-    match find(&email) {
-        Forward::Of(forwarded) => forwarded.text,
-        Forward::Unsure(_) | Forward::None => email.text,
+/// B6: the text of the mail that a forward forwards, without the words of who forwarded it: they are for the
+/// CRM, not for the customer. `None`: it is no forward, or an unclear one.
+pub fn text(email: &Email) -> Option<String> {
+    match find(email) {
+        Forward::Of(forwarded) => Some(forwarded.text),
+        Forward::Unsure(_) | Forward::None => None,
     }
 }
 

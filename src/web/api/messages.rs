@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::mail::{self, Forward, Limits};
+use crate::mail::{self, Limits};
 use crate::model::outgoing::{Delivery, DeliveryState};
 use crate::model::{self, Address, Door, MailboxState, SendStatus, SubAccountId, Time, Via};
 use crate::store::{Position, Shipment};
@@ -296,11 +296,8 @@ async fn content(
 
 fn read(raw: &[u8], is_forwarded: bool) -> Content {
     let email = mail::parse::read(raw, &Limits::default());
-    let new_text = match is_forwarded.then(|| mail::forward::find(&email)) {
-        // B6: what is shown is the mail that was forwarded, without the words of who did.
-        Some(Forward::Of(forwarded)) => mail::text::new_text(&forwarded.text),
-        _ => email.new_text(),
-    };
+    let forwarded = is_forwarded.then(|| mail::forward::text(&email)).flatten();
+    let new_text = forwarded.map_or_else(|| email.new_text(), |text| mail::text::new_text(&text));
     Content { text: Some(email.text), html: email.html, new_text: Some(new_text) }
 }
 

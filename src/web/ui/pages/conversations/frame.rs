@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::readable;
 use crate::mail::safe::{self, POLICY, Pictures, Remote, Safe};
-use crate::mail::{self, Forward, Limits};
+use crate::mail::{self, Limits};
 use crate::model::{FileState, Message, State as MessageState, StoredMessageId};
 use crate::web::State;
 use crate::web::error::Problem;
@@ -67,10 +67,10 @@ pub async fn show(
 fn body(raw: &[u8], message: &Message, remote: Remote) -> Safe {
     let limits = Limits::default();
     let mut email = mail::parse::read(raw, &limits);
-    // B6: the note of who forwarded stands in the same HTML as what was forwarded.
-    let is_shown = !message.forwarded || !matches!(mail::forward::find(&email), Forward::Of(_));
-    let Some(html) = email.html.take().filter(|_| is_shown) else {
-        let text = if message.forwarded { mail::forward::text(email) } else { email.text };
+    // The note of who forwarded stands in the same HTML as what was forwarded.
+    let forwarded = message.forwarded.then(|| mail::forward::text(&email)).flatten();
+    let Some(html) = email.html.take().filter(|_| forwarded.is_none()) else {
+        let text = forwarded.unwrap_or(email.text);
         let html = format!("<pre>{}</pre>", safe::text::linked(&text));
         return Safe { html, ..Safe::default() };
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::mail::safe::{self, Remote};
-use crate::mail::{self, Forward, Limits};
+use crate::mail::{self, Limits};
 use crate::model::{Message, Person, State as MessageState, StoredMessageId, SubAccountId};
 use crate::web::State;
 use crate::web::error::Problem;
@@ -91,15 +91,15 @@ impl Reading {
         // Of a forward it is the wish of who forwarded.
         let asks = if is_forwarded { &[][..] } else { &email.headers.reply_to };
         let reply_to = asks.iter().take(REPLY_TO_MAX).cloned().collect();
-        let (text, new) = match is_forwarded.then(|| mail::forward::find(&email)) {
-            // B6: what is shown is the mail that was forwarded, without the words of who did.
-            Some(Forward::Of(forwarded)) => {
-                // In the formatted body the two are one.
+        let forwarded = is_forwarded.then(|| mail::forward::text(&email)).flatten();
+        let (text, new) = match forwarded {
+            Some(text) => {
+                // In the formatted body it is one with the words of who forwarded it.
                 email.html = None;
-                let new = mail::text::new_text(&forwarded.text);
-                (forwarded.text, new)
+                let new = mail::text::new_text(&text);
+                (text, new)
             }
-            _ => {
+            None => {
                 let new = email.new_text();
                 (email.text, new)
             }
