@@ -24,9 +24,9 @@ const AT_ONCE: usize = 8;
 /// B2: how long a check is repeated.
 const RECHECK_SECONDS_MAX: i64 = 24 * 3600;
 /// The wait after somebody else was at the same mail.
-const CONFLICT_PAUSE: i64 = 60;
+const CONFLICT_PAUSE_SECONDS: i64 = 60;
 /// The longest wait between two checks.
-const RECHECK_PAUSE_MAX: i64 = 3600;
+const RECHECK_PAUSE_SECONDS_MAX: i64 = 3600;
 
 /// Works until it is told to stop.
 pub async fn run(
@@ -75,14 +75,14 @@ async fn check_due(
         Ok(()) => Ok(()),
         // Another node, or a person, was first. If nobody was, it must not be the next again at once.
         Err(Error::Conflict(_)) => {
-            let soon = clock::now().plus_seconds(CONFLICT_PAUSE);
+            let soon = clock::now().plus_seconds(CONFLICT_PAUSE_SECONDS);
             store.postpone_recheck(account, id, Some(soon)).await
         }
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
             // V4: everything behind it goes on.
             tracing::error!(verdict.id = %id, code = "recheck_failed", %error, "Verdict {id} could not be judged again.");
-            let later = clock::now().plus_seconds(RECHECK_PAUSE_MAX);
+            let later = clock::now().plus_seconds(RECHECK_PAUSE_SECONDS_MAX);
             store.postpone_recheck(account, id, Some(later)).await
         }
     }
@@ -130,7 +130,7 @@ async fn verify_again(
 /// When it is checked next: after as long as it has waited, at most an hour, for a day in all.
 fn next(first_seen: Time, now: Time) -> Option<Time> {
     let waited = now.as_seconds() - first_seen.as_seconds();
-    let pause = waited.clamp(60, RECHECK_PAUSE_MAX);
+    let pause = waited.clamp(60, RECHECK_PAUSE_SECONDS_MAX);
     (waited < RECHECK_SECONDS_MAX).then(|| now.plus_seconds(pause))
 }
 

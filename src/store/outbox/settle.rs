@@ -23,8 +23,9 @@ statements! {
             and outbox.leased_until >= added.column4 and outbox.due_at is not null \
             and outbox.status in ('queued', 'retrying') \
         returning outbox.sub_account, outbox.id";
-    /// What is not known is known after all when the Sent copy was seen since, if nobody had it before; what is sent has bounced
-    /// when a report on an earlier try says so. A copy that an earlier try wants is wanted still.
+    /// What is not known is known after all when the Sent copy was seen since, if nobody had it before; what
+    /// is sent has bounced when a report on an earlier try says so. A copy that an earlier try wants is
+    /// wanted still.
     SETTLE = "update outbox set status = case \
                 when added.column4 = 'unknown' and outbox.copy_seen_at >= outbox.handed_at \
                     and outbox.route not like '%\"state\":\"accepted\"%' then 'sent' \

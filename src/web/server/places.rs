@@ -125,7 +125,9 @@ impl NoPlace {
             }
         };
         let code = self.code();
-        let body = serde_json::json!({ "type": "about:blank", "status": status, "code": code, "title": title, "detail": detail });
+        let body = serde_json::json!({
+            "type": "about:blank", "status": status, "code": code, "title": title, "detail": detail
+        });
         let body = body.to_string();
         let length = body.len();
         format!(
