@@ -1,8 +1,9 @@
 //! Whom a recipient address belongs to. It is asked once a mail, so look-ups that wait at the same time
-//! share a statement; nothing is kept, so that a revoked address is refused from the next mail on.
+//! share a statement, and what was found is kept where nobody else can revoke it: beside SQLite, which has
+//! one gateway. A revoked address is refused from the next mail on.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -27,7 +28,20 @@ pub(super) struct Routes {
     // Held only to push or take the list.
     waiting: Mutex<Vec<Asked>>,
     turn: tokio::sync::Mutex<()>,
+    // Held only to look or put.
+    known: Mutex<Known>,
 }
+
+/// Addresses that belong to somebody, as was found since the last was revoked.
+#[derive(Default)]
+struct Known {
+    routes: BTreeMap<String, Route>,
+    /// How often addresses were revoked: what was read before then is not put here after it.
+    revoked: u64,
+}
+
+/// So many addresses are known at most; then all are forgotten.
+const KNOWN_MAX: usize = 4_096;
 
 impl Store {
     /// Whom an address of our domains belongs to (B1).
@@ -35,6 +49,9 @@ impl Store {
         // RFC 5321 4.5.1: postmaster is always accepted, whatever its case.
         if address.local() == "postmaster" {
             return Ok(Route::Postmaster);
+        }
+        if let Some(route) = self.routes.known(address.normal()) {
+            return Ok(route);
         }
         loop {
             let mut answer = self.routes.wait_for(address.normal());
@@ -70,9 +87,15 @@ impl Store {
 
     async fn look_up(&self, waiting: &[Asked]) -> Result<BTreeMap<String, Route>> {
         let asked = waiting.iter().map(|(address, _)| Value::from(address)).collect();
+        let before = self.routes.lock().revoked;
         let mut tx = self.reader().await?;
         let rows: Vec<(String, Uuid, Uuid, Option<i64>)> = tx.all_of_rows(ROUTES, asked).await?;
-        Ok(rows.into_iter().map(read).collect())
+        let found: BTreeMap<String, Route> = rows.into_iter().map(read).collect();
+        // Another node may revoke what PostgreSQL keeps, and would not be heard here.
+        if !tx.is_postgres() {
+            self.routes.keep(&found, before);
+        }
+        Ok(found)
     }
 }
 
@@ -82,6 +105,33 @@ impl Routes {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push((address.to_owned(), sender));
         receiver
+    }
+
+    fn known(&self, address: &str) -> Option<Route> {
+        self.lock().routes.get(address).cloned()
+    }
+
+    fn keep(&self, found: &BTreeMap<String, Route>, before: u64) {
+        let mut known = self.lock();
+        if known.revoked != before {
+            return;
+        }
+        if known.routes.len() + found.len() > KNOWN_MAX {
+            known.routes.clear();
+        }
+        let usable = found.iter().filter(|(_, route)| matches!(route, Route::User { .. }));
+        known.routes.extend(usable.map(|(address, route)| (address.clone(), route.clone())));
+    }
+
+    /// Addresses were revoked: none is known any more.
+    pub(super) fn forget(&self) {
+        let mut known = self.lock();
+        known.routes.clear();
+        known.revoked += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Vec<Asked> {

@@ -20,6 +20,8 @@ pub(super) struct Tx<'s> {
     pub(super) locked: BTreeSet<SubAccountId>,
     /// What is told once it is committed.
     pub(super) news: BTreeSet<News>,
+    /// Smart BCC addresses are revoked by it.
+    pub(super) revokes: bool,
 }
 
 pub(super) enum Lease {
@@ -66,7 +68,7 @@ macro_rules! on_both {
 
 impl<'s> Tx<'s> {
     pub(super) const fn new(store: &'s Store, lease: Lease) -> Self {
-        Self { lease, store, locked: BTreeSet::new(), news: BTreeSet::new() }
+        Self { lease, store, locked: BTreeSet::new(), news: BTreeSet::new(), revokes: false }
     }
 
     /// All rows of a statement.
@@ -159,6 +161,10 @@ impl<'s> Tx<'s> {
             Lease::SqliteWriter(transaction) => transaction.commit().await,
             Lease::PostgresWriter(transaction) => transaction.commit().await,
         };
+        // Even one that failed may have come through.
+        if self.revokes {
+            self.store.routes.forget();
+        }
         done.map_err(|error| self.store.failed(error))?;
         self.store.committed(self.news);
         Ok(())

@@ -102,6 +102,7 @@ impl Store {
         if tx.execute(LOCK_USER, values![of, id]).await? == 0 {
             return Ok(false);
         }
+        tx.revokes = true;
         tx.execute(REVOKE_BCC_ADDRESSES, values![of, id, now]).await?;
         tx.execute(ADD_BCC_ADDRESS, values![of, address.normal(), id, now]).await?;
         tx.commit().await?;

@@ -560,8 +560,16 @@ async fn knows_whom_an_address_belongs_to_until_it_is_revoked() {
         }
         assert_eq!(fresh.store.route(&two).await.unwrap(), revoked);
         assert_eq!(fresh.store.route(&post).await.unwrap(), Route::Postmaster);
-        fresh.sql("update bcc_addresses set revoked_at = 7").await;
+        let next = Address::parse("x9@bcc.localhost").unwrap();
+        let now = Time::from_micros(7);
+        assert!(fresh.store.replace_bcc_address(ACCOUNT, USER, &next, now).await.unwrap());
         assert_eq!(fresh.store.route(&one).await.unwrap(), revoked);
+        assert_eq!(fresh.store.route(&next).await.unwrap(), user);
+        // Beside PostgreSQL another node may do it, which is not heard here.
+        if fresh.url.starts_with("postgres") {
+            fresh.sql("update bcc_addresses set revoked_at = 7").await;
+            assert_eq!(fresh.store.route(&next).await.unwrap(), revoked);
+        }
     }
 }
 
