@@ -8,7 +8,7 @@
 //! A transaction that will write events calls [`lock`] before it locks or changes other rows, so that no
 //! two wait for each other in a circle; what is committed wakes those who wait for [`Store::news`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -23,10 +23,10 @@ statements! {
     LOCK_ACCOUNTS_ON_POSTGRES = "select sub_accounts.created_at \
         from {rows uuid} as asked join sub_accounts on sub_accounts.sub_account = asked.column1 \
         order by sub_accounts.sub_account for update of sub_accounts";
+    /// The sixth column counts the events of each sub-account from 1.
     ADD_EVENTS = "insert into events (sub_account, position, id, type, object_id, at) \
         select added.column1, coalesce((select max(events.position) from events \
-                where events.sub_account = added.column1), 0) \
-            + row_number() over (partition by added.column1 order by added.column6), \
+                where events.sub_account = added.column1), 0) + added.column6, \
             added.column2, added.column3, added.column4, added.column5 \
         from {rows uuid uuid text uuid bigint bigint} as added where added.column1 is not null";
     /// It keeps its place, so that no position is given twice.
@@ -118,9 +118,12 @@ pub(super) async fn rows(tx: &mut Tx<'_>, events: &[(SubAccountId, Event)]) -> R
     let accounts: Vec<SubAccountId> = events.iter().map(|(of, _)| *of).collect();
     lock(tx, &accounts).await?;
     let mut rows = Vec::with_capacity(events.len() * 6);
-    for (order, (of, event)) in (0_i64..).zip(events) {
+    let mut orders = BTreeMap::new();
+    for (of, event) in events {
+        let order = orders.entry(*of).or_insert(0_i64);
+        *order += 1;
         let name = event.event_type.name();
-        rows.extend(values![*of, event.id, name, event.object_id, event.at, order]);
+        rows.extend(values![*of, event.id, name, event.object_id, event.at, *order]);
     }
     tx.news.extend(accounts.into_iter().map(News::Written));
     Ok(rows)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::tx::Tx;
-use super::value::values;
+use super::value::{Value, values};
 use super::{Error, Result, events};
 use crate::decide::facts::{
     AccountFacts, ContactFact, Facts, IdFact, PrivateFact, Question, ThreadFact,
@@ -17,49 +17,58 @@ use crate::model::{
 };
 
 statements! {
-    /// The settings of the sub-accounts, and everything that is known of addresses: contacts and their
+    /// The settings of the sub-accounts; everything that is known of addresses: contacts and their
     /// conversation, users and the connection of their mailbox, never-log by address and by domain, smart
-    /// BCC addresses. It is asked for every batch, and to ask costs more than to answer: so it is one.
-    PEOPLE = "with asked(sub_account, address, domain) as {rows uuid text text} \
-        select cast(1 as bigint) as kind, asked.sub_account, asked.address, \
-            contacts.id as id, conversations.id as conversation_id \
+    /// BCC addresses; and the mails of ids: of one that very many carry, the first hundred are enough, and
+    /// held mail is not known (B9). It is asked for every batch, and to ask costs more than to answer: so it
+    /// is one. A row asks for an address or for an id.
+    KNOWN = "with asked(sub_account, address, domain, key) as {rows uuid text text bytea}, \
+            found as (select aliases.sub_account, aliases.key, aliases.own, aliases.message_id, \
+                row_number() over (partition by aliases.sub_account, aliases.key \
+                    order by aliases.own desc, aliases.slot) as place \
+                from asked cross join aliases where aliases.sub_account = asked.sub_account \
+                    and aliases.key = asked.key) \
+        select cast(5 as bigint) as kind, found.sub_account as sub_account, \
+            cast(null as text) as said, messages.id as id, messages.conversation_id as other, \
+            found.key as key, found.own as own, messages.thread_id as thread_id, \
+            messages.sender as sender, messages.sent_date as sent_date, \
+            messages.text_hash as text_hash, messages.doors as doors, \
+            messages.forwarded as forwarded, \
+            outbox.connection_id is not null and outbox.copy_seen_at is null as lacks_copy \
+        from found cross join messages left join outbox \
+            on outbox.sub_account = messages.sub_account and outbox.id = messages.id \
+        where found.place <= 100 and messages.sub_account = found.sub_account \
+            and messages.id = found.message_id and messages.state <> 'held' \
+        union all select 1, asked.sub_account, asked.address, contacts.id, conversations.id, \
+            null, null, null, null, null, null, null, null, null \
         from asked cross join contacts left join conversations \
             on conversations.sub_account = contacts.sub_account \
             and conversations.contact_id = contacts.id \
         where contacts.sub_account = asked.sub_account and contacts.email = asked.address \
-        union all select 2, asked.sub_account, asked.address, users.id, users.connection_id \
+        union all select 2, asked.sub_account, asked.address, users.id, users.connection_id, \
+            null, null, null, null, null, null, null, null, null \
         from asked cross join user_addresses cross join users \
         where user_addresses.sub_account = asked.sub_account \
             and user_addresses.address = asked.address and user_addresses.confirmed \
             and users.sub_account = user_addresses.sub_account \
             and users.id = user_addresses.user_id \
-        union all select 3, asked.sub_account, asked.address, null, null \
+        union all select 3, asked.sub_account, asked.address, null, null, \
+            null, null, null, null, null, null, null, null, null \
         from asked cross join never_log \
         where never_log.sub_account = asked.sub_account and never_log.entry = asked.address \
-        union all select 3, asked.sub_account, asked.address, null, null \
+        union all select 3, asked.sub_account, asked.address, null, null, \
+            null, null, null, null, null, null, null, null, null \
         from asked cross join never_log \
         where never_log.sub_account = asked.sub_account and never_log.entry = asked.domain \
-        union all select 4, asked.sub_account, asked.address, null, null \
+        union all select 4, asked.sub_account, asked.address, null, null, \
+            null, null, null, null, null, null, null, null, null \
         from asked cross join bcc_addresses \
         where bcc_addresses.sub_account = asked.sub_account \
             and bcc_addresses.address = asked.address \
-        union all select 0, sub_accounts.sub_account, sub_accounts.settings, null, null \
+        union all select 0, sub_accounts.sub_account, sub_accounts.settings, null, null, \
+            null, null, null, null, null, null, null, null, null \
         from (select distinct asked.sub_account from asked) as accounts cross join sub_accounts \
         where sub_accounts.sub_account = accounts.sub_account";
-    /// Of an id that very many mails carry, the first hundred are enough; held mail is not known (B9).
-    IDS = "with found as (select aliases.sub_account, aliases.key, aliases.own, aliases.message_id, \
-            row_number() over (partition by aliases.sub_account, aliases.key \
-                order by aliases.own desc, aliases.slot) as place \
-            from {rows uuid bytea} as asked cross join aliases \
-            where aliases.sub_account = asked.column1 and aliases.key = asked.column2) \
-        select found.sub_account, found.key, found.own, messages.id, messages.thread_id, \
-            messages.conversation_id, messages.sender, messages.sent_date, messages.text_hash, \
-            messages.doors, messages.forwarded, \
-            outbox.connection_id is not null and outbox.copy_seen_at is null as lacks_copy \
-        from found cross join messages left join outbox \
-            on outbox.sub_account = messages.sub_account and outbox.id = messages.id \
-        where found.place <= 100 and messages.sub_account = found.sub_account \
-            and messages.id = found.message_id and messages.state <> 'held'";
     THREADS_OF_INDEX = "select threads.sub_account, threads.thread_index, threads.id \
         from {rows uuid bytea} as asked cross join threads \
         where threads.sub_account = asked.column1 and threads.thread_index = asked.column2";
@@ -85,14 +94,6 @@ pub(super) async fn read(tx: &mut Tx<'_>, questions: &[(SubAccountId, Question)]
     asked.facts(tx).await
 }
 
-/// Reads the facts for a first look, in nobody's way.
-pub(super) async fn glance(
-    tx: &mut Tx<'_>,
-    questions: &[(SubAccountId, Question)],
-) -> Result<Facts> {
-    Asked::new(questions).facts(tx).await
-}
-
 /// The questions of all mails of a batch, each thing once.
 #[derive(Default)]
 struct Asked<'q> {
@@ -105,29 +106,31 @@ struct Asked<'q> {
 
 type ThreadRow = (Uuid, Uuid, Uuid, String, i64, String, Option<Uuid>);
 
-type PeopleRow = (i64, Uuid, String, Option<Uuid>, Option<Uuid>);
-
+/// What is known of an address, or of an id (`kind` 5).
 #[derive(sqlx::FromRow)]
-struct IdRow {
+struct KnownRow {
+    kind: i64,
     sub_account: Uuid,
-    key: Vec<u8>,
-    own: bool,
-    id: Uuid,
+    /// The address; of `kind` 0 the settings.
+    said: Option<String>,
+    id: Option<Uuid>,
+    /// The conversation, or a user's connection.
+    other: Option<Uuid>,
+    key: Option<Vec<u8>>,
+    own: Option<bool>,
     thread_id: Option<Uuid>,
-    conversation_id: Option<Uuid>,
     sender: Option<String>,
     sent_date: Option<i64>,
-    text_hash: Vec<u8>,
-    doors: i64,
-    forwarded: bool,
-    lacks_copy: bool,
+    text_hash: Option<Vec<u8>>,
+    doors: Option<i64>,
+    forwarded: Option<bool>,
+    lacks_copy: Option<bool>,
 }
 
 impl<'q> Asked<'q> {
     async fn facts(&self, tx: &mut Tx<'_>) -> Result<Facts> {
         let mut facts = Facts::default();
-        self.people(tx, &mut facts).await?;
-        self.ids(tx, &mut facts).await?;
+        self.known(tx, &mut facts).await?;
         self.thread_indexes(tx, &mut facts).await?;
         threads(tx, &mut facts).await?;
         self.private(tx, &mut facts).await?;
@@ -148,40 +151,37 @@ impl<'q> Asked<'q> {
         asked
     }
 
-    /// Of an account too that is asked for nobody, its settings are read.
-    async fn people(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
-        let mut rows = Vec::with_capacity(self.addresses.len() * 3);
+    /// Of an account too that is asked for nothing, its settings are read.
+    async fn known(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
+        let mut rows = Vec::with_capacity((self.addresses.len() + self.keys.len()) * 4);
+        let nothing = (Value::Text(None), Value::Bytes(None));
         for (of, address) in &self.addresses {
             let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
             rows.extend(values![*of, *address, format!("@{domain}")]);
+            rows.push(nothing.1.clone());
+        }
+        for (of, key) in &self.keys {
+            rows.extend([(*of).into(), nothing.0.clone(), nothing.0.clone(), (*key).into()]);
         }
         let asked: BTreeSet<_> = self.addresses.iter().map(|(of, _)| *of).collect();
         for of in self.accounts.difference(&asked) {
-            rows.extend(values![*of, "", ""]);
+            rows.extend(values![*of, "", "", Option::<Vec<u8>>::None]);
         }
-        let found = tx.all_of_rows::<PeopleRow>(PEOPLE, rows).await?;
-        let (accounts, people): (Vec<_>, Vec<_>) = found.into_iter().partition(|row| row.0 == 0);
-        for (_, of, settings, ..) in accounts {
+        let found = tx.all_of_rows::<KnownRow>(KNOWN, rows).await?;
+        let (accounts, known): (Vec<_>, Vec<_>) = found.into_iter().partition(|row| row.kind == 0);
+        for row in accounts {
+            let settings = row.said.unwrap_or_default();
             let settings = serde_json::from_str(&settings).map_err(Error::damaged)?;
             let account = AccountFacts { settings: Arc::new(settings), ..AccountFacts::default() };
-            facts.accounts.insert(SubAccountId(of), account);
+            facts.accounts.insert(SubAccountId(row.sub_account), account);
         }
-        for row in people {
-            let Some(account) = facts.accounts.get_mut(&SubAccountId(row.1)) else { continue };
-            add_person(account, row);
-        }
-        Ok(())
-    }
-
-    async fn ids(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
-        let rows = self.keys.iter().flat_map(|(of, key)| values![*of, *key]).collect();
-        for row in tx.all_of_rows::<IdRow>(IDS, rows).await? {
+        for row in known {
             let Some(account) = facts.accounts.get_mut(&SubAccountId(row.sub_account)) else {
                 continue;
             };
-            let key = MessageKey(bytes(&row.key)?);
-            if let Some(fact) = row.read()? {
-                account.ids.entry(key).or_default().push(fact);
+            match row.kind {
+                5 => row.add_id(account)?,
+                _ => row.add_person(account),
             }
         }
         Ok(())
@@ -217,49 +217,55 @@ impl Asked<'_> {
     }
 }
 
-fn add_person(account: &mut AccountFacts, row: PeopleRow) {
-    match row {
-        (1, _, address, Some(contact), conversation) => {
-            let conversation = conversation.map(ConversationId);
-            account.contacts.insert(address, ContactFact { id: ContactId(contact), conversation });
-        }
-        (2, _, address, Some(user), connection) => {
-            if let Some(connection) = connection {
-                account.connections.insert(UserId(user), ConnectionId(connection));
+impl KnownRow {
+    fn add_person(self, account: &mut AccountFacts) {
+        let address = self.said.unwrap_or_default();
+        match (self.kind, self.id) {
+            (1, Some(contact)) => {
+                let conversation = self.other.map(ConversationId);
+                let fact = ContactFact { id: ContactId(contact), conversation };
+                account.contacts.insert(address, fact);
             }
-            account.users.entry(address).or_default().push(UserId(user));
-        }
-        (3, _, address, ..) => {
-            account.never_log.insert(address);
-        }
-        (_, _, address, ..) => {
-            account.bcc_addresses.insert(address);
+            (2, Some(user)) => {
+                if let Some(connection) = self.other {
+                    account.connections.insert(UserId(user), ConnectionId(connection));
+                }
+                account.users.entry(address).or_default().push(UserId(user));
+            }
+            (3, _) => {
+                account.never_log.insert(address);
+            }
+            _ => {
+                account.bcc_addresses.insert(address);
+            }
         }
     }
-}
 
-impl IdRow {
-    /// `None` for a row without a place: it is held.
-    fn read(self) -> Result<Option<IdFact>> {
-        let (Some(thread), Some(conversation)) = (self.thread_id, self.conversation_id) else {
-            return Ok(None);
+    /// A row without a place is held, and left out.
+    fn add_id(self, account: &mut AccountFacts) -> Result<()> {
+        let (Some(message), Some(thread), Some(conversation)) =
+            (self.id, self.thread_id, self.other)
+        else {
+            return Ok(());
         };
         let sender: Option<Person> = match &self.sender {
             Some(json) => Some(serde_json::from_str(json).map_err(Error::damaged)?),
             None => None,
         };
-        Ok(Some(IdFact {
-            own: self.own,
-            message: StoredMessageId(self.id),
+        let key = MessageKey(bytes(&self.key.unwrap_or_default())?);
+        account.ids.entry(key).or_default().push(IdFact {
+            own: self.own.unwrap_or_default(),
+            message: StoredMessageId(message),
             thread: ThreadId(thread),
             conversation: ConversationId(conversation),
             from: sender.map(|person| person.email.normal().to_owned()),
             date: self.sent_date.map(Time::from_micros),
-            text_hash: bytes(&self.text_hash)?,
-            doors: Doors(self.doors),
-            forwarded: self.forwarded,
-            lacks_copy: self.lacks_copy,
-        }))
+            text_hash: bytes(&self.text_hash.unwrap_or_default())?,
+            doors: Doors(self.doors.unwrap_or_default()),
+            forwarded: self.forwarded.unwrap_or_default(),
+            lacks_copy: self.lacks_copy.unwrap_or_default(),
+        });
+        Ok(())
     }
 }
 

@@ -76,12 +76,8 @@ pub async fn page<M: Mailbox>(
         headers.into_iter().filter_map(|header| Mail::of(way, folder.role, header)).collect();
     let (mut rounds, mut ahead, mut left) = (0, None, None);
     loop {
-        if let Some(first_left) = complete(way, mailbox, &mut mails, &mut rounds).await? {
-            left = Some(first_left);
-            step = step.uid_next.map_or(step, |_| Step::to(first_left));
-            ahead = None;
-        }
-        let filed = file(way, folder, &mails, step.uid_next);
+        let mut needs = Vec::new();
+        let filed = file(way, folder, &mails, step.uid_next, &mut needs);
         let filed = match step.ahead.take() {
             Some((from, to)) => {
                 let (filed, headers) = tokio::join!(filed, mailbox.headers(from, to));
@@ -91,7 +87,15 @@ pub async fn page<M: Mailbox>(
             None => filed.await?,
         };
         match filed {
-            Page::Stale => {}
+            Page::Stale => {
+                rounds += 1;
+                let first_left = complete(way, mailbox, &mut mails, &needs, rounds).await?;
+                if let Some(first_left) = first_left {
+                    left = Some(first_left);
+                    step = step.uid_next.map_or(step, |_| Step::to(first_left));
+                    ahead = None;
+                }
+            }
             Page::Moved => return Err(Error::Lost("another watcher was here".to_owned())),
             Page::Gone => return Err(Error::Ended),
             Page::Filed(filings) => {
@@ -105,12 +109,13 @@ pub async fn page<M: Mailbox>(
     }
 }
 
-/// Decides and records, in one transaction.
+/// Decides and records, in one transaction; where more must be known, nothing is done, and `needs` says what.
 async fn file(
     way: &Way,
     folder: &Folder,
     mails: &[Mail],
     uid_next: Option<u32>,
+    needs: &mut Vec<(usize, Part)>,
 ) -> Result<Page, Error> {
     let advance = Advance {
         sub_account: way.watched.sub_account,
@@ -120,8 +125,11 @@ async fn file(
     };
     let (now, seed) = (clock::now(), clock::seed());
     let decide = |facts| {
-        let filings = judge(mails, facts, NewIds::new(now, seed))?;
-        Some(filings.into_iter().map(|(mail, filing)| claimed(way, mail, filing)).collect())
+        let judged = judge(mails, facts, NewIds::new(now, seed));
+        *needs = judged.needs;
+        let filings = judged.filings.into_iter();
+        let filings = filings.map(|(mail, filing)| claimed(way, mail, filing));
+        needs.is_empty().then(|| filings.collect())
     };
     Ok(way.store.file_page(&questions(way, mails), &advance, decide).await?)
 }
@@ -131,29 +139,16 @@ async fn complete<M: Mailbox>(
     way: &Way,
     mailbox: &mut M,
     mails: &mut Vec<Mail>,
-    rounds: &mut usize,
+    needs: &[(usize, Part)],
+    rounds: usize,
 ) -> Result<Option<u32>, Error> {
-    let mut left = None;
-    loop {
-        let facts = way.store.facts(&questions(way, mails)).await?;
-        let needs = needs(mails, facts);
-        if needs.is_empty() {
-            break;
-        }
-        *rounds += 1;
-        let fetched = fetch(way, mailbox, mails, &needs).await?;
-        let enough = if *rounds < ROUNDS_MAX { fetched } else { needs.first().map(|(at, _)| *at) };
-        if let Some(at) = enough {
-            left = mails.get(at).map(|mail| mail.uid).or(left);
-            mails.truncate(at);
-        }
-        mails.retain(|mail| !mail.is_gone);
-        // Nothing more can be known of a whole mail; what another needs for its sake is found out when
-        // they are judged together.
-        if needs.iter().all(|(_, part)| *part == Part::Whole) {
-            break;
-        }
+    let fetched = fetch(way, mailbox, mails, needs).await?;
+    let enough = if rounds < ROUNDS_MAX { fetched } else { needs.first().map(|(at, _)| *at) };
+    let left = enough.and_then(|at| Some(mails.get(at)?.uid));
+    if let Some(at) = enough {
+        mails.truncate(at);
     }
+    mails.retain(|mail| !mail.is_gone);
     Ok(left)
 }
 
@@ -199,37 +194,29 @@ fn questions(way: &Way, mails: &[Mail]) -> Vec<(SubAccountId, Question)> {
     mails.iter().map(|mail| (of, mail.submission.question())).chain(empty).collect()
 }
 
-/// What is still needed of which mail.
-fn needs(mails: &[Mail], mut facts: Facts) -> Vec<(usize, Part)> {
-    let mut ids = NewIds::new(clock::now(), clock::seed());
-    let mut needs = Vec::new();
-    for (at, mail) in mails.iter().enumerate() {
-        match judge_one(mail, &facts, &mut ids) {
-            Some(Tracked::Needs(part)) => needs.push((at, part)),
-            Some(Tracked::Decided(decision)) => facts.apply(&decision),
-            Some(Tracked::SeenBefore) | None => {}
-        }
-    }
-    needs
+/// What is decided of a page, and what must be known before more can be.
+#[derive(Default)]
+struct Judged<'m> {
+    filings: Vec<(&'m Mail, Filing)>,
+    needs: Vec<(usize, Part)>,
 }
 
-/// Decides each mail in order, the decisions before it applied to the facts. `None` when more must be
-/// known of one: the facts have changed since it was fetched.
-fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Option<Vec<(&Mail, Filing)>> {
-    let mut filings = Vec::new();
-    for mail in mails {
+/// Decides each mail in order, the decisions before it applied to the facts.
+fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Judged<'_> {
+    let mut judged = Judged::default();
+    for (at, mail) in mails.iter().enumerate() {
         match judge_one(mail, &facts, &mut ids) {
-            Some(Tracked::Needs(_)) => return None,
+            Some(Tracked::Needs(part)) => judged.needs.push((at, part)),
             Some(Tracked::Decided(decision)) => {
                 facts.apply(&decision);
                 let content = mail.content.clone();
                 let filing = Filing { decision: *decision, content, envelope: None, again: None };
-                filings.push((mail, filing));
+                judged.filings.push((mail, filing));
             }
             Some(Tracked::SeenBefore) | None => {}
         }
     }
-    Some(filings)
+    judged
 }
 
 /// T2: what a private mail names is remembered; where a mail is filed that one before it had named, its
