@@ -1,7 +1,7 @@
 //! Filing: facts, judgement and record of a batch of mails in one transaction.
 
 use super::watching::{Advance, Advanced};
-use super::{Error, RawMail, Result, Store, facts, record};
+use super::{Error, RawMail, Result, Store, facts, record, redelivery};
 use crate::decide::Decision;
 use crate::decide::facts::{Facts, Question};
 use crate::model::{Envelope, SubAccountId};
@@ -73,7 +73,8 @@ impl Store {
         let facts = facts::read(&mut tx, questions).await?;
         let filings = decide(facts);
         self.room_for(&filings)?;
-        record::write(&mut tx, &filings).await?;
+        let new = redelivery::first_seen(&mut tx, &filings).await?;
+        record::write(&mut tx, &new).await?;
         tx.commit().await?;
         Ok(filings)
     }
@@ -110,15 +111,9 @@ impl Store {
         }
         let Some(filings) = decide(facts) else { return Ok(Page::Stale) };
         self.room_for(&filings)?;
-        record::write(&mut tx, &filings).await?;
+        record::write(&mut tx, &filings.iter().collect::<Vec<_>>()).await?;
         tx.commit().await?;
         Ok(Page::Filed(filings))
-    }
-
-    /// What is known now, for a first look: what is acted on is read again in its transaction.
-    pub async fn facts(&self, questions: &[(SubAccountId, Question)]) -> Result<Facts> {
-        let mut tx = self.reader().await?;
-        facts::glance(&mut tx, questions).await
     }
 
     fn room_for(&self, filings: &[Filing]) -> Result<()> {

@@ -73,6 +73,7 @@ mod overview;
 mod raw;
 mod recent;
 mod record;
+mod redelivery;
 mod route;
 mod rows;
 mod search;
@@ -249,6 +250,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         open::STATEMENTS,
         recent::STATEMENTS,
         record::STATEMENTS,
+        redelivery::STATEMENTS,
         route::STATEMENTS,
         sessions::STATEMENTS,
         search::STATEMENTS,

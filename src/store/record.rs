@@ -9,12 +9,12 @@ use super::file::{Again, Filing};
 use super::tracking::{self, Tracking};
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result, actions, again, events, folded, outbox};
+use super::{Error, Result, actions, again, events, folded, outbox, search};
 use crate::decide::Change;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
     ConversationId, Doors, Event, EventType, Message, Outcome, Outgoing, State, StoredMessageId,
-    SubAccountId, Sync, ThreadId, Time,
+    SubAccountId, Sync, ThreadId, Time, UserId,
 };
 
 statements! {
@@ -92,7 +92,7 @@ statements! {
 }
 
 /// Writes a batch inside its transaction.
-pub(super) async fn write(tx: &mut Tx<'_>, filings: &[Filing]) -> Result<()> {
+pub(super) async fn write(tx: &mut Tx<'_>, filings: &[&Filing]) -> Result<()> {
     let mut left = Vec::new();
     for filing in filings {
         if let Some(Again { action, actor, before_json }) = &filing.again {
@@ -131,6 +131,8 @@ struct Rows {
     aliases: Vec<Value>,
     links: Vec<Value>,
     sightings: BTreeMap<(SubAccountId, StoredMessageId), Doors>,
+    /// Who has them.
+    readers: BTreeSet<(SubAccountId, StoredMessageId, UserId)>,
     verdicts: Vec<Value>,
     outgoing: Vec<(SubAccountId, Outgoing, ConversationId, Time)>,
     events: Vec<(SubAccountId, Event)>,
@@ -229,6 +231,8 @@ impl Rows {
             Change::SeenAt { message, door } => {
                 let doors = self.sightings.entry((of, *message)).or_default();
                 *doors = doors.with(*door);
+                let user = filing.decision.verdict.user_id;
+                self.readers.extend(user.map(|user| (of, *message, user)));
             }
         }
         Ok(())
@@ -328,7 +332,11 @@ impl Rows {
     async fn write_sightings(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let sightings = std::mem::take(&mut self.sightings).into_iter();
         let rows = sightings.flat_map(|((of, message), doors)| values![of, message, doors.0]);
-        tx.execute_rows(ADD_SIGHTINGS, rows.collect()).await.map(drop)
+        tx.execute_rows(ADD_SIGHTINGS, rows.collect()).await?;
+        for (of, message, user) in std::mem::take(&mut self.readers) {
+            search::share(tx, of, message, user).await?;
+        }
+        Ok(())
     }
 
     async fn extend_threads(&mut self, tx: &mut Tx<'_>) -> Result<()> {
