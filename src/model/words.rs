@@ -23,7 +23,12 @@ pub struct Words(BTreeSet<String>);
 impl Words {
     /// The words of a sub-account's message, which are those of its user, too.
     pub fn new(of: SubAccountId, user: Option<UserId>) -> Self {
-        Self([Some(account_word(of)), user.map(user_word)].into_iter().flatten().collect())
+        Self([Some(account_word(of)), user.map(of_user)].into_iter().flatten().collect())
+    }
+
+    /// They are of this user, too.
+    pub fn add_user(&mut self, user: UserId) {
+        self.0.insert(of_user(user));
     }
 
     /// Adds those of a text.
@@ -78,7 +83,7 @@ impl Query {
         and: &str,
         open: &str,
     ) -> String {
-        let own = [Some(account_word(of)), user.map(user_word)];
+        let own = [Some(account_word(of)), user.map(of_user)];
         let own = own.into_iter().flatten();
         let all = own.chain(self.words.iter().cloned());
         let mut written =
@@ -95,7 +100,8 @@ fn account_word(of: SubAccountId) -> String {
     format!("subaccount0000000{}", of.0.simple())
 }
 
-fn user_word(user: UserId) -> String {
+/// The word that all mail of a user has.
+pub fn of_user(user: UserId) -> String {
     format!("user000000000000{}", user.0.simple())
 }
 
@@ -224,7 +230,7 @@ mod tests {
         let (account, user) = (SubAccountId(uuid::Uuid::nil()), UserId(uuid::Uuid::max()));
         let mut words = Words::new(account, Some(user));
         words.add("b a b");
-        assert_eq!(words.joined(), format!("a b {} {}", account_word(account), user_word(user)));
+        assert_eq!(words.joined(), format!("a b {} {}", account_word(account), of_user(user)));
         // A text cannot pretend to be another's.
         words.add(&account_word(SubAccountId(uuid::Uuid::max())));
         assert!(!words.joined().contains(&account_word(SubAccountId(uuid::Uuid::max()))));

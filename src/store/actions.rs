@@ -10,7 +10,7 @@ use super::value::{Value, values};
 use super::verdicts::read_verdict;
 use super::{Result, Store, again, events, inboxes, named};
 use crate::model::{
-    Door, Event, EventId, EventType, Message, NewIds, Outcome, Reason, Standing, State,
+    Door, Event, EventId, EventType, Matched, Message, NewIds, Outcome, Reason, Standing, State,
     SubAccountId, Time, Verdict, VerdictId,
 };
 
@@ -90,7 +90,12 @@ impl Store {
         if former.outcome() != Outcome::Held {
             return Ok(Undone::DoesNotFit);
         }
-        let verdict = Verdict { reason: Reason::Discarded, recheck_at: None, ..former.clone() };
+        let verdict = Verdict {
+            reason: Reason::Discarded,
+            matched: Matched { rule: None, ..former.matched.clone() },
+            recheck_at: None,
+            ..former.clone()
+        };
         let action = values![of, ids.next_id(), id, now, "discard", actor, standing_json(&former)?];
         done(tx, of, action, verdict).await
     }
@@ -199,6 +204,8 @@ async fn undone(
         Reason::Filed | Reason::IdConflict | Reason::AttachmentTooLarge => {
             return Ok(Some(Verdict {
                 reason: Reason::TakenBack,
+                // It was found by the rule that filed it; that one decides no more.
+                matched: Matched { rule: None, ..former.matched.clone() },
                 conversation_id: None,
                 candidates: Vec::new(),
                 expires_at: Some(now.plus_seconds(HELD_SECONDS)),
@@ -243,8 +250,8 @@ async fn take_out(tx: &mut Tx<'_>, of: SubAccountId, message: &Message) -> Resul
         if tx.execute(REMOVE_EMPTY_CONVERSATION, values![of, conversation]).await? > 0 {
             inboxes::forget(tx, of, conversation).await?;
             gone.push(conversation.0);
-        } else if let Some(user) = message.user_id {
-            inboxes::recount(tx, of, user, conversation).await?;
+        } else {
+            inboxes::recount(tx, of, conversation).await?;
         }
     }
     for (contact,) in contacts {

@@ -7,7 +7,8 @@ use super::tx::Tx;
 use super::value::values;
 use super::{Result, Store, Window};
 use crate::model::{
-    ConversationId, Direction, Door, Doors, MailboxId, Message, SubAccountId, Time, UserId,
+    ConversationId, Direction, Door, Doors, MailboxId, Message, StoredMessageId, SubAccountId,
+    Time, UserId,
 };
 
 /// What is read of a conversation as a user has it, and of whom it is with.
@@ -24,14 +25,43 @@ macro_rules! inbox_columns {
     };
 }
 
-/// Messages of a conversation that a user sent or got. PostgreSQL would read all verdicts for an `exists`.
+/// Messages of a conversation that a user sent or got: it is the user's, or the user has it, too (B9).
+/// PostgreSQL would read all verdicts for an `exists`.
 macro_rules! seen {
+    ($of:literal, $user:literal, $conversation:literal) => {
+        concat!(
+            "m.sub_account = ",
+            $of,
+            " and m.conversation_id = ",
+            $conversation,
+            " and m.conversation_id is not null and (m.user_id = ",
+            $user,
+            " or (select 1 from verdicts where verdicts.sub_account = ",
+            $of,
+            " and verdicts.stored_message_id = m.id and verdicts.stored_message_id is not null
+                and verdicts.user_id = ",
+            $user,
+            " limit 1) is not null)"
+        )
+    };
+    (asked) => {
+        seen!("asked.column1", "asked.column2", "asked.column3")
+    };
+    (inboxes) => {
+        seen!("inboxes.sub_account", "inboxes.user_id", "inboxes.conversation_id")
+    };
+}
+
+/// A conversation that is in the inbox already: what is later counts.
+macro_rules! or_later {
     () => {
-        "m.sub_account = asked.column1 and m.conversation_id = asked.column3
-            and m.conversation_id is not null and (m.user_id = asked.column2
-            or (select 1 from verdicts where verdicts.sub_account = asked.column1
-                and verdicts.stored_message_id = m.id and verdicts.stored_message_id is not null
-                and verdicts.user_id = asked.column2 limit 1) is not null)"
+        " on conflict (sub_account, user_id, conversation_id) do update set
+            subject = case when excluded.last_message_at >= inboxes.last_message_at
+                then excluded.subject else inboxes.subject end,
+            last_message_at = case when excluded.last_message_at > inboxes.last_message_at
+                then excluded.last_message_at else inboxes.last_message_at end,
+            last_inbound_at = case when excluded.last_inbound_at > inboxes.last_inbound_at
+                then excluded.last_inbound_at else inboxes.last_inbound_at end"
     };
 }
 
@@ -62,10 +92,10 @@ statements! {
     /// Of the messages that the user may see, as [`Store::latest_messages`] has it.
     SEEN_BY = concat!(
         "select messages.conversation_id, messages.subject, messages.at,
-            (select count(*) from messages m where ", seen!(), ") as seen
+            (select count(*) from messages m where ", seen!(asked), ") as seen
         from {rows uuid uuid uuid} as asked cross join messages
         where messages.sub_account = asked.column1
-            and messages.id = (select m.id from messages m where ", seen!(), "
+            and messages.id = (select m.id from messages m where ", seen!(asked), "
                 order by m.at desc, m.id desc limit 1)"
     );
     HAS = "select cast(1 as bigint) as one from inboxes where sub_account = $1 and user_id = $2 and conversation_id = $3";
@@ -73,34 +103,38 @@ statements! {
         where sub_account = $1 and user_id = $2 and conversation_id = $3 and last_inbound_at > seen_at";
     UNSEE = "update inboxes set seen_at = last_inbound_at - 1
         where sub_account = $1 and user_id = $2 and conversation_id = $3 and last_inbound_at > 0";
-    ADD_TO_INBOXES = "insert into inboxes (sub_account, user_id, conversation_id, subject,
+    ADD_TO_INBOXES = concat!(
+        "insert into inboxes (sub_account, user_id, conversation_id, subject,
             last_message_at, last_inbound_at, seen_at)
-        select * from {rows uuid uuid uuid text bigint bigint bigint} as added where column1 is not null
-        on conflict (sub_account, user_id, conversation_id) do update set
-            subject = case when excluded.last_message_at >= inboxes.last_message_at
-                then excluded.subject else inboxes.subject end,
-            last_message_at = case when excluded.last_message_at > inboxes.last_message_at
-                then excluded.last_message_at else inboxes.last_message_at end,
-            last_inbound_at = case when excluded.last_inbound_at > inboxes.last_inbound_at
-                then excluded.last_inbound_at else inboxes.last_inbound_at end";
+        select * from {rows uuid uuid uuid text bigint bigint bigint} as added where column1 is not null",
+        or_later!()
+    );
+    /// A message of somebody else.
+    SHARE = concat!(
+        "insert into inboxes (sub_account, user_id, conversation_id, subject,
+            last_message_at, last_inbound_at, seen_at)
+        select m.sub_account, asked.column3, m.conversation_id, m.subject, m.at,
+            case when m.direction = 'inbound' and m.doors <> asked.column4 then m.at else 0 end, 0
+        from {rows uuid uuid uuid bigint} as asked cross join messages m
+        where m.sub_account = asked.column1 and m.id = asked.column2
+            and m.conversation_id is not null",
+        or_later!()
+    );
     REMOVE_FROM_ALL = "delete from inboxes where sub_account = $1 and conversation_id = $2";
-    REMOVE_EMPTY = "delete from inboxes
-        where sub_account = $1 and user_id = $2 and conversation_id = $3
-        and not exists (select 1 from messages where messages.sub_account = $1
-            and messages.conversation_id = $3 and messages.user_id = $2)";
+    REMOVE_EMPTY = concat!(
+        "delete from inboxes where sub_account = $1 and conversation_id = $2
+        and not exists (select 1 from messages m where ", seen!(inboxes), ")"
+    );
     /// As [`ADD_TO_INBOXES`] has it: what has come by that one door alone is no news.
-    RECOUNT = "update inboxes set
-            subject = (select messages.subject from messages where messages.sub_account = $1
-                and messages.conversation_id = $3 and messages.user_id = $2
-                order by messages.at desc, messages.id desc limit 1),
-            last_message_at = (select max(messages.at) from messages
-                where messages.sub_account = $1
-                and messages.conversation_id = $3 and messages.user_id = $2),
-            last_inbound_at = coalesce((select max(messages.at) from messages
-                where messages.sub_account = $1
-                and messages.conversation_id = $3 and messages.user_id = $2
-                and messages.direction = 'inbound' and messages.doors <> $4), 0)
-        where sub_account = $1 and user_id = $2 and conversation_id = $3";
+    RECOUNT = concat!(
+        "update inboxes set
+            subject = (select m.subject from messages m where ", seen!(inboxes), "
+                order by m.at desc, m.id desc limit 1),
+            last_message_at = (select max(m.at) from messages m where ", seen!(inboxes), "),
+            last_inbound_at = coalesce((select max(m.at) from messages m where ", seen!(inboxes), "
+                and m.direction = 'inbound' and m.doors <> $3), 0)
+        where sub_account = $1 and conversation_id = $2"
+    );
 }
 
 /// Which of a user's conversations are wanted.
@@ -118,17 +152,15 @@ struct Latest {
     inbound_at: i64,
 }
 
-/// Puts messages into the inboxes of their users.
+/// Puts messages into the inboxes of users who have them.
 pub(super) async fn add<'m>(
     tx: &mut Tx<'_>,
     of: SubAccountId,
-    messages: impl Iterator<Item = &'m Message>,
+    messages: impl Iterator<Item = (&'m Message, UserId)>,
 ) -> Result<()> {
     let mut entries: BTreeMap<(UserId, ConversationId), Latest> = BTreeMap::new();
-    for message in messages {
-        let (Some(user), Some(conversation)) = (message.user_id, message.conversation_id) else {
-            continue;
-        };
+    for (message, user) in messages {
+        let Some(conversation) = message.conversation_id else { continue };
         let entry = entries.entry((user, conversation)).or_default();
         let at = message.at.as_micros();
         if at >= entry.message_at {
@@ -147,17 +179,27 @@ pub(super) async fn add<'m>(
     tx.execute_rows(ADD_TO_INBOXES, rows).await.map(drop)
 }
 
-/// A message of that user is no longer in the conversation: what the inbox says of it is what the others
-/// say, and nothing when there are none.
+/// Puts a message into the inbox of another user who has it, too (B9).
+pub(super) async fn share(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    message: StoredMessageId,
+    user: UserId,
+) -> Result<()> {
+    let imported = Doors::only(Door::Import).0;
+    tx.execute_rows(SHARE, values![of, message, user, imported]).await.map(drop)
+}
+
+/// A message is no longer in the conversation: what the inboxes say of it is what the others say, and
+/// nothing where there are none.
 pub(super) async fn recount(
     tx: &mut Tx<'_>,
     of: SubAccountId,
-    user: UserId,
     conversation: ConversationId,
 ) -> Result<()> {
-    tx.execute(REMOVE_EMPTY, values![of, user, conversation]).await?;
+    tx.execute(REMOVE_EMPTY, values![of, conversation]).await?;
     let imported = Doors::only(Door::Import).0;
-    tx.execute(RECOUNT, values![of, user, conversation, imported]).await.map(drop)
+    tx.execute(RECOUNT, values![of, conversation, imported]).await.map(drop)
 }
 
 /// The conversation is gone.

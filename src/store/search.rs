@@ -2,15 +2,16 @@
 //! are given words in the normal form of [`Words`], so both find the same. The index is made in the
 //! background from events, in the order of commits: how far it is, it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::raw::{self, BLOCK_BYTES_MAX};
 use super::rows::ROWS_MAX;
-use super::value::values;
+use super::tx::Tx;
+use super::value::{Value, values};
 use super::{Result, Store, events, inboxes};
-use crate::model::words::{Query, Words};
+use crate::model::words::{self, Query, Words};
 use crate::model::{
     ConversationId, Direction, Message, State, StoredMessageId, SubAccountId, UserId,
 };
@@ -41,7 +42,11 @@ statements! {
         where messages.sub_account = asked.column1 and messages.id = (select m.id from messages m \
             where m.sub_account = asked.column1 and m.conversation_id = asked.column2 \
                 and m.conversation_id is not null \
-                and (asked.column3 is null or m.user_id = asked.column3) \
+                and (asked.column3 is null or m.user_id = asked.column3 \
+                    or (select 1 from verdicts where verdicts.sub_account = asked.column1 \
+                        and verdicts.stored_message_id = m.id \
+                        and verdicts.stored_message_id is not null \
+                        and verdicts.user_id = asked.column3 limit 1) is not null) \
             order by m.at desc, m.id desc limit 1)";
     PROGRESS = "select position from search_progress where sub_account = $1";
     BEGIN_PROGRESS = "insert into search_progress (sub_account, position) \
@@ -57,6 +62,15 @@ statements! {
             length(messages.raw) = messages.raw_size as is_plain \
         from {rows uuid uuid bigint} as asked cross join messages \
         where messages.sub_account = asked.column1 and messages.id = asked.column2";
+    /// Who has a message (B9).
+    READERS = "select distinct verdicts.stored_message_id, verdicts.user_id \
+        from {rows uuid uuid} as asked cross join verdicts \
+        where verdicts.sub_account = asked.column1 and verdicts.stored_message_id = asked.column2 \
+            and verdicts.stored_message_id is not null and verdicts.user_id is not null";
+    WORDS = "select position, words, preview from search_messages \
+        where sub_account = $1 and message_id = $2";
+    PUT_WORDS = "insert into search_messages (sub_account, message_id, position, words, preview) \
+        values ($1, $2, $3, $4, $5)";
     REMOVE_WORDS = "delete from search_messages where (sub_account, message_id) in {rows uuid uuid}";
     ADD_WORDS = "insert into search_messages (sub_account, message_id, position, words, preview) \
         select added.column1, added.column2, \
@@ -218,18 +232,50 @@ impl Store {
         let there: Vec<(Uuid,)> = tx.all_of_rows(STILL_THERE, asked).await?;
         let latest: BTreeMap<Uuid, &Indexed> =
             there.iter().filter_map(|(id,)| Some((*id, *read.get(id)?))).collect();
-        let ids = latest.keys().flat_map(|id| values![of, *id]).collect();
+        let ids: Vec<Value> = latest.keys().flat_map(|id| values![of, *id]).collect();
+        let readers: Vec<(Uuid, Uuid)> = tx.all_of_rows(READERS, ids.clone()).await?;
+        let readers: BTreeSet<(Uuid, UserId)> =
+            readers.into_iter().map(|(message, user)| (message, UserId(user))).collect();
         tx.execute_rows(REMOVE_WORDS, ids).await?;
         // Each statement counts from the highest place so far.
         let numbered = (0..ROWS_MAX as i64).cycle().map(|place| place + 1).zip(latest.values());
         let mut rows = Vec::new();
+        let mut shares = Vec::new();
         for (place, Indexed { message, words, preview }) in numbered {
+            let mut words = words.clone();
+            let others = readers.range((message.id.0, UserId(Uuid::nil()))..);
+            let others = others.take_while(|(id, _)| *id == message.id.0).map(|(_, user)| *user);
+            let users: BTreeSet<UserId> = others.chain(message.user_id).collect();
+            for user in users {
+                words.add_user(user);
+                shares.push((message, user));
+            }
             rows.extend(values![of, message.id, place, words.joined(), preview]);
         }
         tx.execute_rows(ADD_WORDS, rows).await?;
-        let filed = latest.values().filter(|indexed| indexed.message.state != State::Held);
-        inboxes::add(&mut tx, of, filed.map(|indexed| &indexed.message)).await?;
+        shares.retain(|(message, _)| message.state != State::Held);
+        inboxes::add(&mut tx, of, shares.into_iter()).await?;
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Lets another user who has a message, too, find it (B9), if it can be found already; else whoever has it
+/// will when its words are read.
+pub(super) async fn share(
+    tx: &mut Tx<'_>,
+    of: SubAccountId,
+    message: StoredMessageId,
+    user: UserId,
+) -> Result<()> {
+    let row: Option<(i64, String, String)> = tx.optional(WORDS, values![of, message]).await?;
+    let Some((position, words, preview)) = row else { return Ok(()) };
+    let word = words::of_user(user);
+    if words.split(' ').any(|known| known == word) {
+        return Ok(());
+    }
+    tx.execute_rows(REMOVE_WORDS, values![of, message]).await?;
+    let words = format!("{words} {word}");
+    tx.execute(PUT_WORDS, values![of, message, position, words, preview]).await?;
+    inboxes::share(tx, of, message, user).await
 }

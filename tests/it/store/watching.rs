@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mailweave::ingest::flow::{self as arrive, Pending};
+use mailweave::ingest::index;
 use mailweave::ingest::prepare::Reader;
+use mailweave::model::words::Query;
 use mailweave::model::{
     Account, Auth, ConnectionId, Door, Folder, FolderRole, MessageId, Pepper, Trust, TrustResults,
+    UserId,
 };
-use mailweave::store::{RawMail, Watched};
+use mailweave::store::{Inbox, RawMail, Watched};
 use mailweave::watch::caution::{Caution, Trouble};
 use mailweave::watch::flow::Way;
 use mailweave::watch::unclaimed::Unclaimed;
 use mailweave::watch::{Body, Error, Header, Mailbox, folder};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
@@ -196,12 +200,16 @@ async fn way(fresh: &Fresh) -> Way {
 impl World {
     /// A mail comes to Ann's smart BCC address.
     async fn arrives(&self, mail: &str) {
+        self.arrives_for(mail, USER).await;
+    }
+
+    async fn arrives_for(&self, mail: &str, user: UserId) {
         let content = Arc::new(mail.replace('\n', "\r\n").into_bytes());
         let read = self.way.reader.read(Arc::clone(&content));
         let trust = TrustResults::without_checks(Trust::Dmarc);
         let now = Time::from_seconds(1_700_000_060);
         let reader = &self.way.reader;
-        let submission = reader.submission(&read, Door::Smtp, ACCOUNT, vec![USER], trust, now);
+        let submission = reader.submission(&read, Door::Smtp, ACCOUNT, vec![user], trust, now);
         let pending =
             Pending { submission, content: RawMail::pack(&content), envelope: None, again: None };
         arrive::file(&self.way.store, &[pending], now, Uuid::now_v7().as_u128()).await.unwrap();
@@ -278,6 +286,40 @@ async fn replies_and_answers_join_the_thread_once_in_whatever_order() {
         world.arrives(&mail("r3@c", CARL, ANN, "In-Reply-To: <r2@c>\n")).await;
         assert_eq!(world.fresh.count("messages").await, 6);
         assert!(world.reasons().await.contains(&"duplicate".to_owned()));
+    }
+}
+
+/// B9: what two users have is in the list of both, whether it could be found already or not.
+#[tokio::test]
+async fn a_mail_that_two_users_have_is_in_both_inboxes_until_it_is_taken_out() {
+    const BOB: UserId = UserId(Uuid::from_u128(77));
+    let window = || mailweave::store::Window { after: None, limit: 10 };
+    for world in worlds().await {
+        let store = &world.way.store;
+        let has = async |user: UserId| -> Vec<String> {
+            let unread = store.inbox(ACCOUNT, user, Inbox::Unread, window()).await.unwrap();
+            unread.into_iter().map(|conversation| conversation.subject).collect()
+        };
+        let finds = async |user: UserId, text: &str| -> usize {
+            let query = Query::parse(text).unwrap();
+            store.search(ACCOUNT, Some(user), &query, None, 10).await.unwrap().len()
+        };
+        for (id, parent, is_read_between) in [("r1@c", "first@acme", false), ("r2@c", "r1@c", true)]
+        {
+            let reply = mail(id, CARL, ANN, &format!("In-Reply-To: <{parent}>\n"));
+            world.arrives(&reply).await;
+            if is_read_between {
+                index::catch_up(store, &CancellationToken::new()).await.unwrap();
+            }
+            world.arrives_for(&reply, BOB).await;
+            world.arrives_for(&reply, BOB).await;
+            index::catch_up(store, &CancellationToken::new()).await.unwrap();
+            for user in [USER, BOB] {
+                assert_eq!(has(user).await, [format!("Secret {id}")]);
+                assert_eq!(finds(user, id).await, 1, "{id}");
+            }
+        }
+        assert_eq!(world.fresh.count("messages").await, 3);
     }
 }
 
