@@ -49,7 +49,8 @@ const SIGNATURES_MAX: usize = 8;
 /// Comparisons of a signature's `h=` with the header that are worth doing: field names times fields.
 const COMPARISONS_MAX: usize = 1_000_000;
 
-/// Bytes of a header that is verified, of each field of it, and of a From field; no honest one comes near.
+/// Bytes of a header whose signatures are verified, of each field of it, and of a From field; hardly an honest
+/// one comes near.
 /// The verifier's own parser takes time that grows with the square of some fields.
 const HEADER_BYTES_MAX: usize = 131_072;
 const FIELD_BYTES_MAX: usize = 32_768;
@@ -90,9 +91,6 @@ impl Verifier {
         let Some(author) = from else {
             return TrustResults::without_checks(Trust::Unverified);
         };
-        if !is_bearable(raw) {
-            return TrustResults::without_checks(Trust::Unverified);
-        }
         let checks = async {
             // The semaphore is never closed; were it, the check would go on without a permit.
             let _permit = self.permits.acquire().await;
@@ -117,7 +115,9 @@ impl Verifier {
                 return findings;
             }
         }
-        let Some((message, passed_over)) = signed_message(raw, author) else {
+        // SPF and DMARC read nothing of the header but the author, whom we found.
+        let signed = is_bearable(raw).then(|| signed_message(raw, author)).flatten();
+        let Some((message, passed_over)) = signed else {
             return findings;
         };
         findings.passed_over = passed_over;
@@ -292,17 +292,37 @@ fn signed_message<'x>(
         return None;
     }
     let mut passed_over = Vec::new();
-    let (fields, signatures) = (message.headers.len(), std::mem::take(&mut message.dkim_headers));
+    let signatures = std::mem::take(&mut message.dkim_headers);
     for mut signature in signatures {
         // RFC 6651 reports cost questions of the sender's choosing and are never sent from here.
         signature.header.r = false;
-        if message.dkim_headers.len() < SIGNATURES_MAX && is_worth_it(&signature, fields, author) {
+        let is_worth_it = is_worth_it(&signature, message.headers.len(), author)
+            && covers(&signature.header.h, &message.headers);
+        if message.dkim_headers.len() < SIGNATURES_MAX && is_worth_it {
             message.dkim_headers.push(signature);
         } else if passed_over.len() < SIGNATURES_MAX {
             passed_over.extend(normal_domain(&signature.header.d));
         }
     }
     Some((message, passed_over))
+}
+
+/// The fields by which a mail is filed and shown.
+const FIELDS_READ: [&str; 8] =
+    ["subject", "to", "cc", "date", "message-id", "in-reply-to", "references", "content-type"];
+
+/// Does a signature cover what is read? A field that it names as often as the mail has it cannot have been
+/// added (RFC 6376 8.15: a verifier takes the lowest instance, a reader the first). Not every signer signs
+/// To or Message-ID; of those it leaves out there may be one. Without the subject it says too little.
+fn covers(names: &[String], fields: &[(&[u8], &[u8])]) -> bool {
+    FIELDS_READ.iter().all(|read| {
+        let signed = names.iter().filter(|name| name.trim().eq_ignore_ascii_case(read)).count();
+        let is_it =
+            |field: &&(&[u8], &[u8])| field.0.trim_ascii().eq_ignore_ascii_case(read.as_bytes());
+        let present = fields.iter().filter(is_it).count();
+        let unsigned_max = usize::from(signed == 0 && *read != "subject");
+        present <= signed + unsigned_max
+    })
 }
 
 /// Can the signature prove the author, at a bearable price?

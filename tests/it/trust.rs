@@ -118,6 +118,7 @@ async fn verify(case: &Case, verifier: &Verifier) -> TrustResults {
     verifier.verify(&case.envelope(), &case.raw, from.as_ref()).await
 }
 
+const MANY: &str = "\"Surname, Given\" <given.surname@customer.example>,\r\n ";
 const FIELDS: [&str; 4] = ["From", "To", "Subject", "Message-ID"];
 
 #[tokio::test]
@@ -140,6 +141,13 @@ async fn believes_in_the_order_of_b2() {
             Trust::Dkim,
         ),
         ("spf alone", Case::new().zone(with_spf), Trust::Spf),
+        (
+            "spf of a mail to six hundred people",
+            Case::new()
+                .zone(with_spf)
+                .raw(&format!("Cc: {}x@y.example\r\n{MAIL}", MANY.repeat(600))),
+            Trust::Spf,
+        ),
         ("nothing", Case::new(), Trust::Unverified),
         ("dmarc without a pass", Case::new().zone(with_dmarc), Trust::Unverified),
         (
@@ -198,6 +206,19 @@ async fn does_not_believe_forgers() {
         ("a tenant without its own key", case().signed("firm.onmicrosoft.com", &FIELDS)),
         ("C3: spf of another domain", case().reverse_path(Some("mal@evil.example"))),
         ("C4: h= lacks From", case().signed("firm.example", &["Subject", "To"])),
+        ("C4: h= lacks Subject", case().signed("firm.example", &["From", "To", "Date"])),
+        (
+            "C4: a field put before the signed one",
+            case().signed("firm.example", &FIELDS).then(|case| {
+                case.raw = [b"Message-ID: <new@x>\r\n".to_vec(), case.raw.clone()].concat()
+            }),
+        ),
+        (
+            "C4: a second To",
+            case().signed("firm.example", &["From", "Subject", "Date"]).then(|case| {
+                case.raw = [b"To: eve@evil.example\r\n".to_vec(), case.raw.clone()].concat()
+            }),
+        ),
         ("C4: l=", case().signed_with("firm.example", &FIELDS, true)),
         ("C5: forged results", case().raw(&forged)),
         (
