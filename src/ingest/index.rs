@@ -185,7 +185,7 @@ fn read(of: SubAccountId, message: Message, raw: Option<&[u8]>) -> Indexed {
     }
     let mut preview = String::new();
     if let Some(raw) = raw {
-        let text = new_text(raw, message.forwarded);
+        let text = new_text(raw, message.forwarded_of());
         words.add(&text);
         preview = beginning(&text);
     }
@@ -193,13 +193,12 @@ fn read(of: SubAccountId, message: Message, raw: Option<&[u8]>) -> Indexed {
 }
 
 /// What is new in a mail; what was forwarded is the mail, and new in the whole.
-fn new_text(raw: &[u8], is_forwarded: bool) -> String {
+fn new_text(raw: &[u8], author: Option<&Person>) -> String {
     let limits = Limits::default();
-    if !is_forwarded {
+    if author.is_none() {
         return mail::text::new_text(&mail::parse::text(raw, &limits));
     }
-    let email = mail::parse::read(raw, &limits);
-    mail::forward::text(&email).unwrap_or(email.text)
+    mail::forward::text(mail::parse::read(raw, &limits), author)
 }
 
 /// The first words of a text, on one line.
@@ -233,11 +232,13 @@ fn add_person(words: &mut Words, person: &Person) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Address;
 
     #[test]
     fn the_note_of_who_forwarded_is_no_preview() {
         let raw = include_bytes!("../../tests/data/forwards/gmail_en.txt");
-        assert_eq!(new_text(raw, true).trim(), "Could you send us an offer?");
+        let author = Address::parse("ann@example.com").map(Person::new);
+        assert_eq!(new_text(raw, author.as_ref()).trim(), "Could you send us an offer?");
     }
 
     #[test]

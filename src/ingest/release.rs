@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::decide::{self, Decision, Facts, Question};
-use crate::mail::{Email, Forward};
+use crate::mail::{self, Email, Forward};
 use crate::model::{
     Address, Envelope, NewIds, Outcome, Person, Reason, Route, Standing, SubAccountId, Time, Trust,
     TrustResults, UserId, VerdictId,
@@ -137,8 +137,11 @@ async fn judge_again(
 ) -> Result<Result<Decision, Reason>, store::Error> {
     let Judged { waiting, trust, mut again, contact, recorded } = judged;
     let account = waiting.sub_account;
-    let read = read_aside(reader, &waiting).await?;
+    let mut read = read_aside(reader, &waiting).await?;
     again.contact = contact.map(|address| named(address, &read.email, &read.forward));
+    if let (Some(author), Forward::Unsure(_)) = (&again.contact, &read.forward) {
+        read.forward = mail::forward::find_by(&read.email, author);
+    }
     let owners = owners(&waiting);
     let submission = reader.submission(&read, waiting.door, account, owners, trust, now);
     let submission = prepare::again(submission, again);

@@ -49,11 +49,26 @@ pub struct Picture {
 pub fn pictures(raw: &[u8], limits: &Limits, positions: &[usize]) -> Vec<Picture> {
     let found = parse::guarded(|| {
         let mail = parse::Mail::split(raw, limits);
-        let files = blobs(&mail.structure.parts).take(limits.files_max).enumerate();
-        let files = files.filter(|(position, _)| positions.contains(position));
-        files.filter_map(|(_, blob)| blob.picture()).collect()
+        let own = blobs(&mail.structure.parts).take(limits.files_max).count();
+        let mut found = pictures_at(&mail, limits, |position| positions.contains(&position));
+        if let Some(attached) = attached_mail(&mail.structure.parts) {
+            let mail = parse::Mail::split(&attached, limits);
+            found.extend(pictures_at(&mail, limits, |position| {
+                positions.contains(&(own + position))
+            }));
+        }
+        found
     });
     found.unwrap_or_default()
+}
+
+fn pictures_at(
+    mail: &parse::Mail<'_>,
+    limits: &Limits,
+    is_asked: impl Fn(usize) -> bool,
+) -> Vec<Picture> {
+    let files = blobs(&mail.structure.parts).take(limits.files_max).enumerate();
+    files.filter(|(at, _)| is_asked(*at)).filter_map(|(_, blob)| blob.picture()).collect()
 }
 
 /// Describes the files among the parts, and says what was wrong with them.

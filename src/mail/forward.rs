@@ -30,17 +30,43 @@ pub fn find(email: &Email) -> Forward {
         Some(attached) if is_only_mail(email) => of_attached(attached),
         // Several mails at once: only the first was read, and which of them is meant is not said.
         Some(attached) => Forward::Unsure(attached.headers.from.iter().cloned().collect()),
-        None => Inline { email, lines: line::read(&email.text) }.find(),
+        None => Inline { email, lines: line::read(&email.text), author: None }.find(),
     }
 }
 
-/// B6: the text of the mail that a forward forwards, without the words of who forwarded it: they are for the
-/// CRM, not for the customer. `None`: it is no forward, or an unclear one.
-pub fn text(email: &Email) -> Option<String> {
-    match find(email) {
-        Forward::Of(forwarded) => Some(forwarded.text),
-        Forward::Unsure(_) | Forward::None => None,
+/// What an unclear forward says of the mail that was forwarded, once somebody has chosen whose it is (V3).
+pub fn find_by(email: &Email, author: &Person) -> Forward {
+    match &email.attached_mail {
+        Some(attached) => match &attached.headers.from {
+            Some(from) if from.email == author.email => of_attached(attached),
+            _ => Forward::None,
+        },
+        None => Inline { email, lines: line::read(&email.text), author: Some(author) }.find(),
     }
+}
+
+/// What is shown of a mail, which may be a forward that was filed as a mail of `author` (B6): the mail that is attached to it, as
+/// it came; else the forward, of which only the text beside it was forwarded. The words of who forwarded it
+/// are for the CRM, not for the customer.
+pub fn shown(email: Email, author: Option<&Person>) -> (Email, Option<String>) {
+    let Some(author) = author else { return (email, None) };
+    let found = match find(&email) {
+        Forward::Unsure(_) => find_by(&email, author),
+        found => found,
+    };
+    match found {
+        Forward::Of(forwarded) if forwarded.is_attached => {
+            (email.attached_mail.map_or_else(Email::default, |attached| *attached), None)
+        }
+        Forward::Of(forwarded) => (email, Some(forwarded.text)),
+        Forward::Unsure(_) | Forward::None => (email, None),
+    }
+}
+
+/// The text of it.
+pub fn text(email: Email, author: Option<&Person>) -> String {
+    let (email, text) = shown(email, author);
+    text.unwrap_or(email.text)
 }
 
 fn is_only_mail(email: &Email) -> bool {
@@ -81,6 +107,8 @@ enum Head {
 struct Inline<'a> {
     email: &'a Email,
     lines: Vec<Line<'a>>,
+    /// Whose mail it is, if that was chosen.
+    author: Option<&'a Person>,
 }
 
 impl Inline<'_> {
@@ -93,7 +121,10 @@ impl Inline<'_> {
             {
                 self.of_attribution(&attribution)
             }
-            None if prefix == Prefix::Forward => Forward::Unsure(self.candidates(0)),
+            None if prefix == Prefix::Forward => match self.author {
+                Some(author) => self.of_nothing(author),
+                None => Forward::Unsure(self.candidates(0)),
+            },
             _ => Forward::None,
         }
     }
@@ -149,13 +180,17 @@ impl Inline<'_> {
     }
 
     fn of_block(&self, block: &Block) -> Forward {
-        let from = match author(block) {
-            Author::One(person) => person,
-            Author::Unclear(people) if !people.is_empty() => return Forward::Unsure(people),
+        let from = match (self.author, author(block)) {
+            (Some(person), _) => person.clone(),
+            (None, Author::One(person)) => person,
+            (None, Author::Unclear(people)) if !people.is_empty() => {
+                return Forward::Unsure(people);
+            }
             // Outlook shows people that it knows without their addresses.
-            Author::Unclear(_) => return Forward::Unsure(self.candidates(block.end)),
+            (None, Author::Unclear(_)) => return Forward::Unsure(self.candidates(block.end)),
         };
-        if let Some(other) = self.contradicts(block, &from) {
+        let other = self.contradicts(block, &from).filter(|_| self.author.is_none());
+        if let Some(other) = other {
             return Forward::Unsure(vec![from, other]);
         }
         let people = |field| block.values(field).flat_map(people::people).collect();
@@ -173,8 +208,20 @@ impl Inline<'_> {
         })
     }
 
+    /// Only the subject says that it is a forward: all of its text is the mail's.
+    fn of_nothing(&self, author: &Person) -> Forward {
+        self.forwarded(Known {
+            from: author.clone(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            subject: None,
+            date: None,
+            text: self.body(0, 0),
+        })
+    }
+
     fn of_attribution(&self, attribution: &Attribution) -> Forward {
-        let Some(from) = attribution.author() else {
+        let Some(from) = self.author.cloned().or_else(|| attribution.author()) else {
             let people = people::people(&attribution.text);
             let is_named = !people.is_empty();
             return Forward::Unsure(if is_named { people } else { self.candidates(0) });

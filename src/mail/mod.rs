@@ -135,6 +135,24 @@ pub enum Defect {
     BadTnef,
 }
 
+impl Defect {
+    /// The name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::NoFrom => "no_from",
+            Self::SeveralFroms => "several_froms",
+            Self::NoMessageId => "no_message_id",
+            Self::BadDate => "bad_date",
+            Self::TooDeep => "too_deep",
+            Self::Clipped => "clipped",
+            Self::BadEncoding => "bad_encoding",
+            Self::UnknownCharset => "unknown_charset",
+            Self::BadTnef => "bad_tnef",
+        }
+    }
+}
+
 /// What a forward says of the mail that was forwarded (B6).
 #[derive(Clone, Debug)]
 pub enum Forward {
@@ -202,9 +220,19 @@ impl Default for Limits {
 }
 
 impl Email {
-    /// The id it is known by: its own, or one made from its bytes.
+    /// The id it is known by: its own, or one made from what it says. Each way that a mail takes puts other
+    /// fields before it; its bytes are asked only where it has no date to tell it from others like it.
     pub fn message_id(&self, raw: &[u8]) -> MessageId {
-        self.headers.message_id.clone().unwrap_or_else(|| MessageId::synthetic(raw))
+        let Headers { message_id, from, date, subject, .. } = &self.headers;
+        match (message_id, date) {
+            (Some(id), _) => id.clone(),
+            (None, Some(date)) => {
+                let from = from.as_ref().map_or("", |person| person.email.normal());
+                let said = format!("{from}\n{}\n{subject}\n", date.as_micros());
+                MessageId::synthetic(&[said.as_bytes(), &self.text_hash].concat())
+            }
+            (None, None) => MessageId::synthetic(raw),
+        }
     }
 
     /// What its author wrote just now: the text without quoted history and signature (B10). It is

@@ -116,6 +116,13 @@ pub struct Message {
     pub attachments: Vec<Attachment>,
 }
 
+impl Message {
+    /// Whose mail it is, if it was taken from a forward.
+    pub fn forwarded_of(&self) -> Option<&Person> {
+        self.from.as_ref().filter(|_| self.forwarded)
+    }
+}
+
 /// Is a file there?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileState {

@@ -42,7 +42,7 @@ impl MessageId {
         Self { text, key }
     }
 
-    /// A stable id for a mail that has none: made from its bytes, so that a redelivery has the same.
+    /// A stable id for a mail that has none, made from what it says, so that a redelivery has the same.
     pub fn synthetic(content: &[u8]) -> Self {
         let hash = Sha256::digest(content);
         let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

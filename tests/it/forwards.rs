@@ -138,6 +138,27 @@ fn several_attached_mails_are_unsure() {
     assert_eq!(people(&candidates), "ann@example.com");
 }
 
+/// V3: who released an unclear forward has chosen whose mail it is; the rest is as it says.
+#[test]
+fn an_unclear_forward_is_of_whom_somebody_chose() {
+    let ann = Person::new(Address::parse("ann@example.com").unwrap());
+    let block = "Look at this.\n\n---- Forwarded message ----\nFrom: Ann Example\n\
+        Date: Mon, 5 Jan 2026 15:04:00 +0100\nSubject: The offer\nTo: Zoe <zoe@example.net>\n\nHi Zoe";
+    for (text, subject, said) in [
+        (block, "The offer", "Hi Zoe"),
+        ("Hi Zoe, I am ann@example.com", "Offer", "Hi Zoe, I am ann@example.com"),
+    ] {
+        let email = mail("Fwd: Offer", text);
+        assert!(matches!(forward::find(&email), Forward::Unsure(_)), "{text}");
+        let Forward::Of(found) = forward::find_by(&email, &ann) else { panic!("{text}") };
+        assert_eq!(
+            (found.from, found.subject.as_str(), found.text.as_str()),
+            (ann.clone(), subject, said)
+        );
+        assert_eq!(forward::shown(email, Some(&ann)).1.as_deref(), Some(said));
+    }
+}
+
 #[test]
 fn an_attached_mail_of_several_authors_is_unsure() {
     let mut email = mail("Fwd: Offer", "");

@@ -53,6 +53,18 @@ fn reads_every_mail_as_before() {
 }
 
 #[test]
+fn a_mail_without_an_id_has_the_same_by_every_way() {
+    let id = |raw: &str| read(raw.as_bytes()).message_id(raw.as_bytes());
+    let date = "Date: Mon, 5 Jan 2026 15:04:00 +0100\r\n";
+    let mail = format!("From: a@b.example\r\n{date}Subject: Hi\r\n\r\nHello\r\n");
+    let received = format!("Received: from x by y; Mon, 5 Jan 2026 15:04:01 +0100\r\n{mail}");
+    assert_eq!(id(&mail), id(&received));
+    assert_ne!(id(&mail), id(&mail.replace("Hello", "Hello again")));
+    // Without a date two mails of the same words may be two.
+    assert_ne!(id(&mail.replace(date, "")), id(&received.replace(date, "")));
+}
+
+#[test]
 fn line_ends_change_nothing() {
     for (name, raw) in mails() {
         let feeds = read(&with_line_ends(&raw, b"\n"));

@@ -1,5 +1,6 @@
 //! Messages: what the store knows of them, with text and HTML read from the raw mail.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State as Shared;
@@ -56,6 +57,9 @@ pub struct Message {
     /// The text without quoted history and signature.
     #[schema(required)]
     new_text: Option<String>,
+    /// What could not be read as it was meant: `clipped` where the mail has more text, files or addresses than
+    /// are read, `bad_encoding`, `unknown_charset` and others. The raw mail has all of it.
+    defects: Vec<&'static str>,
     /// The ways in which it was seen: `smtp`, `import` and others.
     doors: Vec<&'static str>,
     #[schema(required)]
@@ -178,6 +182,7 @@ struct Content {
     text: Option<String>,
     html: Option<String>,
     new_text: Option<String>,
+    defects: Vec<&'static str>,
 }
 
 impl Content {
@@ -228,6 +233,7 @@ impl Message {
             date: message.date.unwrap_or(message.at),
             text: content.text,
             html: content.html,
+            defects: content.defects,
             new_text: content.new_text,
             doors: message.doors.iter().map(|door| door.name()).collect(),
             user_id: message.user_id.map(|id| id.0),
@@ -286,19 +292,25 @@ async fn content(
     if message.state == model::State::Skipped {
         return Ok(Content::default());
     }
-    let is_forwarded = message.forwarded;
+    let author = message.forwarded_of().cloned();
     let turn = state.raw_reads.turn().await;
     let Some(raw) = state.store.raw(of, message.id).await? else { return Ok(Content::default()) };
-    let read = tokio::task::spawn_blocking(move || read(&raw, is_forwarded)).await;
+    let read = tokio::task::spawn_blocking(move || read(&raw, author.as_ref())).await;
     drop(turn);
     read.map_err(|_| Problem::internal())
 }
 
-fn read(raw: &[u8], is_forwarded: bool) -> Content {
+fn read(raw: &[u8], author: Option<&model::Person>) -> Content {
     let email = mail::parse::read(raw, &Limits::default());
-    let forwarded = is_forwarded.then(|| mail::forward::text(&email)).flatten();
+    let (email, forwarded) = mail::forward::shown(email, author);
     let new_text = forwarded.map_or_else(|| email.new_text(), |text| mail::text::new_text(&text));
-    Content { text: Some(email.text), html: email.html, new_text: Some(new_text) }
+    let defects: BTreeSet<_> = email.defects.iter().map(|defect| defect.name()).collect();
+    Content {
+        text: Some(email.text),
+        html: email.html,
+        new_text: Some(new_text),
+        defects: defects.into_iter().collect(),
+    }
 }
 
 /// Shows a message; what is held, too.

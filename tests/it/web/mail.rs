@@ -77,6 +77,10 @@ async fn a_mail_forwarded_as_an_attachment_has_its_own_files() {
         assert_eq!(verdict.json["reason"], "filed", "{}", verdict.json);
         let message = api.get(&format!("/messages/{}", verdict.text("stored_message_id"))).await;
         assert_eq!(message.json["subject"], "Plan");
+        // B6: it is Bob's mail, not the words of who forwarded it.
+        for field in ["text", "new_text"] {
+            assert_eq!(message.text(field).trim(), "Here it is.", "{field}");
+        }
         let files = message.json["attachments"].as_array().unwrap();
         let names: Vec<&Value> = files.iter().map(|file| &file["file_name"]).collect();
         assert_eq!(names, ["plan.txt", "more.txt"]);

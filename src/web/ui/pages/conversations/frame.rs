@@ -66,9 +66,9 @@ pub async fn show(
 
 fn body(raw: &[u8], message: &Message, remote: Remote) -> Safe {
     let limits = Limits::default();
-    let mut email = mail::parse::read(raw, &limits);
-    // The note of who forwarded stands in the same HTML as what was forwarded.
-    let forwarded = message.forwarded.then(|| mail::forward::text(&email)).flatten();
+    let email = mail::parse::read(raw, &limits);
+    // The note of who forwarded stands in the same HTML as what was forwarded in the text.
+    let (mut email, forwarded) = mail::forward::shown(email, message.forwarded_of());
     let Some(html) = email.html.take().filter(|_| forwarded.is_none()) else {
         let text = forwarded.unwrap_or(email.text);
         let html = format!("<pre>{}</pre>", safe::text::linked(&text));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::mail::{self, Limits};
-use crate::model::{Message, Time};
+use crate::model::{Message, Person, Time};
 use crate::web::State;
 use crate::web::error::Problem;
 use crate::web::ui::SignedIn;
@@ -25,8 +25,8 @@ pub async fn of(state: &State, signed_in: &SignedIn, message: &Message) -> Resul
     let of = signed_in.sub_account();
     let turn = state.raw_reads.turn().await;
     let raw = state.store.beginning(of, message.id).await?.unwrap_or_default();
-    let is_forwarded = message.forwarded;
-    let read = tokio::task::spawn_blocking(move || quotable(&raw, is_forwarded));
+    let author = message.forwarded_of().cloned();
+    let read = tokio::task::spawn_blocking(move || quotable(&raw, author.as_ref()));
     let text: String =
         read.await.map_err(|_| Problem::internal())?.chars().take(CHARS_MAX).collect();
     drop(turn);
@@ -36,10 +36,8 @@ pub async fn of(state: &State, signed_in: &SignedIn, message: &Message) -> Resul
 }
 
 /// B6: of a forward, what was forwarded; the customer is not told what a colleague wrote above it.
-fn quotable(raw: &[u8], is_forwarded: bool) -> String {
-    let email = mail::parse::read(raw, &Limits::default());
-    let forwarded = is_forwarded.then(|| mail::forward::text(&email)).flatten();
-    forwarded.unwrap_or(email.text)
+fn quotable(raw: &[u8], author: Option<&Person>) -> String {
+    mail::forward::text(mail::parse::read(raw, &Limits::default()), author)
 }
 
 /// The answer as text, with what is quoted below.
@@ -91,12 +89,14 @@ fn day(time: Time, zone: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Address;
 
     #[test]
     fn the_note_of_who_forwarded_is_not_quoted() {
         let raw = include_bytes!("../../../../../tests/data/forwards/gmail_en.txt");
-        assert!(quotable(raw, false).contains("FYI"));
-        assert_eq!(quotable(raw, true).trim(), "Could you send us an offer?");
+        let author = Address::parse("ann@example.com").map(Person::new);
+        assert!(quotable(raw, None).contains("FYI"));
+        assert_eq!(quotable(raw, author.as_ref()).trim(), "Could you send us an offer?");
     }
 
     #[test]

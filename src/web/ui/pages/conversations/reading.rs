@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::mail::safe::{self, Remote};
-use crate::mail::{self, Limits};
+use crate::mail::{self, Defect, Limits};
 use crate::model::{Message, Person, State as MessageState, StoredMessageId, SubAccountId};
 use crate::web::State;
 use crate::web::error::Problem;
@@ -86,12 +86,12 @@ impl Reading {
         self.preview.clone()
     }
 
-    fn of(raw: &[u8], is_forwarded: bool) -> Self {
-        let mut email = mail::parse::read(raw, &Limits::default());
-        // Of a forward it is the wish of who forwarded.
-        let asks = if is_forwarded { &[][..] } else { &email.headers.reply_to };
+    fn of(raw: &[u8], author: Option<&Person>) -> Self {
+        let email = mail::parse::read(raw, &Limits::default());
+        let (mut email, forwarded) = mail::forward::shown(email, author);
+        // Of a forward in the text it is the wish of who forwarded.
+        let asks = if forwarded.is_some() { &[][..] } else { &email.headers.reply_to };
         let reply_to = asks.iter().take(REPLY_TO_MAX).cloned().collect();
-        let forwarded = is_forwarded.then(|| mail::forward::text(&email)).flatten();
         let (text, new) = match forwarded {
             Some(text) => {
                 // In the formatted body it is one with the words of who forwarded it.
@@ -119,7 +119,9 @@ impl Reading {
             trackers: counted.trackers,
             height: height(&text, counted.html.matches("<img").count()),
             reply_to,
-            is_shortened: is_new_shortened || (is_more && is_whole_shortened),
+            is_shortened: is_new_shortened
+                || (is_more && is_whole_shortened)
+                || email.defects.contains(&Defect::Clipped),
             preview: preview.split_whitespace().collect::<Vec<_>>().join(" "),
         }
     }
@@ -138,10 +140,10 @@ pub async fn reading(
     if let Some(known) = state.readings.find(key) {
         return Ok(known);
     }
-    let is_forwarded = message.forwarded;
+    let author = message.forwarded_of().cloned();
     let turn = state.raw_reads.turn().await;
     let Some(raw) = state.store.beginning(of, message.id).await? else { return Ok(Arc::default()) };
-    let read = tokio::task::spawn_blocking(move || Reading::of(&raw, is_forwarded)).await;
+    let read = tokio::task::spawn_blocking(move || Reading::of(&raw, author.as_ref())).await;
     drop(turn);
     let reading = Arc::new(read.map_err(|_| Problem::internal())?);
     state.readings.keep(key, &reading);
@@ -187,10 +189,10 @@ mod tests {
     #[test]
     fn new_text_comes_first_and_history_is_folded() {
         let raw = b"From: a@x.example\r\nSubject: Re: x\r\n\r\nYes <b>.\r\n\r\nOn Monday Bob wrote:\r\n> old\r\n";
-        let reading = Reading::of(raw, false);
+        let reading = Reading::of(raw, None);
         assert_eq!(reading.new, "Yes &lt;b&gt;.");
         assert!(reading.whole.unwrap().contains("&gt; old"));
-        let short = Reading::of(b"From: a@x.example\r\n\r\nHello\r\n", false);
+        let short = Reading::of(b"From: a@x.example\r\n\r\nHello\r\n", None);
         assert_eq!((short.new.as_str(), short.whole, short.has_html), ("Hello", None, false));
     }
 }
