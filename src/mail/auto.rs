@@ -93,9 +93,7 @@ fn mailing_list(head: &Head<'_>, precedence_counts: bool) -> Option<&'static str
 /// The field by which it is the answer or the notice of a program.
 fn auto_reply(head: &Head<'_>, structure: &Structure<'_>, text: &str) -> Option<&'static str> {
     // RFC 3834 5: a keyword, then parameters or comments.
-    let submitted = head.token("auto-submitted").unwrap_or_default();
-    let keyword = submitted.split([';', '(', ' ', '\t']).next().unwrap_or_default();
-    if !keyword.is_empty() && keyword != "no" {
+    if head.keyword("auto-submitted").is_some_and(|keyword| keyword != "no") {
         return Some("Auto-Submitted");
     }
     let answers = [

@@ -78,6 +78,13 @@ impl<'a> Head<'a> {
         (!text.is_empty()).then_some(text)
     }
 
+    /// The first word of such a field, without the comments and parameters behind it.
+    pub(super) fn keyword(&self, name: &str) -> Option<String> {
+        let mut text = self.token(name)?;
+        text.truncate(text.find([';', '(', ' ', '\t', '\r', '\n']).unwrap_or(text.len()));
+        (!text.is_empty()).then_some(text)
+    }
+
     /// Has it a field of that name that says something?
     pub(super) fn has(&self, name: &str) -> bool {
         self.all(name).any(|value| !value.trim_ascii().is_empty())

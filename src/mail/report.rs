@@ -66,10 +66,12 @@ fn recipient(block: &Head<'_>) -> Option<RecipientReport> {
     // RFC 3464 2.3.1: the original recipient is the one that the sender knows.
     let named = ["original-recipient", "final-recipient"];
     let address = named.iter().find_map(|name| typed_address(block.first(name)?))?;
-    let action = block.token("action").unwrap_or_default();
     let status = block.token("status").and_then(|status| status_code(&status));
     let status = status.or_else(|| status_code(&block.token("diagnostic-code")?));
-    Some(report(address, status, action.starts_with("failed")))
+    // Some leave the action out; then the class of the status says it (RFC 3463 2).
+    let is_permanent = || status.as_ref().is_some_and(|status| status.starts_with('5'));
+    let has_failed = block.token("action").map_or_else(is_permanent, |it| it.starts_with("failed"));
+    Some(report(address, status, has_failed))
 }
 
 /// RFC 3464 2.1.2: `rfc822;ann@example.com`. Some leave the type out, some add brackets.

@@ -133,7 +133,7 @@ impl<'a, 'l> Walk<'a, 'l> {
         Part {
             media: media.unwrap_or_else(|| MediaType::named(default)),
             disposition: head.first("content-disposition").and_then(MediaType::parse),
-            encoding: head.token("content-transfer-encoding").unwrap_or_default(),
+            encoding: head.keyword("content-transfer-encoding").unwrap_or_default(),
             content_id: content_id.filter(|id| !id.is_empty()),
             body: self.lines.rest(),
             alternative: parent.and_then(|frame| frame.alternative),
