@@ -32,11 +32,14 @@ impl Reload {
 
     fn take_over(&mut self, next: Config) {
         let changed = self.config.keys.changed(&next.keys);
+        // Those of `demo` are its own, and in no file.
+        if changed.iter().any(|key| key.starts_with("tls.")) {
+            self.config.tls = next.tls;
+        }
         let (applied, waiting): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| config::applies_at_run_time(key));
         self.smtp.change(next.smtp.max_message_bytes, next.smtp.limits.clone());
         (self.set_filter)(&next.log.filter);
-        self.config.tls = next.tls;
         self.config.keys = next.keys;
         let applied = applied.join(", ");
         tracing::info!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,7 +57,11 @@ async fn run(config: Config, set_filter: SetFilter, samples: Samples) -> Result<
     tls::install_provider();
     raise_descriptors();
     let metrics = PrometheusBuilder::new().install_recorder().map_err(std::io::Error::other)?;
-    let mut app = App::open(config, Holder::Gateway).await?;
+    let mut signals = Signals::catch()?;
+    let mut app = tokio::select! {
+        opened = App::open(config, Holder::Gateway) => opened?,
+        () = signals.end() => return Ok(()),
+    };
     let parts = Parts::open(&app)?;
     app.config.http.bound_to(parts.http_address);
     let first_start = app.first_start().await?;
@@ -75,7 +79,7 @@ async fn run(config: Config, set_filter: SetFilter, samples: Samples) -> Result<
     }
     greet(first_start.as_ref(), http, &smtp)?;
     let config = app.config.clone();
-    wait_for_end(Reload { config, certificates, smtp: smtp_settings, set_filter }).await?;
+    signals.wait_for_end(Reload { config, certificates, smtp: smtp_settings, set_filter }).await;
     tracing::info!(code = "stopping", "Stopping: mail under way may end, new mail is sent away.");
     stop.cancel();
     tasks.close();
@@ -300,19 +304,42 @@ fn greet(first: Option<&FirstStart>, http: SocketAddr, smtp: &[SocketAddr]) -> s
 /// The number that Linux gives it on every platform but MIPS and PA-RISC (signal(7)).
 const SIGXFSZ: i32 = 25;
 
-/// SIGTERM and SIGINT end; SIGHUP reads configuration and certificates again.
-async fn wait_for_end(mut reload: Reload) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    // Once it is caught, a limit of file sizes is an error of the write, as a full disk is, and does
-    // not end the process (setrlimit(2), RLIMIT_FSIZE).
-    let _too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-    loop {
+/// SIGTERM and SIGINT end; SIGHUP reads configuration and certificates again. They are caught from the
+/// start on, so that none ends the process in another way.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    /// Once it is caught, a limit of file sizes is an error of the write, as a full disk is, and does
+    /// not end the process (setrlimit(2), RLIMIT_FSIZE).
+    _too_large: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            _too_large: signal(SignalKind::from_raw(SIGXFSZ))?,
+        })
+    }
+
+    /// Waits until the process is to end.
+    async fn end(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => reload.run(),
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn wait_for_end(mut self, mut reload: Reload) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => reload.run(),
+            }
         }
     }
 }

@@ -23,15 +23,22 @@ pub(super) fn man() -> Result<Ending, Error> {
     command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
-        let man = clap_mangen::Man::new(command.clone());
-        man.render_name_section(&mut page)?;
-        man.render_synopsis_section(&mut page)?;
-        man.render_description_section(&mut page)?;
-        man.render_options_section(&mut page)?;
-        man.render_extra_section(&mut page)?;
-    }
+    describe_each(&command, &mut page)?;
     write(&page)
+}
+
+/// The commands of a command, and theirs.
+fn describe_each(of: &clap::Command, page: &mut Vec<u8>) -> Result<(), Error> {
+    for command in of.get_subcommands().filter(|command| command.get_name() != "help") {
+        let man = clap_mangen::Man::new(command.clone());
+        man.render_name_section(page)?;
+        man.render_synopsis_section(page)?;
+        man.render_description_section(page)?;
+        man.render_options_section(page)?;
+        man.render_extra_section(page)?;
+        describe_each(command, page)?;
+    }
+    Ok(())
 }
 
 fn write(text: &[u8]) -> Result<Ending, Error> {

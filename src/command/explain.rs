@@ -58,7 +58,15 @@ struct Explained {
 
 #[derive(Serialize)]
 struct Report {
-    recipients: Vec<RecipientReport>,
+    recipients: Vec<Reported>,
+}
+
+/// What a delivery report says of one recipient.
+#[derive(Serialize)]
+struct Reported {
+    address: String,
+    status: Option<String>,
+    hard: bool,
 }
 
 #[derive(Serialize)]
@@ -125,9 +133,14 @@ async fn find(
     Ok(found)
 }
 
+fn reported(it: RecipientReport) -> Reported {
+    let status = it.named_status().map(str::to_owned);
+    Reported { address: it.address, status, hard: it.hard }
+}
+
 fn explain(sub_account_id: SubAccountId, verdict: Verdict) -> Explained {
     let rule = verdict.matched.rule.clone();
-    let report = Report { recipients: verdict.report };
+    let report = Report { recipients: verdict.report.into_iter().map(reported).collect() };
     Explained {
         sub_account_id,
         id: verdict.id.0,
@@ -175,7 +188,10 @@ fn in_words(it: &Explained) -> String {
         line("candidate", candidate.email.clone());
     }
     for recipient in it.report.iter().flat_map(|report| &report.recipients) {
-        line("report", format!("{} {}", recipient.address, recipient.status));
+        line(
+            "report",
+            format!("{} {}", recipient.address, recipient.status.as_deref().unwrap_or_default()),
+        );
     }
     if let Some(trust) = &it.trust {
         line("sender", sender(trust));

@@ -130,9 +130,9 @@ impl Checker {
         preset: &Preset,
     ) -> Result<Provider, Error> {
         let key = |key: &str| format!("providers.{name}.{key}");
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if name.is_empty() || name.len() > 60 || !name.chars().all(is_name) {
-            let expected = "a name of small letters, digits and _";
+            let expected = "a name of letters, digits, _, - and .";
             return Err(self.wrong("providers", expected, name));
         }
         if let Some(watch) = written.watch.as_deref().filter(|watch| *watch != "imap") {
@@ -265,7 +265,7 @@ mod tests {
             ("[providers.outlook]\nimap = \"here\"\n", "providers.outlook.imap"),
             ("[providers.outlook]\nauth = \"ntlm\"\n", "providers.outlook.auth"),
             ("[providers.mine]\n", "providers.mine.imap"),
-            ("[providers.Mine]\n", "providers"),
+            ("[providers.'my own']\n", "providers"),
             (
                 &format!("[providers.outlook]\n{app}token_url = \"http://evil.example/\"\n"),
                 "providers.outlook.token_url",

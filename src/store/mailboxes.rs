@@ -25,6 +25,8 @@ statements! {
     SECRET = "select secret, secret_version from connections where sub_account = $1 and id = $2";
     BY_ADDRESS = "select sub_account, id from connections where address = $1 \
         and state <> 'disconnected' order by sub_account, id";
+    NOT_ENDED = "select sub_account, id from connections where state <> 'disconnected' \
+        order by sub_account, id";
     /// Only who has it may ask the provider, until then; and only for the secret that is there.
     TAKE_REFRESH = "update connections set refresh_until = $4 where sub_account = $1 and id = $2 \
         and secret_version = $3 and state <> 'disconnected' \
@@ -137,13 +139,16 @@ impl Store {
         Ok(row.map(|(sealed, version)| SealedSecret { sealed, version }))
     }
 
-    /// The connections of an address that have not ended, of all sub-accounts (M6).
+    /// The connections that have not ended, of all sub-accounts (M6): those of an address, or all.
     pub async fn connections_of(
         &self,
-        address: &Address,
+        address: Option<&Address>,
     ) -> Result<Vec<(SubAccountId, ConnectionId)>> {
         let mut tx = self.reader().await?;
-        let rows: Vec<(Uuid, Uuid)> = tx.all(BY_ADDRESS, values![address.normal()]).await?;
+        let rows: Vec<(Uuid, Uuid)> = match address {
+            Some(address) => tx.all(BY_ADDRESS, values![address.normal()]).await?,
+            None => tx.all(NOT_ENDED, Vec::new()).await?,
+        };
         Ok(rows.into_iter().map(|(of, id)| (SubAccountId(of), ConnectionId(id))).collect())
     }
 

@@ -143,6 +143,7 @@ fn completions_and_the_manual_page_are_printed() {
     }
     let page = text(&place.run(&["man"]).stdout);
     assert!(page.contains(".TH") && page.contains("MESSAGE\\-ID"), "{page}");
+    assert!(page.contains("token create"), "each command of a command, too");
 }
 
 #[test]

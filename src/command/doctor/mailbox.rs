@@ -1,5 +1,7 @@
 //! A connected mailbox, proved step by step: its consent, its servers, and what they let us do.
 
+use futures_util::stream::{self, StreamExt};
+
 use crate::access::{LoginError, Logins};
 use crate::app::App;
 use crate::config::Config;
@@ -9,6 +11,9 @@ use crate::store::{Holder, StoredConnection};
 
 use super::Check;
 
+/// So many are proved at once: each waits for its servers most of the time.
+const AT_ONCE: usize = 8;
+
 /// Every connection of this address, of whichever sub-account.
 pub(super) async fn check(config: &Config, text: &str) -> Vec<Check> {
     let name = "mailbox";
@@ -16,15 +21,33 @@ pub(super) async fn check(config: &Config, text: &str) -> Vec<Check> {
         let advice = "name a mailbox by its address, such as ann@example.com";
         return vec![Check::fail(name, format!("{text:?} is no e-mail address"), advice)];
     };
-    if !config.data_dir.join("key").exists() {
+    if !has_key(config) {
         let advice = "start the gateway once, or set data_dir to where its key is";
         let found = format!("there is no gateway's key in {}", config.data_dir.display());
         return vec![Check::fail(name, found, advice)];
     }
-    match connections(config, &address).await {
-        Ok((connector, found)) => check_all(&connector, &address, found).await,
+    let checks = check_those_of(config, Some(&address)).await;
+    if checks.is_empty() {
+        let advice = "connect it on the page Settings, Email, or with POST /api/v1/mailboxes";
+        return vec![Check::fail(name, format!("{address} is not connected"), advice)];
+    }
+    checks
+}
+
+/// Every connection that has not ended. Without a key nothing was ever connected.
+pub(super) async fn check_every(config: &Config) -> Vec<Check> {
+    if has_key(config) { check_those_of(config, None).await } else { Vec::new() }
+}
+
+fn has_key(config: &Config) -> bool {
+    config.data_dir.join("key").exists()
+}
+
+async fn check_those_of(config: &Config, address: Option<&Address>) -> Vec<Check> {
+    match connections(config, address).await {
+        Ok((connector, found)) => check_all(&connector, found).await,
         Err(error) => {
-            vec![Check::fail(name, error, "mend that first; the mailbox was not looked at")]
+            vec![Check::fail("mailbox", error, "mend that first; no mailbox was looked at")]
         }
     }
 }
@@ -33,7 +56,7 @@ type Found = (SubAccountId, StoredConnection);
 
 async fn connections(
     config: &Config,
-    address: &Address,
+    address: Option<&Address>,
 ) -> Result<(Connector, Vec<Found>), String> {
     crate::tls::install_provider();
     let in_words = |error: crate::store::Error| error.to_string();
@@ -48,16 +71,11 @@ async fn connections(
     Ok((connector, found))
 }
 
-async fn check_all(connector: &Connector, address: &Address, found: Vec<Found>) -> Vec<Check> {
-    if found.is_empty() {
-        let advice = "connect it on the page Settings, Email, or with POST /api/v1/mailboxes";
-        return vec![Check::fail("mailbox", format!("{address} is not connected"), advice)];
-    }
-    let mut checks = Vec::new();
-    for (of, connection) in found {
-        checks.extend(check_one(connector, of, &connection).await);
-    }
-    checks
+async fn check_all(connector: &Connector, found: Vec<Found>) -> Vec<Check> {
+    let checks = found
+        .into_iter()
+        .map(|(of, connection)| async move { check_one(connector, of, &connection).await });
+    stream::iter(checks).buffered(AT_ONCE).concat().await
 }
 
 async fn check_one(

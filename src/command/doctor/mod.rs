@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{Ending, Error, print, print_json};
 use crate::config::{self, Config, Verify};
 
-/// Check configuration, data directory, store, certificate, listeners and DNS, or a mailbox, and say what to change
+/// Check configuration, data directory, store, certificate, listeners, DNS and each mailbox, and say what to change
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ Examples:
 
 Exit code 1: a check failed. A line with `warn` may be as you want it.")]
 pub struct Arguments {
-    /// Prove the connection of this mailbox instead, step by step
+    /// Check the connection of this mailbox alone
     #[arg(long, value_name = "ADDRESS")]
     mailbox: Option<String>,
     /// Answer as JSON
@@ -103,6 +103,7 @@ async fn check_all(config: &Config) -> Vec<Check> {
     checks.extend(listeners::check(config).await);
     checks.extend(names::check(config).await);
     checks.extend(organisation::check(config).await);
+    checks.extend(mailbox::check_every(config).await);
     checks
 }
 

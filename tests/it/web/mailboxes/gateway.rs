@@ -25,8 +25,12 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 fn doctor(gateway: &Gateway, address: &str) -> (bool, Value) {
+    run_doctor(gateway, &["doctor", "--json", "--mailbox", address])
+}
+
+fn run_doctor(gateway: &Gateway, words: &[&str]) -> (bool, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_mailweave"))
-        .args(["doctor", "--json", "--mailbox", address])
+        .args(words)
         .current_dir(gateway.directory())
         .envs(gateway.environment())
         .output()
@@ -55,6 +59,10 @@ fn serve_follows_a_connected_mailbox_and_doctor_proves_it() {
         ["mailbox", "mailbox consent", "imap sign-in", "imap idle", "sent folder", "smtp sign-in"]
     );
     assert!(!doctor(&gateway, "nobody@lab.test").0);
+    // Without an address it looks at every mailbox, after all else.
+    let (_, all) = run_doctor(&gateway, &["doctor", "--json"]);
+    let all = all["checks"].to_string();
+    assert!(all.contains("smtp sign-in") && all.contains(&mailbox.address), "{all}");
 
     mailbox.revoke_consent();
     mailbox.kick();
