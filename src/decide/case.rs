@@ -97,6 +97,14 @@ impl Ruling<'_> {
         Self::Hold(reason, Matched { address, ..Matched::default() }, Vec::new())
     }
 
+    /// The same by another rule than the reason's own, if it is a hold.
+    pub fn by(mut self, rule: &str) -> Self {
+        if let Self::Hold(_, matched, _) = &mut self {
+            matched.rule = Some(rule.to_owned());
+        }
+        self
+    }
+
     /// Held until somebody chooses among these people.
     pub fn choose<'p>(reason: Reason, candidates: impl IntoIterator<Item = &'p Person>) -> Self {
         let candidates = candidates.into_iter().map(|person| Candidate {

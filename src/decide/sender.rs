@@ -71,7 +71,10 @@ fn outsider<'a>(
         // B7: a reply-all of somebody who is on the thread.
         return match is_trusted(case) {
             true => Ok(Author::Participant(joined)),
-            false => Err(Box::new(Ruling::hold(Reason::UnverifiedSender, Some(&from.email)))),
+            false => {
+                let hold = Ruling::hold(Reason::UnverifiedSender, Some(&from.email));
+                Err(Box::new(hold.by("B7")))
+            }
         };
     }
     if is_taken(case, copy) {

@@ -111,7 +111,7 @@ impl Gateway {
         let Some(verifier) = &self.verifier else {
             return TrustResults::without_checks(Trust::Local);
         };
-        if is_first_steps(envelope, &self.reader.bcc_domains) {
+        if is_first_steps(envelope) {
             return TrustResults::without_checks(Trust::Local);
         }
         verifier.verify(envelope, &read.content, read.email.headers.from.as_ref()).await
@@ -119,9 +119,10 @@ impl Gateway {
 }
 
 /// B2: under a domain that ends in `.localhost`, mail from a loopback peer is believed.
-fn is_first_steps(envelope: &Envelope, domains: &[String]) -> bool {
-    let is_local = |domain: &String| domain == "localhost" || domain.ends_with(".localhost");
-    envelope.peer.to_canonical().is_loopback() && domains.iter().all(is_local)
+fn is_first_steps(envelope: &Envelope) -> bool {
+    let is_local = |domain: &str| domain == "localhost" || domain.ends_with(".localhost");
+    envelope.peer.to_canonical().is_loopback()
+        && envelope.recipients.iter().all(|recipient| is_local(recipient.address.domain()))
 }
 
 fn refused_owner(recipient: &Recipient) -> Option<(SubAccountId, Option<UserId>, &Address)> {

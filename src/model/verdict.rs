@@ -183,10 +183,17 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientReport {
     pub address: String,
-    /// The enhanced status code (RFC 3463), `5.1.1`; empty for a complaint.
+    /// The enhanced status code (RFC 3463), `5.1.1`; empty where none is named, as in a complaint.
     pub status: String,
     /// It will not get better by trying again.
     pub hard: bool,
+}
+
+impl RecipientReport {
+    /// The enhanced status code, where one is named.
+    pub fn named_status(&self) -> Option<&str> {
+        Some(self.status.as_str()).filter(|status| !status.is_empty())
+    }
 }
 
 /// What was decided about one mail seen at one door.

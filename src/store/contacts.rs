@@ -5,7 +5,8 @@ use super::users::address;
 use super::value::values;
 use super::window::containing;
 use super::{Result, Store, Tx, Window, events};
-use crate::model::{Address, ContactId, Event, SubAccountId, Time};
+use crate::clock;
+use crate::model::{Address, ContactId, Event, EventId, EventType, SubAccountId, Time};
 
 statements! {
     CONTACTS = "select id, written, name, source, external_id, unsubscribed, created_at
@@ -131,17 +132,21 @@ impl Store {
         tx.commit().await
     }
 
-    /// Changes a contact, unless `change` refuses; two changes cannot cross.
+    /// Changes a contact, unless `change` refuses; two changes cannot cross. `event` tells of one who
+    /// unsubscribed.
     /// [`super::Error::Conflict`]: another has the address.
     pub async fn change_contact<E>(
         &self,
         of: SubAccountId,
         id: ContactId,
+        event: EventId,
         change: impl FnOnce(&mut StoredContact) -> Result<(), E>,
     ) -> Result<Option<Result<StoredContact, E>>> {
         let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
         tx.execute(LOCK_CONTACT, values![of, id]).await?;
         let Some(mut contact) = read_contact(&mut tx, of, id).await? else { return Ok(None) };
+        let was_unsubscribed = contact.unsubscribed;
         if let Err(refusal) = change(&mut contact) {
             return Ok(Some(Err(refusal)));
         }
@@ -150,6 +155,11 @@ impl Store {
         values.extend(values![contact.external_id.as_deref(), contact.unsubscribed]);
         values.extend(values![contact.folded()]);
         tx.execute(SET_CONTACT, values).await?;
+        if contact.unsubscribed && !was_unsubscribed {
+            let event_type = EventType::ContactUnsubscribed;
+            let event = Event { id: event, event_type, object_id: id.0, at: clock::now() };
+            events::append(&mut tx, &[(of, event)]).await?;
+        }
         tx.commit().await?;
         Ok(Some(Ok(contact)))
     }

@@ -20,6 +20,8 @@ pub enum Code {
     NotFound,
     EventsGone,
     TooManyReaders,
+    TooManyConnections,
+    TooManyConnectionsOfAddress,
     TooManyWebhooks,
     MethodNotAllowed,
     Timeout,
@@ -70,7 +72,9 @@ impl Code {
             | Self::MessageUnderWay
             | Self::StatusDoesNotFit
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
-            Self::TooManyReaders => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyReaders | Self::TooManyConnectionsOfAddress => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::AttachmentLeftOut | Self::MessageLeftOut | Self::EventsGone => StatusCode::GONE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -85,7 +89,7 @@ impl Code {
             | Self::Unsubscribed
             | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyConnections | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -99,6 +103,8 @@ impl Code {
             Self::NotFound => "There is no such thing",
             Self::EventsGone => "The events behind this one are not kept",
             Self::TooManyReaders => "Too many read events at once",
+            Self::TooManyConnections => "All connections are taken",
+            Self::TooManyConnectionsOfAddress => "Too many connections of this address",
             Self::TooManyWebhooks => "There are as many webhooks as there may be",
             Self::MethodNotAllowed => "The method does not fit the path",
             Self::Timeout => "The request took too long to arrive",

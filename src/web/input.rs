@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
@@ -177,11 +177,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
             return Err(Problem::invalid("The query must not contain NUL."));
         }
-        match axum::extract::Query::try_from_uri(&parts.uri) {
+        match axum::extract::Query::try_from_uri(&without_blanks(&parts.uri)) {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Problem::invalid(format!("{}.", rejection.body_text()))),
         }
     }
+}
+
+/// A parameter without a value is one that is not given: `?email=&q=ann` is what a form makes of `q` alone.
+fn without_blanks(uri: &Uri) -> Uri {
+    let given = |pair: &&str| !pair.is_empty() && !pair.ends_with('=');
+    let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(given).collect();
+    format!("/?{}", query.join("&")).parse().unwrap_or_else(|_| uri.clone())
 }
 
 /// The id in the path. What is no id is an object that does not exist.

@@ -88,6 +88,7 @@ fn add_problems(operation: &mut Operation, has_id: bool) {
         ("403", "The token may not do that."),
         ("408", "The body took too long to arrive."),
         ("413", "The body is too large."),
+        ("429", "This address has too many connections, or reads events too often at once."),
         ("500", "Something went wrong here."),
         ("503", "The store cannot be reached."),
     ];

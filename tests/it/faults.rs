@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::support::gateway::{Account, Gateway};
+use super::support::postgres::Server;
 use super::support::sender::{Reply, Sender};
 
 fn mail(account: &Account, id: &str, size: usize) -> Vec<u8> {
@@ -226,6 +227,34 @@ fn keeps_the_former_certificate_when_the_new_one_is_broken() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(shown_certificate(gateway.smtp()), first);
+}
+
+/// G8, E: the database goes away between two mails, and in the middle of one, and comes back.
+#[test]
+fn goes_on_when_postgresql_was_away() {
+    let postgres = Server::start();
+    let gateway = Gateway::setup().with("STORE__URL", postgres.url()).start();
+    let account = gateway.account("anna@acme.test");
+    send_until_taken(&gateway, &account, "before@acme.test", 500);
+
+    let mut session = Sender::connect(gateway.smtp()).expect("the gateway answers");
+    for command in ["EHLO client.test".to_owned(), format!("MAIL FROM:<{}>", account.email)] {
+        assert_eq!(session.command(&command).expect("a reply").code, 250);
+    }
+    let recipient = format!("RCPT TO:<{}>", account.bcc_address);
+    assert_eq!(session.command(&recipient).expect("a reply").code, 250);
+    assert_eq!(session.command("DATA").expect("a reply").code, 354);
+    postgres.stop();
+    let content = mail(&account, "while@acme.test", 500);
+    let text = String::from_utf8(content).expect("text") + "\r\n.";
+    let reply = session.command(&text).expect("a reply");
+    assert_eq!(reply.code, 451, "{reply:?}");
+    assert_eq!(send(&gateway, &account, "while@acme.test", 500).code, 451);
+
+    postgres.again();
+    send_until_taken(&gateway, &account, "while@acme.test", 500);
+    send_until_taken(&gateway, &account, "after@acme.test", 500);
+    assert_eq!(filed(&account), ["after@acme.test", "before@acme.test", "while@acme.test"]);
 }
 
 /// Waits until the log says something, and gives all of it.

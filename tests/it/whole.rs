@@ -251,6 +251,37 @@ fn what_nobody_can_tell_is_assigned_by_a_person_and_can_be_taken_back() {
 }
 
 #[test]
+fn a_held_mail_that_comes_again_is_held_once() {
+    on_both(|gateway, account| {
+        let header = |id: &'static str| ["From: anna@ours.example", "Subject: Hidden", id];
+        let first = mail(&header("Message-ID: <a@x>"), "Everyone is in Bcc");
+        // G3: its sender did not hear the 250.
+        for _ in 0..3 {
+            send(gateway, &account.bcc_address, &first);
+        }
+        let verdict = only(account.api.list("/api/v1/verdicts"));
+        assert_eq!(verdict["reason"], "no_recipient");
+        // Another text with the same id, and the same text with another id, are other mails.
+        send(
+            gateway,
+            &account.bcc_address,
+            &mail(&header("Message-ID: <a@x>"), "Another text!!!!!"),
+        );
+        send(
+            gateway,
+            &account.bcc_address,
+            &mail(&header("Message-ID: <b@x>"), "Everyone is in Bcc"),
+        );
+        assert_eq!(account.api.list("/api/v1/verdicts").len(), 3);
+        // B9: what is held makes no other a duplicate, nor does what was discarded hold it back.
+        let id = verdict["id"].as_str().unwrap();
+        account.api.post(&format!("/api/v1/verdicts/{id}/discard"), &json!({})).expect(200);
+        send(gateway, &account.bcc_address, &first);
+        assert_eq!(account.api.list("/api/v1/verdicts").len(), 4);
+    });
+}
+
+#[test]
 fn a_wrongly_filed_mail_is_taken_out_and_put_back() {
     on_both(|gateway, account| {
         send(gateway, &account.bcc_address, &offer("a@x", "carl@customer.example"));
@@ -487,6 +518,26 @@ fn mail_that_cannot_be_read_is_kept_and_what_is_behind_it_goes_on() {
         let nul = String::from_utf8(offer("nul@x", "carl@customer.example")).unwrap();
         send(gateway, &account.bcc_address, nul.replace("offer.", "of\0fer.").as_bytes());
         assert_eq!(last_verdict(account)["outcome"], "filed");
+    });
+}
+
+/// G5, B1 to B26: whatever a mail is made of, it is taken, and has one verdict.
+#[test]
+fn every_odd_mail_is_taken_and_judged_once() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/eml");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mails: Vec<Vec<u8>> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .map(|path| std::fs::read(path).unwrap())
+        .collect();
+    on_both(|gateway, account| {
+        for mail in &mails {
+            send(gateway, &account.bcc_address, mail);
+        }
+        assert_eq!(account.api.list("/api/v1/verdicts").len(), mails.len());
+        for path in ["conversations", "contacts", "verdicts?reason=unreadable"] {
+            account.api.list(&format!("/api/v1/{path}"));
+        }
     });
 }
 

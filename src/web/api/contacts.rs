@@ -203,7 +203,9 @@ pub async fn change(
         contact.unsubscribed = change.unsubscribed.unwrap_or(contact.unsubscribed);
         Ok::<(), Problem>(())
     };
-    let changed = state.store.change_contact(of, ContactId(id), apply).await;
+    let (_, mut ids) = now_and_ids();
+    let event = EventId(ids.next_id());
+    let changed = state.store.change_contact(of, ContactId(id), event, apply).await;
     let contact = changed.map_err(contact_exists)?.ok_or_else(Problem::not_found)??;
     Ok(Json(contact.into()))
 }

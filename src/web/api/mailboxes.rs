@@ -110,6 +110,8 @@ pub struct NewMailbox {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtherMailbox {
+    /// The mailbox's user, who stays the same.
+    user_id: Option<Uuid>,
     /// The provider of the former address, when left out.
     provider: Option<String>,
     /// The account that is expected to consent; whoever does, when left out.
@@ -269,7 +271,8 @@ pub async fn create(
     Json(new): Json<NewMailbox>,
 ) -> Result<(StatusCode, Json<Connecting>), Problem> {
     let NewMailbox { user_id, provider, address, imap, smtp, username, password } = new;
-    let rest = OtherMailbox { provider: None, address, imap, smtp, username, password };
+    let rest =
+        OtherMailbox { user_id: None, provider: None, address, imap, smtp, username, password };
     let wanted = wanted(Some(provider), rest)?;
     let started = state.connector.connect(of, UserId(user_id), wanted).await;
     let started = started.map_err(|error| match error {
@@ -300,6 +303,12 @@ pub async fn replace(
     Id(id): Id,
     Json(mut other): Json<OtherMailbox>,
 ) -> Result<Json<Connecting>, Problem> {
+    if let Some(user) = other.user_id {
+        let mailbox = state.store.mailbox(of, MailboxId(id)).await?;
+        if mailbox.ok_or_else(Problem::not_found)?.user != UserId(user) {
+            return Err(Problem::field("user_id", "must be the mailbox's user"));
+        }
+    }
     let wanted = wanted(other.provider.take(), other)?;
     let started = state.connector.replace(of, MailboxId(id), wanted).await?;
     begun(&state, of, started).await

@@ -77,6 +77,13 @@ pub enum Recipient {
     Person(NamedRecipient),
 }
 
+impl Recipient {
+    /// Nobody is named.
+    fn is_blank(&self) -> bool {
+        matches!(self, Self::Address(email) if email.trim().is_empty())
+    }
+}
+
 /// A recipient with a name.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -208,7 +215,12 @@ fn request(
         sub_account: of,
         kind: new.kind,
         user: UserId(new.user_id),
-        from: new.from.as_ref().map(|from| person("from", from)).transpose()?,
+        from: new
+            .from
+            .as_ref()
+            .filter(|it| !it.is_blank())
+            .map(|it| person("from", it))
+            .transpose()?,
         to: people("to", &new.to)?,
         cc: people("cc", &new.cc)?,
         bcc: people("bcc", &new.bcc)?,

@@ -47,7 +47,9 @@ pub struct Settings {
 pub struct Provider {
     pub host: String,
     pub port: u16,
-    pub username: String,
+    /// Null: the relay knows this gateway by its address, nobody signs in.
+    #[schema(required)]
+    pub username: Option<String>,
     pub default_from: String,
     pub allowed_domains: Vec<String>,
     /// Null: TLS is demanded; on this machine itself it is used where it is offered.
@@ -84,7 +86,9 @@ pub struct SettingsChange {
 pub struct ProviderChange {
     host: String,
     port: u16,
-    /// Empty: the relay knows this gateway by its address, nobody signs in.
+    /// Null or empty: the relay knows this gateway by its address, nobody signs in.
+    #[serde(default, deserialize_with = "or_default")]
+    #[schema(nullable)]
     username: String,
     /// May be left out while host and user name stay the same.
     password: Option<String>,
@@ -345,7 +349,7 @@ fn shown(state: &State, of: SubAccountId, settings: AccountSettings) -> Result<S
         sub_account_provider: provider.map(|provider| Provider {
             host: provider.host,
             port: provider.port,
-            username: provider.username,
+            username: Some(provider.username).filter(|name| !name.is_empty()),
             default_from: provider.default_from,
             allowed_domains: provider.allowed_domains,
             security: provider.security,

@@ -76,8 +76,9 @@ pub struct Report {
 #[derive(Serialize, ToSchema)]
 pub struct RecipientReport {
     address: String,
-    /// The enhanced status code (RFC 3463).
-    status: String,
+    /// The enhanced status code (RFC 3463); null where the report names none, as a complaint does.
+    #[schema(required)]
+    status: Option<String>,
     /// It will not get better by trying again.
     hard: bool,
 }
@@ -119,7 +120,11 @@ impl From<model::Verdict> for Verdict {
         let recipients: Vec<RecipientReport> = verdict
             .report
             .into_iter()
-            .map(|one| RecipientReport { address: one.address, status: one.status, hard: one.hard })
+            .map(|one| RecipientReport {
+                status: one.named_status().map(str::to_owned),
+                address: one.address,
+                hard: one.hard,
+            })
             .collect();
         Self {
             id: verdict.id.0,

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::perimeter::share_of;
+use crate::web::error::{Code, Problem};
 
 /// How many connections there may be (`[http.limits]`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,16 +119,16 @@ impl NoPlace {
 
     /// RFC 9110 15.6.4 (503), RFC 6585 4 (429), RFC 9457.
     fn answer(self) -> String {
-        let (status, title, detail) = match self {
-            Self::Full => (503, "Service Unavailable", "All connections are taken; try again."),
+        let problem = match self {
+            Self::Full => Problem::new(Code::TooManyConnections, "Come back later."),
             Self::Share => {
-                (429, "Too Many Requests", "Close some connections of this address, and try again.")
+                Problem::new(Code::TooManyConnectionsOfAddress, "Close some, and try again.")
             }
         };
-        let code = self.code();
-        let body = serde_json::json!({
-            "type": "about:blank", "status": status, "code": code, "title": title, "detail": detail
-        });
+        let status = problem.code.status();
+        let title = status.canonical_reason().unwrap_or_default();
+        let status = status.as_u16();
+        let body = serde_json::json!(problem.details());
         let body = body.to_string();
         let length = body.len();
         format!(

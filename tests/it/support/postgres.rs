@@ -23,6 +23,61 @@ pub async fn fresh_database() -> String {
     cluster.url(&name)
 }
 
+/// A server of one's own, which can be taken away. It goes when it is dropped.
+pub struct Server {
+    directory: tempfile::TempDir,
+    user: Option<&'static str>,
+}
+
+impl Server {
+    /// A running one.
+    pub fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("mailweave-pg-").tempdir().unwrap();
+        let user = initialise(directory.path());
+        let server = Self { directory, user };
+        server.again();
+        server
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        let directory = self.directory.path().display();
+        format!("postgres://mailweave@localhost/postgres?host={directory}")
+    }
+
+    /// Starts it again.
+    pub fn again(&self) {
+        let options = format!("-k {} -c listen_addresses=", self.directory.path().display());
+        self.control(&["start", "-w", "-o", &options]);
+    }
+
+    /// It is gone, as if its machine were.
+    pub fn stop(&self) {
+        self.control(&["stop", "-m", "immediate"]);
+    }
+
+    fn control(&self, words: &[&str]) {
+        let done = as_user(self.user, &programs().join("pg_ctl"))
+            .arg("-D")
+            .arg(self.directory.path().join("data"))
+            .arg("-l")
+            .arg(self.directory.path().join("log"))
+            .args(words)
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .status();
+        assert!(done.unwrap().success(), "pg_ctl {words:?}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.directory.path().join("data/postmaster.pid").exists() {
+            self.stop();
+        }
+    }
+}
+
 struct Cluster {
     directory: PathBuf,
     /// Stops the server and removes its files when our end of its standard input is closed, which the
@@ -42,20 +97,7 @@ impl Cluster {
     fn start() -> Self {
         let programs = programs();
         let directory = tempfile::Builder::new().prefix("mailweave-pg-").tempdir().unwrap().keep();
-        // initdb refuses root.
-        let user = id(&["-u"]).eq("0").then_some("nobody");
-        if let Some(user) = user {
-            let (uid, gid) = (id(&["-u", user]), id(&["-g", user]));
-            let owner = (uid.parse().ok(), gid.parse().ok());
-            std::os::unix::fs::chown(&directory, owner.0, owner.1).unwrap();
-        }
-        let made = as_user(user, &programs.join("initdb"))
-            .args(["-U", "mailweave", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(directory.join("data"))
-            .current_dir("/")
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let user = initialise(&directory);
         let keeper = as_user(user, Path::new("/bin/sh"))
             .args(["-c", KEEPER, "keeper"])
             .args([&programs, &directory])
@@ -84,6 +126,24 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Makes the files of a server; answers whose they are: initdb refuses root.
+fn initialise(directory: &Path) -> Option<&'static str> {
+    let user = id(&["-u"]).eq("0").then_some("nobody");
+    if let Some(user) = user {
+        let (uid, gid) = (id(&["-u", user]), id(&["-g", user]));
+        let owner = (uid.parse().ok(), gid.parse().ok());
+        std::os::unix::fs::chown(directory, owner.0, owner.1).unwrap();
+    }
+    let made = as_user(user, &programs().join("initdb"))
+        .args(["-U", "mailweave", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
+        .arg(directory.join("data"))
+        .current_dir("/")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    user
 }
 
 /// Where PostgreSQL's programs are: Debian keeps them out of the path.

@@ -1,7 +1,8 @@
 //! Sub-accounts, settings, users, contacts and conversations.
 
 use axum::http::{Method, StatusCode};
-use mailweave::model::Trust;
+use mailweave::model::{EventType, Trust};
+use mailweave::store::StoredEvent;
 use serde_json::{Value, json};
 
 use super::api::{ADMIN, Api, OUTLOOK, mail};
@@ -144,7 +145,19 @@ async fn null_is_as_if_left_out() {
     let made = api.post("/users", user).await;
     assert_eq!(made.json["aliases"], json!([]), "the sign-in address is no alias");
     let contact = json!({"email": "bob@x.example", "name": null, "unsubscribed": null});
-    assert_eq!(api.post("/contacts", contact).await.json["unsubscribed"], json!(false));
+    let bob = api.post("/contacts", contact).await;
+    assert_eq!(bob.json["unsubscribed"], json!(false));
+    let found = api.get("/contacts?email=&q=bob&cursor=").await;
+    assert_eq!(found.items().len(), 1, "what is blank is not asked for");
+    // Told once, when it becomes so.
+    let path = format!("/contacts/{}", bob.text("id"));
+    for unsubscribed in [true, true, false] {
+        let changed = api.patch(&path, json!({"unsubscribed": unsubscribed})).await;
+        assert_eq!(changed.json["unsubscribed"], json!(unsubscribed));
+    }
+    let told = api.store.events_after(api.sub_account(), 0, 100).await.unwrap();
+    let is_it = |event: &&StoredEvent| event.event_type == EventType::ContactUnsubscribed;
+    assert_eq!(told.iter().filter(is_it).count(), 1);
 }
 
 #[tokio::test]
@@ -246,6 +259,11 @@ async fn settings_keep_what_is_not_changed_and_never_show_the_password() {
         same["host"] = json!("smtp.thief.example");
         let moved = api.patch("/settings", json!({"sub_account_provider": same})).await;
         assert_eq!((moved.status.as_u16(), moved.code()), (422, "invalid_value"));
+        // A relay that knows us by our address: nobody signs in.
+        let open = json!({"host": "127.0.0.1", "port": 25, "username": null, "password": null,
+            "default_from": "crm@acme.example", "allowed_domains": []});
+        let open = api.patch("/settings", json!({"sub_account_provider": open})).await;
+        assert_eq!(open.json["sub_account_provider"]["username"], Value::Null, "{}", open.json);
         let none = api.patch("/settings", json!({"sub_account_provider": null})).await;
         assert_eq!(none.json["sub_account_provider"], Value::Null);
 
