@@ -185,8 +185,9 @@ impl<L: Logins> Watcher<L> {
         let mut view = View::new(self.leg, self.options.pace.probe_every);
         let mut renew = false;
         loop {
-            let began = Instant::now();
-            let session = AssertUnwindSafe(self.session(&mut plan, &mut view, renew));
+            let mut signed_in_at = None;
+            let tries = (&mut plan, &mut signed_in_at);
+            let session = AssertUnwindSafe(self.session(tries, &mut view, renew));
             // Whatever fails in it, the mailbox is watched again: nobody else would notice.
             let failed = |_| Error::Broken("our own code failed".to_owned());
             let error = session.catch_unwind().await.unwrap_or_else(failed);
@@ -195,12 +196,13 @@ impl<L: Logins> Watcher<L> {
                 Error::Denied(_) => End::Denied,
                 Error::Broken(_) => End::Broken,
                 Error::Lost(_) | Error::Refused(_) | Error::Unreadable(_) | Error::Store(_) => {
-                    End::Lost(began.elapsed())
+                    End::Lost
                 }
             };
+            let lasted = signed_in_at.map_or(Duration::ZERO, |at: Instant| at.elapsed());
             let connection = self.way.watched.connection;
             tracing::info!(connection.id = %connection, code = "session_ended", %error, "A session of connection {connection} ended.");
-            match plan.handle_end(end, clock::seed() as u32) {
+            match plan.handle_end(end, lasted, clock::seed() as u32) {
                 Next::Connect { after, renew: again } => {
                     renew = again;
                     tokio::time::sleep(after).await;
@@ -216,7 +218,12 @@ impl<L: Logins> Watcher<L> {
 
     /// One session, to its end. The large futures are boxed and end before the waiting: an async function
     /// is as large as its largest branch for all its life, and thousands of these wait.
-    async fn session(&self, plan: &mut Plan, view: &mut View, renew: bool) -> Error {
+    async fn session(
+        &self,
+        (plan, signed_in_at): (&mut Plan, &mut Option<Instant>),
+        view: &mut View,
+        renew: bool,
+    ) -> Error {
         // Who waits for a turn needs no more room than that.
         let turn = self.turns.of(&self.way.watched.account.imap).await;
         let mut session = match Box::pin(self.open(renew)).await {
@@ -225,9 +232,11 @@ impl<L: Logins> Watcher<L> {
         };
         drop(turn);
         plan.handle_signed_in();
+        *signed_in_at = Some(Instant::now());
         if let Err(error) = Box::pin(view.open(&self.way, &mut session)).await {
             return error;
         }
+        plan.handle_read_all();
         let mut in_vain = 0;
         loop {
             let woken = match self.wait(&mut session, view).await {

@@ -31,16 +31,19 @@ impl Default for Pace {
     }
 }
 
-/// A connection that lasted this long was a good one: what ended it is no reason to wait longer.
-const GOOD_AFTER: Duration = Duration::from_secs(300);
+/// A session that had read all and then waited so long was a good one: what ended it, the end of a token
+/// or a proxy, is no reason to wait longer.
+const GOOD_AFTER: Duration = Duration::from_secs(30);
+/// One that was still reading, too: no single command takes so long.
+const GOOD_READING_AFTER: Duration = Duration::from_secs(150);
 /// Refused sign-ins in a row until the user is asked: the token is renewed and it is tried again.
 const DENIALS_MAX: u32 = 3;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The connection was lost after so long.
-    Lost(Duration),
+    /// The connection was lost.
+    Lost,
     /// The sign-in was refused.
     Denied,
     /// The server answers what no server should.
@@ -64,12 +67,14 @@ pub struct Plan {
     denials: u32,
     /// How long was waited since the first of them.
     denied_for: Duration,
+    /// All was read in the session that goes on.
+    has_read_all: bool,
 }
 
 impl Plan {
     /// Before the first try.
     pub const fn new(pace: Pace) -> Self {
-        Self { pace, failures: 0, denials: 0, denied_for: Duration::ZERO }
+        Self { pace, failures: 0, denials: 0, denied_for: Duration::ZERO, has_read_all: false }
     }
 
     /// A session was signed in.
@@ -78,11 +83,21 @@ impl Plan {
         self.denied_for = Duration::ZERO;
     }
 
-    /// A session has ended. `random` spreads the tries of many mailboxes.
-    pub fn handle_end(&mut self, end: End, random: u32) -> Next {
+    /// All that came while nobody watched is read.
+    pub const fn handle_read_all(&mut self) {
+        self.has_read_all = true;
+    }
+
+    /// A session has ended that lasted so long since its sign-in, if it came to that. `random` spreads the
+    /// tries of many mailboxes.
+    pub fn handle_end(&mut self, end: End, lasted: Duration, random: u32) -> Next {
+        let good_after = if self.has_read_all { GOOD_AFTER } else { GOOD_READING_AFTER };
+        self.has_read_all = false;
+        if lasted >= good_after {
+            self.failures = 0;
+        }
         match end {
-            End::Lost(lasted) if lasted >= GOOD_AFTER => self.failures = 0,
-            End::Lost(_) => {}
+            End::Lost => {}
             End::Denied => self.denials += 1,
             End::Broken => self.failures = self.failures.max(BROKEN_FAILURES),
         }
@@ -118,10 +133,10 @@ mod tests {
     use super::*;
 
     const WAIT_FIRST: Duration = Duration::from_secs(5);
-    const AT_ONCE: End = End::Lost(Duration::from_secs(1));
+    const AT_ONCE: Duration = Duration::from_secs(1);
 
-    fn waits(plan: &mut Plan, end: End, random: u32) -> Duration {
-        match plan.handle_end(end, random) {
+    fn waits(plan: &mut Plan, end: End, lasted: Duration, random: u32) -> Duration {
+        match plan.handle_end(end, lasted, random) {
             Next::Connect { after, .. } => after,
             Next::AskUser => panic!("asks"),
         }
@@ -131,22 +146,48 @@ mod tests {
     fn waits_double_up_to_a_quarter_of_an_hour_and_are_spread() {
         let mut plan = Plan::default();
         let middle: Vec<u64> =
-            (0..10).map(|_| waits(&mut plan, AT_ONCE, u32::MAX / 2).as_secs()).collect();
+            (0..10).map(|_| waits(&mut plan, End::Lost, AT_ONCE, u32::MAX / 2).as_secs()).collect();
         assert_eq!(middle[..4], [4, 9, 19, 39]);
         assert_eq!(middle[9], 899);
         let mut low = Plan::default();
-        assert_eq!(waits(&mut low, AT_ONCE, 0), WAIT_FIRST / 2);
+        assert_eq!(waits(&mut low, End::Lost, AT_ONCE, 0), WAIT_FIRST / 2);
         let mut high = Plan::default();
-        assert_eq!(waits(&mut high, AT_ONCE, u32::MAX), WAIT_FIRST * 3 / 2);
+        assert_eq!(waits(&mut high, End::Lost, AT_ONCE, u32::MAX), WAIT_FIRST * 3 / 2);
     }
 
     #[test]
     fn a_session_that_lasted_starts_anew() {
         let mut plan = Plan::default();
         for _ in 0..5 {
-            waits(&mut plan, AT_ONCE, 0);
+            waits(&mut plan, End::Lost, AT_ONCE, 0);
         }
-        assert_eq!(waits(&mut plan, End::Lost(Duration::from_secs(3_000)), 0), WAIT_FIRST / 2);
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(waits(&mut plan, End::Lost, hour, 0), WAIT_FIRST / 2);
+    }
+
+    #[test]
+    fn a_server_that_ends_each_session_after_minutes_makes_no_wait_grow() {
+        for (minutes, has_read_all) in [(1, true), (4, true), (4, false)] {
+            let mut plan = Plan::default();
+            for _ in 0..20 {
+                plan.handle_signed_in();
+                if has_read_all {
+                    plan.handle_read_all();
+                }
+                let wait = waits(&mut plan, End::Lost, Duration::from_secs(minutes * 60), u32::MAX);
+                assert!(wait <= WAIT_FIRST * 3 / 2, "{minutes} {wait:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_nothing_after_the_sign_in_makes_waits_grow() {
+        let mut plan = Plan::default();
+        for _ in 0..20 {
+            plan.handle_signed_in();
+            waits(&mut plan, End::Lost, Duration::from_secs(61), 0);
+        }
+        assert!(waits(&mut plan, End::Lost, AT_ONCE, u32::MAX) >= Duration::from_secs(15 * 60));
     }
 
     #[test]
@@ -154,23 +195,28 @@ mod tests {
         let new = || Plan::new(Pace { ask_after: Duration::ZERO, ..Pace::default() });
         let mut plan = new();
         assert_eq!(
-            plan.handle_end(End::Denied, 0),
+            plan.handle_end(End::Denied, Duration::ZERO, 0),
             Next::Connect { after: Duration::ZERO, renew: true }
         );
-        assert!(matches!(plan.handle_end(End::Denied, 0), Next::Connect { renew: true, .. }));
-        assert_eq!(plan.handle_end(End::Denied, 0), Next::AskUser);
+        assert!(matches!(
+            plan.handle_end(End::Denied, Duration::ZERO, 0),
+            Next::Connect { renew: true, .. }
+        ));
+        assert_eq!(plan.handle_end(End::Denied, Duration::ZERO, 0), Next::AskUser);
         let mut plan = new();
-        plan.handle_end(End::Denied, 0);
+        plan.handle_end(End::Denied, Duration::ZERO, 0);
         plan.handle_signed_in();
-        plan.handle_end(End::Denied, 0);
-        assert!(matches!(plan.handle_end(End::Denied, 0), Next::Connect { .. }));
+        plan.handle_end(End::Denied, Duration::ZERO, 0);
+        assert!(matches!(plan.handle_end(End::Denied, Duration::ZERO, 0), Next::Connect { .. }));
     }
 
     #[test]
     fn nobody_is_asked_for_an_outage_of_minutes() {
         for random in [0, u32::MAX] {
             let (mut plan, mut waited) = (Plan::default(), Duration::ZERO);
-            while let Next::Connect { after, renew } = plan.handle_end(End::Denied, random) {
+            while let Next::Connect { after, renew } =
+                plan.handle_end(End::Denied, Duration::ZERO, random)
+            {
                 assert!(renew);
                 waited += after;
             }
@@ -179,13 +225,16 @@ mod tests {
         }
         let mut plan = Plan::default();
         for _ in 0..100 {
-            assert!(matches!(plan.handle_end(AT_ONCE, 0), Next::Connect { renew: false, .. }));
+            assert!(matches!(
+                plan.handle_end(End::Lost, AT_ONCE, 0),
+                Next::Connect { renew: false, .. }
+            ));
         }
     }
 
     #[test]
     fn a_broken_server_is_left_alone_for_minutes() {
         let mut plan = Plan::default();
-        assert!(waits(&mut plan, End::Broken, 0) >= Duration::from_secs(60));
+        assert!(waits(&mut plan, End::Broken, AT_ONCE, 0) >= Duration::from_secs(60));
     }
 }
