@@ -283,8 +283,15 @@ impl<L: Logins> Watcher<L> {
                 Leg::Sent => self.called(view).await,
             }
         };
+        let mut called = std::pin::pin!(called.fuse());
         if session.can("IDLE") {
-            return session.idle(self.options.pace.probe_every, called).await;
+            match session.idle(self.options.pace.probe_every, &mut called).await {
+                // Offered and refused: it is asked now and then, as where there is none.
+                Err(error) if !session.can("IDLE") => {
+                    tracing::info!(code = "idle_refused", %error, "A server refuses IDLE, which it offers.");
+                }
+                waited => return waited,
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(self.options.pace.poll_every) => Ok(Wake::Timeout),

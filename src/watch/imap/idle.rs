@@ -25,8 +25,21 @@ const PROBE_TIME: Duration = Duration::from_secs(20);
 const IDLE_BYTES_MAX: u64 = 1_048_576;
 
 impl Session {
-    /// Waits at most `time`. The server's answer to the end of the waiting proves that it is alive.
+    /// Waits at most `time`. The server's answer to the end of the waiting proves that it is alive. A server
+    /// that refuses what it offers does not offer it any more, and the session goes on without.
     pub async fn idle(
+        &mut self,
+        time: Duration,
+        interrupted: impl Future<Output = ()>,
+    ) -> Result<Wake, Error> {
+        let idled = self.idle_once(time, interrupted).await;
+        if matches!(idled, Err(Error::Refused { .. } | Error::Unsupported(_))) {
+            self.capabilities.remove("IDLE");
+        }
+        idled
+    }
+
+    async fn idle_once(
         &mut self,
         time: Duration,
         interrupted: impl Future<Output = ()>,
@@ -63,7 +76,10 @@ impl Session {
                 match self.step(&tag, "IDLE", &mut note).await? {
                     Step::Continue(_) => return Ok((tag, changed.then_some(Wake::Changed))),
                     // An OK without a `+` is no IDLE.
-                    Step::Done => return Err(Error::Unsupported("IDLE")),
+                    Step::Done => {
+                        self.ended();
+                        return Err(Error::Unsupported("IDLE"));
+                    }
                     Step::Data => {}
                 }
             }

@@ -64,6 +64,21 @@ async fn a_server_that_will_not_search_is_watched_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_idle_is_offered_and_refused_it_is_asked_now_and_then() {
+    for answer in ["$ NO not here", "$ BAD what is that?", "$ OK done"] {
+        let server = server(&["Sent"], ("IDLE", u32::MAX, &[answer]));
+        let [fresh, _] = both().await;
+        let mut world = World::of_scripted(fresh, server.address).await;
+        world.watch().await;
+        comes(&server, "INBOX", reply("r1@c", CARL, ANN, "first@acme"));
+        comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
+        world.until_messages(3).await;
+        world.stop().await;
+        assert_eq!(server.state().connections, 2, "its sessions went on: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_looked_for_in_sent_is_not_known_to_be_absent() {
     let closed = ("EXAMINE \"Sent\"", u32::MAX, &["$ NO Access denied"][..]);
     let server = server(&["Sent"], closed);
