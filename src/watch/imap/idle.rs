@@ -21,7 +21,8 @@ pub enum Wake {
 
 /// A server that is alive answers to the end of the waiting in this time.
 const PROBE_TIME: Duration = Duration::from_secs(20);
-/// Bytes that a server may send while nobody asks for anything.
+/// Bytes of one answer that a server may send while nobody asks for anything. How many answers come is
+/// bounded by time alone: who marks a folder as read makes one for each mail.
 const IDLE_BYTES_MAX: u64 = 1_048_576;
 
 impl Session {
@@ -53,7 +54,6 @@ impl Session {
         let until = Instant::now() + time;
         let (tag, mut wake) = Box::pin(self.begin_idle()).await?;
         if wake.is_none() {
-            self.allow(IDLE_BYTES_MAX);
             wake = Some(self.wait(&tag, until, interrupted).await?);
         }
         let late = Box::pin(self.end_idle(&tag)).await?;
@@ -97,6 +97,7 @@ impl Session {
         loop {
             let mut changed = false;
             let mut note = |response: &Response<'_>| changed |= is_change(response);
+            self.allow(IDLE_BYTES_MAX);
             let step = tokio::select! {
                 step = timeout_at(until, self.step(tag, "IDLE", &mut note)) => step,
                 () = &mut interrupted => return Ok(Wake::Interrupted),
@@ -118,11 +119,14 @@ impl Session {
         let time = self.options().command_time.min(PROBE_TIME);
         let mut changed = false;
         let end = async {
-            self.allow(IDLE_BYTES_MAX);
             self.write_line("DONE").await?;
             let mut note = |response: &Response<'_>| changed |= is_change(response);
-            while !matches!(self.step(tag, "IDLE", &mut note).await?, Step::Done) {}
-            Ok(())
+            loop {
+                self.allow(IDLE_BYTES_MAX);
+                if matches!(self.step(tag, "IDLE", &mut note).await?, Step::Done) {
+                    return Ok(());
+                }
+            }
         };
         in_time(time, end).await?;
         self.ended();

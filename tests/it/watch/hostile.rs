@@ -186,6 +186,17 @@ async fn what_is_told_in_the_answer_to_another_command_is_news() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_marks_a_whole_folder_as_read_ends_no_waiting() {
+    let flags = "%{* 12345 FETCH (UID 12345 FLAGS (\\Seen))\\r\\n*50000}%";
+    let dialog = format!("on IDLE\nS: + idling\n!raw {flags}\n!idle\n");
+    let server = Dialog::read(&dialog).server();
+    let mut session = inbox_of(&server).await;
+    let woken = session.idle(Duration::from_secs(5), pending()).await;
+    assert_eq!(woken.unwrap(), Wake::Timeout);
+    session.headers(1, u32::MAX).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_that_is_moved_away_between_two_pieces_is_gone_and_not_cut_short() {
     let whole = mail("large@c", CARL, ANN, &format!("X: {}\n", "x".repeat(600_000)));
     for (is_there, dialog) in [
