@@ -65,7 +65,7 @@ pub fn imap(error: &imap::Error, account: &Account) -> Failure {
         ),
         imap::Error::Tls(why) => tls(host, why),
         imap::Error::Private(why) => private(host, why),
-        imap::Error::Unreachable(why) => {
+        imap::Error::Unreachable(why) | imap::Error::Silent(why) => {
             failure(format!("The IMAP server {host} cannot be reached: {}.", quoted(why)), REACH)
         }
         imap::Error::Lost(why) => lost("IMAP", host, why),

@@ -29,7 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const STORE_TRIES: u32 = 5;
 /// The first pause after a provider failed; each is twice as long as the one before.
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
-const PAUSE_MAX: Duration = Duration::from_secs(900);
+/// With the wait of the mailbox behind it, all are back in less than ten minutes after an outage (F14).
+const PAUSE_MAX: Duration = Duration::from_secs(200);
 /// The pause after the operator's application was refused.
 const PAUSE_APPLICATION: Duration = Duration::from_secs(300);
 

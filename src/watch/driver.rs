@@ -195,6 +195,7 @@ impl<L: Logins> Watcher<L> {
                 Error::Ended => return self.stop.cancel(),
                 Error::Denied(_) => End::Denied,
                 Error::Broken(_) => End::Broken,
+                Error::Unready(_) => End::Unready,
                 Error::Lost(_) | Error::Refused(_) | Error::Unreadable(_) | Error::Store(_) => {
                     End::Lost
                 }
@@ -205,7 +206,7 @@ impl<L: Logins> Watcher<L> {
             match plan.handle_end(end, lasted, clock::seed() as u32) {
                 Next::Connect { after, renew: again } => {
                     renew = again;
-                    tokio::time::sleep(after).await;
+                    self.turns.wait(&self.way.watched.account.imap, after).await;
                 }
                 Next::AskUser => {
                     let of = self.way.watched.sub_account;
@@ -230,7 +231,7 @@ impl<L: Logins> Watcher<L> {
             Ok(session) => session,
             Err(error) => return error,
         };
-        drop(turn);
+        turn.succeeded();
         plan.handle_signed_in();
         *signed_in_at = Some(Instant::now());
         if let Err(error) = Box::pin(view.open(&self.way, &mut session)).await {
@@ -260,7 +261,7 @@ impl<L: Logins> Watcher<L> {
         let login = self.logins.login(watched.sub_account, watched.connection, renew).await;
         let login = login.map_err(|error| match error {
             LoginError::NeedsReauth => Error::Ended,
-            LoginError::Unavailable(why) => Error::Lost(why),
+            LoginError::Unavailable(why) => Error::Unready(why),
         })?;
         let host = &watched.account.imap;
         Ok(Box::new(Session::open(&self.options.imap, host, &login).await?))

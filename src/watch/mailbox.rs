@@ -29,9 +29,12 @@ pub enum Body {
 /// Why a mailbox did not answer; by what its watcher does about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be reached, or the connection is lost: try again later.
+    /// The connection is lost: try again later.
     #[error("{0}")]
     Lost(String),
+    /// It cannot be reached, or there is nothing to sign in with just now.
+    #[error("{0}")]
+    Unready(String),
     /// It refuses what was asked; perhaps not later.
     #[error("{0}")]
     Refused(String),

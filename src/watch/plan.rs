@@ -9,6 +9,9 @@ pub struct Pace {
     pub wait_first: Duration,
     /// The longest wait between two tries, on average.
     pub wait_max: Duration,
+    /// The longest, on average, where nobody has any work with a try: after an outage all are back in less
+    /// than ten minutes (F14).
+    pub unready_max: Duration,
     /// An idle connection is proved alive after so long, well within every server's limit and every
     /// NAT's. With the time for an answer a dead one is found out within two minutes.
     pub probe_every: Duration,
@@ -24,6 +27,7 @@ impl Default for Pace {
         Self {
             wait_first: Duration::from_secs(5),
             wait_max: Duration::from_secs(15 * 60),
+            unready_max: Duration::from_secs(160),
             probe_every: Duration::from_secs(90),
             poll_every: Duration::from_secs(30),
             ask_after: Duration::from_secs(10 * 60),
@@ -44,6 +48,8 @@ const DENIALS_MAX: u32 = 3;
 pub enum End {
     /// The connection was lost.
     Lost,
+    /// There was none: nobody answers there, or there was nothing to sign in with just now.
+    Unready,
     /// The sign-in was refused.
     Denied,
     /// The server answers what no server should.
@@ -97,14 +103,14 @@ impl Plan {
             self.failures = 0;
         }
         match end {
-            End::Lost => {}
+            End::Lost | End::Unready => {}
             End::Denied => self.denials += 1,
             End::Broken => self.failures = self.failures.max(BROKEN_FAILURES),
         }
         if self.denials >= DENIALS_MAX && self.denied_for >= self.pace.ask_after {
             return Next::AskUser;
         }
-        let after = self.wait(random);
+        let after = self.wait(end, random);
         self.failures = self.failures.saturating_add(1);
         // The first renewal is at once: an expired token is no failure.
         let is_first_denial = end == End::Denied && self.denials == 1;
@@ -116,8 +122,9 @@ impl Plan {
     }
 
     /// Doubling, from half to one and a half of its length.
-    fn wait(&self, random: u32) -> Duration {
-        let Pace { wait_first, wait_max, .. } = self.pace;
+    fn wait(&self, end: End, random: u32) -> Duration {
+        let Pace { wait_first, wait_max, unready_max, .. } = self.pace;
+        let wait_max = if end == End::Unready { unready_max.min(wait_max) } else { wait_max };
         let whole = wait_first.saturating_mul(1 << self.failures.min(10)).min(wait_max);
         let spread = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX);
         whole / 2
@@ -177,6 +184,15 @@ mod tests {
                 let wait = waits(&mut plan, End::Lost, Duration::from_secs(minutes * 60), u32::MAX);
                 assert!(wait <= WAIT_FIRST * 3 / 2, "{minutes} {wait:?}");
             }
+        }
+    }
+
+    #[test]
+    fn after_an_outage_of_any_length_all_are_back_in_ten_minutes() {
+        let mut plan = Plan::default();
+        for _ in 0..100 {
+            let wait = waits(&mut plan, End::Unready, Duration::ZERO, u32::MAX);
+            assert!(wait <= Duration::from_secs(5 * 60), "{wait:?}");
         }
     }
 

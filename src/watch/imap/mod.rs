@@ -52,6 +52,9 @@ pub enum Error {
     /// Nobody answers there.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
+    /// Nobody lets us in, in the time there is; who knows what work that makes.
+    #[error("cannot be reached: {0}")]
+    Silent(String),
     /// It leads where nobody but the operator may send us.
     #[error("{0}")]
     Private(String),
@@ -78,7 +81,10 @@ pub enum Error {
 impl Error {
     /// Will it help to try again later, with nothing changed?
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Lost(_) | Self::Refused { .. })
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Silent(_) | Self::Lost(_) | Self::Refused { .. }
+        )
     }
 }
 
@@ -96,7 +102,8 @@ impl From<Error> for super::Error {
                 Self::Broken(error.to_string())
             }
             Error::Refused { .. } => Self::Refused(error.to_string()),
-            Error::Unreachable(_) | Error::Lost(_) => Self::Lost(error.to_string()),
+            Error::Unreachable(_) => Self::Unready(error.to_string()),
+            Error::Silent(_) | Error::Lost(_) => Self::Lost(error.to_string()),
         }
     }
 }

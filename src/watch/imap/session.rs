@@ -90,7 +90,7 @@ impl Session {
         };
         match timeout(options.open_time, open).await {
             Ok(opened) => opened,
-            Err(_) => Err(Error::Unreachable(format!("{host} does not answer in time"))),
+            Err(_) => Err(Error::Silent(format!("{host} does not answer in time"))),
         }
     }
 

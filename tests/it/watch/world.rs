@@ -262,6 +262,7 @@ fn options(imap: imap::Options, probe_every: Duration) -> driver::Options {
     let pace = Pace {
         wait_first: Duration::from_millis(50),
         wait_max: Duration::from_secs(2),
+        unready_max: Duration::from_secs(2),
         probe_every,
         poll_every: Duration::from_millis(300),
         ask_after: Duration::from_secs(600),
