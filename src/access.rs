@@ -1,5 +1,6 @@
-//! How a mailbox is signed in to, for those who watch it and those who send through it. Only what is
-//! asked: who answers, with a password or with a fresh token, is not known here.
+//! How a mailbox is signed in to, for those who watch it and those who send through it, and how it is told
+//! that it cannot be watched. Only what is asked: who answers, with a password or with a fresh token, is
+//! not known here.
 
 use std::future::Future;
 
@@ -22,6 +23,26 @@ pub trait Logins: Send + Sync + 'static {
         connection: ConnectionId,
         text: &str,
     ) -> impl Future<Output = ()> + Send;
+
+    /// The mailbox cannot be watched for now (F1, F9); `None`: it can.
+    fn watched(
+        &self,
+        of: SubAccountId,
+        connection: ConnectionId,
+        trouble: Option<&Trouble>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Why a mailbox cannot be watched, by what helps; with the words of the server, or of the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    Unreachable(String),
+    Lost(String),
+    Refused(String),
+    /// Its certificate is not to be believed.
+    Untrusted(String),
+    /// It answers what no server should.
+    Broken(String),
 }
 
 /// Why there is nothing to sign in with.

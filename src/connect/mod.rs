@@ -10,6 +10,7 @@ mod remedy;
 mod secret;
 mod settle;
 mod tokens;
+mod told;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::access::Trouble;
 use crate::model::{Account, Auth, Host};
 use crate::submission;
 use crate::watch::imap;
@@ -160,6 +161,27 @@ fn smtp_refused(reply: &str, account: &Account) -> Failure {
     failure(format!("The SMTP server {host} {what} ({}).", quoted(reply)), remedy)
 }
 
+/// Why a mailbox that was proved cannot be watched any more.
+pub fn watching(trouble: &Trouble, account: &Account) -> Failure {
+    let host = &account.imap;
+    match trouble {
+        Trouble::Unreachable(why) => {
+            failure(format!("The IMAP server {host} cannot be reached: {}.", quoted(why)), REACH)
+        }
+        Trouble::Lost(why) => failure(
+            format!("The IMAP server {host} broke off time and again: {}.", quoted(why)),
+            "It is tried again by itself; if it stays so, ask who runs that server.",
+        ),
+        Trouble::Refused(text) if not_connected(text) => imap_denied(text, account),
+        Trouble::Refused(text) => failure(
+            format!("The IMAP server {host} does not let us read: {}.", quoted(text)),
+            "It is tried again by itself; if it stays so, ask who runs that server.",
+        ),
+        Trouble::Untrusted(why) => tls(host, why),
+        Trouble::Broken(why) => hostile("IMAP", host, why),
+    }
+}
+
 fn tls(host: &Host, why: &str) -> Failure {
     let what = format!("The certificate of {host} cannot be believed: {}.", quoted(why));
     failure(what, CERTIFICATE)
@@ -238,6 +260,25 @@ mod tests {
             let error = submission::Error::Denied { reply, json: None };
             let said = smtp(&error, &account(Auth::Xoauth2)).to_string();
             assert!(said.contains(words), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn every_trouble_of_a_watched_mailbox_has_its_remedy() {
+        let why = || "because".to_owned();
+        for (trouble, words) in [
+            (Trouble::Unreachable(why()), "Check the host"),
+            (Trouble::Lost(why()), "by itself"),
+            (Trouble::Refused(why()), "by itself"),
+            (
+                Trouble::Refused("User is authenticated but not connected.".to_owned()),
+                "wait some minutes",
+            ),
+            (Trouble::Untrusted("invalid peer certificate: Expired".to_owned()), "tls.extra_roots"),
+            (Trouble::Broken(why()), "no IMAP server"),
+        ] {
+            let said = watching(&trouble, &account(Auth::Xoauth2)).to_string();
+            assert!(said.contains(words), "{said}");
         }
     }
 

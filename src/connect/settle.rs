@@ -13,8 +13,8 @@ use crate::store::{Ended, Proved, StoredConnection};
 use super::secret::Kept;
 
 /// What a mailbox that was proved without a folder of sent mail is told.
-const NO_SENT_FOLDER: &str = "The folder of sent mail was not recognised by its name; it is learnt from the \
-                              first mail that is sent.";
+pub(super) const NO_SENT_FOLDER: &str = "The folder of sent mail was not recognised by its name; it is learnt \
+                                         from the first mail that is sent.";
 
 impl Connector {
     /// Proves a connection with the password that is kept of it. What fails is told in its detail.

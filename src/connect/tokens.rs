@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::secret::Kept;
 use super::{Connector, Inner, Place, new_ids, remedy};
-use crate::access::{LoginError, Logins};
+use crate::access::{LoginError, Logins, Trouble};
 use crate::clock;
 use crate::model::{Auth, ConnectionId, Credentials, EventId, Login, MailboxState, SubAccountId};
 use crate::oauth::{self, Granted};
@@ -123,6 +123,10 @@ impl Logins for Connector {
         let version = secret.ok().flatten().map_or(0, |secret| secret.version);
         let detail = remedy::refused(text);
         inner.need_reauth((of, connection), version, &detail).await;
+    }
+
+    async fn watched(&self, of: SubAccountId, connection: ConnectionId, trouble: Option<&Trouble>) {
+        self.0.told((of, connection), trouble).await;
     }
 }
 

@@ -41,6 +41,10 @@ statements! {
     /// Somebody else's consent, or this user's in another place, with the same account (M6).
     CONSENTED = "select sub_account from connections where address = $1 and provider = $2 \
         and state <> 'disconnected' and secret is not null limit 1";
+    /// Of a mailbox that works nothing is told but that its folder of sent mail is not known.
+    SET_WATCH_DETAIL = "update connections \
+        set detail = coalesce($3, case when sent_folder is null then $4 end) \
+        where sub_account = $1 and id = $2 and state = 'active'";
     SET_DETAIL = "update connections set detail = $3 where sub_account = $1 and id = $2 \
         and state <> 'disconnected'";
 }
@@ -210,6 +214,19 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.writer().await?;
         tx.execute(SET_DETAIL, values![of, id, detail]).await?;
+        tx.commit().await
+    }
+
+    /// Says why an active mailbox cannot be watched; `None`: it can, and only `no_sent_folder` may be left to
+    /// be told.
+    pub async fn set_watch_detail(
+        &self,
+        (of, id): (SubAccountId, ConnectionId),
+        trouble: Option<&str>,
+        no_sent_folder: &str,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        tx.execute(SET_WATCH_DETAIL, values![of, id, trouble, no_sent_folder]).await?;
         tx.commit().await
     }
 }

@@ -21,7 +21,7 @@ use super::mailbox::Error;
 use super::plan::{End, Next, Pace, Plan};
 use super::turns::Turns;
 use super::unclaimed::Unclaimed;
-use crate::access::{LoginError, Logins};
+use crate::access::{LoginError, Logins, Trouble};
 use crate::clock;
 use crate::ingest::prepare::Reader;
 use crate::model::{Auth, ConnectionId, SubAccountId};
@@ -194,8 +194,8 @@ impl<L: Logins> Watcher<L> {
             let end = match &error {
                 Error::Ended => return self.stop.cancel(),
                 Error::Denied(_) => End::Denied,
-                Error::Broken(_) => End::Broken,
-                Error::Unready(_) => End::Unready,
+                Error::Broken(_) | Error::Untrusted(_) => End::Broken,
+                Error::Unready(_) | Error::Unreachable(_) => End::Unready,
                 Error::Lost(_) | Error::Refused(_) | Error::Unreadable(_) | Error::Store(_) => {
                     End::Lost
                 }
@@ -203,7 +203,11 @@ impl<L: Logins> Watcher<L> {
             let lasted = signed_in_at.map_or(Duration::ZERO, |at: Instant| at.elapsed());
             let connection = self.way.watched.connection;
             tracing::info!(connection.id = %connection, code = "session_ended", %error, "A session of connection {connection} ended.");
-            match plan.handle_end(end, lasted, clock::seed() as u32) {
+            let next = plan.handle_end(end, lasted, clock::seed() as u32);
+            if let Some(trouble) = error.trouble().filter(|_| plan.is_in_trouble()) {
+                self.tell(Some(&trouble)).await;
+            }
+            match next {
                 Next::Connect { after, renew: again } => {
                     renew = again;
                     self.turns.wait(&self.way.watched.account.imap, after).await;
@@ -215,6 +219,12 @@ impl<L: Logins> Watcher<L> {
                 }
             }
         }
+    }
+
+    /// The user is told that it cannot be watched, or that it can.
+    async fn tell(&self, trouble: Option<&Trouble>) {
+        let (of, connection) = (self.way.watched.sub_account, self.way.watched.connection);
+        Box::pin(self.logins.watched(of, connection, trouble)).await;
     }
 
     /// One session, to its end. The large futures are boxed and end before the waiting: an async function
@@ -238,6 +248,7 @@ impl<L: Logins> Watcher<L> {
             return error;
         }
         plan.handle_read_all();
+        self.tell(None).await;
         let mut in_vain = 0;
         loop {
             let woken = match self.wait(&mut session, view).await {

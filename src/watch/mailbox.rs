@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::access::Trouble;
 use crate::model::{MessageId, Time};
 
 /// A mail of a folder, before it is known whether it belongs to anybody here.
@@ -32,7 +33,10 @@ pub enum Error {
     /// The connection is lost: try again later.
     #[error("{0}")]
     Lost(String),
-    /// It cannot be reached, or there is nothing to sign in with just now.
+    /// It cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// There is nothing to sign in with just now.
     #[error("{0}")]
     Unready(String),
     /// It refuses what was asked; perhaps not later.
@@ -44,6 +48,9 @@ pub enum Error {
     /// The sign-in is refused.
     #[error("{0}")]
     Denied(String),
+    /// Its certificate is not to be believed; not soon again.
+    #[error("TLS failed: {0}")]
+    Untrusted(String),
     /// It answers what no server should; not soon again.
     #[error("{0}")]
     Broken(String),
@@ -52,6 +59,21 @@ pub enum Error {
     /// The connection has ended here: nothing is to be done any more.
     #[error("the connection has ended")]
     Ended,
+}
+
+impl Error {
+    /// What its user should know of it.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Unreachable(why) => Some(Trouble::Unreachable(why.clone())),
+            Self::Lost(why) => Some(Trouble::Lost(why.clone())),
+            Self::Refused(why) => Some(Trouble::Refused(why.clone())),
+            Self::Untrusted(why) => Some(Trouble::Untrusted(why.clone())),
+            Self::Broken(why) | Self::Unreadable(why) => Some(Trouble::Broken(why.clone())),
+            // Who signs in tells of that; the rest is ours.
+            Self::Unready(_) | Self::Denied(_) | Self::Store(_) | Self::Ended => None,
+        }
+    }
 }
 
 /// What the flow asks of a mailbox, about the folder that is open.

@@ -40,6 +40,8 @@ impl Default for Pace {
 const GOOD_AFTER: Duration = Duration::from_secs(30);
 /// One that was still reading, too: no single command takes so long.
 const GOOD_READING_AFTER: Duration = Duration::from_secs(150);
+/// Sessions that failed in a row, a minute or two, until the user is told; a broken server is told at once.
+const TOLD_AFTER: u32 = 5;
 /// Refused sign-ins in a row until the user is asked: the token is renewed and it is tried again.
 const DENIALS_MAX: u32 = 3;
 
@@ -119,6 +121,11 @@ impl Plan {
             self.denied_for = self.denied_for.saturating_add(after);
         }
         Next::Connect { after, renew: end == End::Denied }
+    }
+
+    /// Should the user know that it fails?
+    pub const fn is_in_trouble(&self) -> bool {
+        self.failures >= TOLD_AFTER
     }
 
     /// Doubling, from half to one and a half of its length.
@@ -246,6 +253,20 @@ mod tests {
                 Next::Connect { renew: false, .. }
             ));
         }
+    }
+
+    #[test]
+    fn a_broken_server_is_told_at_once_and_one_that_is_away_after_a_while() {
+        let mut plan = Plan::default();
+        waits(&mut plan, End::Broken, AT_ONCE, 0);
+        assert!(plan.is_in_trouble());
+        let mut plan = Plan::default();
+        let waited: Duration = std::iter::from_fn(|| {
+            let wait = waits(&mut plan, End::Unready, Duration::ZERO, u32::MAX / 2);
+            (!plan.is_in_trouble()).then_some(wait)
+        })
+        .sum();
+        assert!((60..180).contains(&waited.as_secs()), "{waited:?}");
     }
 
     #[test]

@@ -98,12 +98,13 @@ impl From<Error> for super::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::Denied { .. } => Self::Denied(error.to_string()),
-            Error::Hostile(_) | Error::Tls(_) | Error::Unsupported(_) | Error::Private(_) => {
+            Error::Tls(why) => Self::Untrusted(why),
+            Error::Hostile(_) | Error::Unsupported(_) | Error::Private(_) => {
                 Self::Broken(error.to_string())
             }
             Error::Refused { .. } => Self::Refused(error.to_string()),
-            Error::Unreachable(_) => Self::Unready(error.to_string()),
-            Error::Silent(_) | Error::Lost(_) => Self::Lost(error.to_string()),
+            Error::Unreachable(why) => Self::Unreachable(why),
+            Error::Silent(why) | Error::Lost(why) => Self::Lost(why),
         }
     }
 }

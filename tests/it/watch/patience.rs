@@ -4,6 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mailweave::access::Trouble;
+
 use super::scripted::{Fault, Folder, Server, State};
 use super::world::{ANN, CARL, CONNECTION, World, mail, reply};
 use crate::store::{ACCOUNT, both};
@@ -40,6 +42,22 @@ async fn no_user_is_asked_for_an_outage_behind_the_door() {
         world.until_messages(2).await;
         world.stop().await;
         assert_eq!(world.keys.refusals.load(Ordering::SeqCst), 0, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_user_is_told_that_it_cannot_be_watched_and_that_it_can_again() {
+    for (answer, times) in [("* PREAUTH welcome", 4), ("* BYE not now", 14)] {
+        let server = server(&["Sent"], ("GREETING", times, &[answer]));
+        let [fresh, _] = both().await;
+        let mut world = World::of_scripted(fresh, server.address).await;
+        world.start();
+        let trouble = |world: &World| world.keys.trouble.lock().unwrap().clone();
+        world.until("it is told", async |world| trouble(world).is_some()).await;
+        let told = trouble(&world).unwrap();
+        assert_eq!(matches!(told, Trouble::Broken(_)), answer.starts_with("* PREAUTH"), "{told:?}");
+        world.until("it is told no more", async |world| trouble(world).is_none()).await;
+        world.stop().await;
     }
 }
 

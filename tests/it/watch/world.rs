@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mailweave::access::{LoginError, Logins};
+use mailweave::access::{LoginError, Logins, Trouble};
 use mailweave::ingest::flow::{self as arrive, Pending};
 use mailweave::ingest::prepare::Reader;
 use mailweave::model::{
@@ -52,6 +52,8 @@ pub struct Keys {
     token: Mutex<Option<String>>,
     pub renewals: AtomicU32,
     pub refusals: AtomicU32,
+    /// What the user was told last: why it cannot be watched.
+    pub trouble: Mutex<Option<Trouble>>,
     /// So many times the code that signs in fails.
     pub failures: AtomicU32,
 }
@@ -82,6 +84,10 @@ impl Logins for Keys {
 
     async fn refused(&self, _: SubAccountId, _: ConnectionId, _: &str) {
         self.refusals.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn watched(&self, _: SubAccountId, _: ConnectionId, trouble: Option<&Trouble>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble.cloned();
     }
 }
 
@@ -136,6 +142,7 @@ impl World {
             token: Mutex::default(),
             renewals: AtomicU32::new(0),
             refusals: AtomicU32::new(0),
+            trouble: Mutex::default(),
             failures: AtomicU32::new(0),
         });
         let world = Self { fresh, store, reader, mailbox, keys, options, running: None };

@@ -2,6 +2,7 @@
 //! connected again (M3 to M6).
 
 use axum::http::StatusCode;
+use mailweave::access::{Logins as _, Trouble};
 use mailweave::model::EventType;
 use serde_json::json;
 
@@ -44,6 +45,29 @@ async fn a_revoked_consent_stops_watching_and_a_new_one_fetches_what_was_missed(
         desk.until_filed(&["first@acme", "own@acme", "r1@client", "r2@client"]).await;
         assert_eq!(desk.mailbox(&id).await["state"], "active");
         desk.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_a_mailbox_cannot_be_watched_is_shown_for_as_long_as_it_is_so() {
+    for desk in Desk::both().await {
+        let id = desk.connect(&lab().mailbox("trouble")).await;
+        let connection = desk.connection(&id).await.id;
+        let of = desk.api.sub_account();
+        let detail = async || desk.mailbox(&id).await["detail"].clone();
+        let usual = detail().await;
+        let trouble = Trouble::Untrusted("invalid peer certificate: Expired".to_owned());
+        desk.connector().watched(of, connection, Some(&trouble)).await;
+        assert!(detail().await.as_str().unwrap().contains("tls.extra_roots"));
+        assert_eq!(desk.mailbox(&id).await["state"], "active");
+        desk.connector().watched(of, connection, None).await;
+        assert_eq!(detail().await, usual);
+        // What the user is asked for is not hidden by what is no trouble any more.
+        desk.connector().refused(of, connection, "no").await;
+        let asked = detail().await;
+        desk.connector().watched(of, connection, Some(&trouble)).await;
+        desk.connector().watched(of, connection, None).await;
+        assert_eq!(detail().await, asked);
     }
 }
 
