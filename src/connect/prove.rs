@@ -97,7 +97,7 @@ async fn read(proof: &mut Proof, mut session: Session, account: &Account) {
         return;
     }
     let sent = async {
-        let roles = folders::roles(&session.folders().await?, None);
+        let roles = folders::roles(&session.folders().await?, None, account.saves_sent);
         if let Some(name) = &roles.sent {
             session.examine(name).await?;
         }

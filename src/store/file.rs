@@ -112,6 +112,7 @@ impl Store {
         let Some(filings) = decide(facts) else { return Ok(Page::Stale) };
         self.room_for(&filings)?;
         record::write(&mut tx, &filings.iter().collect::<Vec<_>>()).await?;
+        advance.learn(&mut tx, &filings).await?;
         tx.commit().await?;
         Ok(Page::Filed(filings))
     }

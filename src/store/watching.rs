@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Error, Result, Store};
+use super::{Error, Filing, Result, Store};
 use crate::clock;
+use crate::decide::Change;
 use crate::model::{
     Account, ConnectionId, Folder, FolderRole, MessageId, SubAccountId, ThreadId, Time, UserId,
 };
@@ -46,6 +47,7 @@ statements! {
         and thread_id = $3";
     IDS_OF_THREAD = "select message_id, reference_ids from messages \
         where sub_account = $1 and thread_id = $2 order by at desc limit 10";
+    FILES_SENT = "select files_sent_at from connections where sub_account = $1 and id = $2";
     SENT_FOLDER_OF = "select sent_folder from connections where sub_account = $1 and id = $2";
     /// Not what was asked for anew while it was searched for: that may not have been seen.
     SEARCHED = "delete from searches where sub_account = $1 and connection_id = $2 \
@@ -101,6 +103,20 @@ impl Advance<'_> {
         ];
         let moved = tx.execute(ADVANCE, [place, step].concat()).await?;
         Ok(if moved > 0 { Advanced::Yes } else { Advanced::Moved })
+    }
+
+    /// T8: where a copy of what the CRM sent turned up is where sent mail is kept. It is learnt with the copy:
+    /// a copy elsewhere says nothing for the folder that was taken for it before (S5).
+    pub(super) async fn learn(&self, tx: &mut Tx<'_>, filings: &[Filing]) -> Result<()> {
+        let is_copy = |change: &Change| matches!(change, Change::SentCopySeen { .. });
+        let has_copy = filings.iter().any(|filing| filing.decision.changes.iter().any(is_copy));
+        match self.step.filter(|(folder, _)| has_copy && folder.role == FolderRole::Other) {
+            Some((folder, _)) => {
+                let values = values![self.sub_account, self.connection, folder.name.as_str()];
+                tx.execute(SENT_FOLDER, values).await.map(drop)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -224,6 +240,13 @@ impl Store {
         let mut tx = self.reader().await?;
         let row: Option<(Option<String>,)> = tx.optional(SENT_FOLDER_OF, values![of, id]).await?;
         Ok(row.and_then(|(name,)| name))
+    }
+
+    /// Was a copy seen that the provider filed in the folder which is known?
+    pub async fn files_sent(&self, of: SubAccountId, id: ConnectionId) -> Result<bool> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Option<i64>,)> = tx.optional(FILES_SENT, values![of, id]).await?;
+        Ok(row.is_some_and(|(at,)| at.is_some()))
     }
 
     /// A thread could not be searched for: it is tried again then.

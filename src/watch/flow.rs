@@ -4,13 +4,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock;
 use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
 use crate::ingest::flow::tell;
 use crate::ingest::prepare::Reader;
-use crate::model::{Folder, MessageId, MessageKey, NewIds, Reason, SubAccountId};
+use crate::model::{Folder, FolderRole, MessageId, MessageKey, NewIds, Reason, SubAccountId};
 use crate::store::{Advance, Filing, Page, Store, Watched};
 
 use super::folder::Mail;
@@ -30,7 +30,7 @@ pub struct Way {
     /// Larger mails are left out (A2).
     pub message_bytes_max: usize,
     pub unclaimed: Unclaimed,
-    /// The folder of sent mail is known: a copy that turns up elsewhere is none (T8).
+    /// The folder of sent mail is known for certain: a copy that turns up elsewhere is none (T8).
     pub knows_sent: AtomicBool,
 }
 
@@ -103,7 +103,11 @@ pub async fn page<M: Mailbox>(
                 for filing in &filings {
                     way.unclaimed.forget(&keys(&filing.decision));
                 }
-                return Ok(Progress { left, ahead, ..progress(&filings) });
+                let progress = progress(&filings);
+                if progress.found_sent && folder.role == FolderRole::Sent {
+                    way.knows_sent.store(true, Ordering::Relaxed);
+                }
+                return Ok(Progress { left, ahead, ..progress });
             }
         }
     }

@@ -151,11 +151,16 @@ impl View {
         let listed = session.folders().await?;
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let known = way.store.sent_folder(of, connection).await?;
-        let mut roles = folders::roles(&listed, known.as_deref());
-        if roles.sent.is_none() && !way.watched.account.saves_sent {
+        let saves_sent = way.watched.account.saves_sent;
+        let mut roles = folders::roles(&listed, known.as_deref(), saves_sent);
+        if roles.sent.is_none() && !saves_sent {
             roles.sent = made_sent(session, &listed).await?;
         }
-        way.knows_sent.store(roles.sent.is_some(), Ordering::Relaxed);
+        // A name alone is a guess, where the provider files copies, until one was seen there: many a mailbox
+        // has a folder that another program once made for them.
+        let is_told = roles.is_sent_told || !saves_sent && roles.sent.is_some();
+        let is_certain = is_told || way.store.files_sent(of, connection).await?;
+        way.knows_sent.store(is_certain, Ordering::Relaxed);
         if let Some(sent) = roles.sent.as_deref().filter(|sent| known.as_deref() != Some(*sent)) {
             way.store.set_sent_folder(of, connection, sent).await?;
         }
@@ -268,13 +273,13 @@ impl View {
         let (of, connection) = (way.watched.sub_account, way.watched.connection);
         let known = way.store.folders(of, connection).await?;
         let (home, role) = (self.open.name.clone(), self.open.role);
-        let mut found_sent = None;
+        let mut found_sent = false;
         for name in self.others.clone() {
             if self.rests.get(&name).is_some_and(|rest| !rest.is_over(Instant::now())) {
                 continue;
             }
             match self.look_at(way, session, &name, &known).await {
-                Ok(progress) if progress.found_sent => found_sent = Some(name),
+                Ok(progress) if progress.found_sent => found_sent = true,
                 Ok(_) => {
                     self.rests.remove(&name);
                 }
@@ -287,9 +292,8 @@ impl View {
                 }
             }
         }
-        if let Some(name) = found_sent {
-            // T8: where a sent mail turned up is where sent mail is kept.
-            way.store.set_sent_folder(of, connection, &name).await?;
+        if found_sent {
+            // T8: it was learnt where sent mail is kept.
             return Box::pin(self.list(way, session)).await;
         }
         self.go_home(way, session, (&home, role)).await

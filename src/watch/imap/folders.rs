@@ -343,6 +343,8 @@ pub struct Listed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
     pub sent: Option<String>,
+    /// The server says that it is for sent mail.
+    pub is_sent_told: bool,
     pub others: Vec<String>,
 }
 
@@ -389,24 +391,36 @@ impl Listed {
         SENT.contains(&self.leaf().as_str()) && !self.is_put_aside()
     }
 
+    /// How little it looks like the folder that the provider itself keeps sent mail in, the likeliest first. The
+    /// nearest to the top: a folder in an archive may have the name, too. Beside Exchange's own, whose name
+    /// is in the user's language, mail programs make one with an English name.
+    fn sent_rank(&self, saves_sent: bool) -> (usize, u8, usize) {
+        let depth = self.delimiter.map_or(0, |delimiter| self.name.matches(delimiter).count());
+        let foreign = match self.leaf().as_str() {
+            "sent items" => 0,
+            "sent" | "sent mail" | "sent messages" => 2,
+            _ => 1,
+        };
+        (depth, if saves_sent { foreign } else { 0 }, self.name.len())
+    }
+
     fn is_inbox(&self) -> bool {
         self.name.eq_ignore_ascii_case("INBOX")
     }
 }
 
-/// Which folders are watched, and as what. `known` is the folder where a sent mail turned up before.
-pub fn roles(folders: &[Listed], known: Option<&str>) -> Roles {
-    let is_there = |name: &&str| folders.iter().any(|folder| folder.name == *name);
+/// Which folders are watched, and as what. `known` is the folder that was taken for sent mail before, or
+/// where such mail turned up; `saves_sent`: the provider itself files what is sent.
+pub fn roles(folders: &[Listed], known: Option<&str>, saves_sent: bool) -> Roles {
+    let is_known = |it: &&Listed| known == Some(&it.name);
     let by_attribute = || folders.iter().find(|it| it.is_sent && !it.is_unwatched);
     let by_name = || {
-        let named = |it: &&&Listed| it.is_named_sent() && !it.is_unwatched;
-        // The one nearest to the top: a folder in an archive may have the name, too.
-        folders.iter().filter(|it| named(&it)).min_by_key(|it| it.name.len())
+        let named = |it: &&Listed| it.is_named_sent() && !it.is_unwatched;
+        folders.iter().filter(named).min_by_key(|it| it.sent_rank(saves_sent))
     };
-    let sent = known
-        .filter(is_there)
-        .map(str::to_owned)
-        .or_else(|| by_attribute().or_else(by_name).map(|folder| folder.name.clone()));
+    let sent = folders.iter().find(is_known).or_else(by_attribute).or_else(by_name);
+    let is_sent_told = sent.is_some_and(|it| it.is_sent);
+    let sent = sent.map(|folder| folder.name.clone());
     let is_other = |folder: &&Listed| {
         !folder.is_inbox()
             && !folder.is_unwatched
@@ -415,7 +429,7 @@ pub fn roles(folders: &[Listed], known: Option<&str>) -> Roles {
     };
     let others = folders.iter().filter(is_other).take(OTHERS_MAX);
     let others = others.map(|folder| folder.name.clone()).collect();
-    Roles { sent, others }
+    Roles { sent, is_sent_told, others }
 }
 
 /// How a folder of sent mail is called where there is none: beside the others, which some servers have
@@ -480,7 +494,7 @@ mod tests {
 
     #[test]
     fn finds_sent_by_attribute_then_by_name_in_any_language() {
-        let sent = |folders: &[Listed]| roles(folders, None).sent;
+        let sent = |folders: &[Listed]| roles(folders, None, true).sent;
         let marked = Listed { is_sent: true, ..folder("Ausgang") };
         assert_eq!(sent(&[folder("Sent Items"), marked.clone()]).as_deref(), Some("Ausgang"));
         for name in [
@@ -499,7 +513,25 @@ mod tests {
         assert_eq!(sent(&[folder("INBOX"), folder("Projects")]), None);
         let nested = [folder("Archive/2020/Sent"), folder("Sent")];
         assert_eq!(sent(&nested).as_deref(), Some("Sent"));
-        assert_eq!(roles(&[marked, folder("Sent")], Some("Sent")).sent.as_deref(), Some("Sent"));
+        assert_eq!(
+            roles(&[marked, folder("Sent")], Some("Sent"), true).sent.as_deref(),
+            Some("Sent")
+        );
+    }
+
+    #[test]
+    fn of_two_that_are_named_for_sent_mail_the_provider_s_own_is_taken() {
+        for (names, saves_sent, wanted) in [
+            (&["Sent", "Sent Items"][..], true, "Sent Items"),
+            (&["Sent Items", "Sent"], false, "Sent"),
+            (&["Sent", "Gesendete Elemente", "Sent Messages"], true, "Gesendete Elemente"),
+            (&["Sent", "Archive/Sent Items"], true, "Sent"),
+        ] {
+            let folders: Vec<Listed> = names.iter().map(|name| folder(name)).collect();
+            let roles = roles(&folders, None, saves_sent);
+            assert_eq!(roles.sent.as_deref(), Some(wanted), "{names:?}");
+            assert!(!roles.is_sent_told);
+        }
     }
 
     #[test]
@@ -515,7 +547,7 @@ mod tests {
             folder("Customers"),
             folder("Archive"),
         ];
-        assert_eq!(roles(&folders, None).others, ["Customers", "Archive"]);
+        assert_eq!(roles(&folders, None, true).others, ["Customers", "Archive"]);
     }
 
     #[test]
@@ -533,9 +565,9 @@ mod tests {
             "Sampah",
             "T&AOk-ma/&BCcENQRABD0EPgQyBDg-",
         ] {
-            assert_eq!(roles(&[folder(name)], None), Roles::default(), "{name}");
+            assert_eq!(roles(&[folder(name)], None, true), Roles::default(), "{name}");
         }
-        assert_eq!(roles(&[folder("Trashy/Drafting")], None).others, ["Trashy/Drafting"]);
+        assert_eq!(roles(&[folder("Trashy/Drafting")], None, true).others, ["Trashy/Drafting"]);
     }
 
     #[test]

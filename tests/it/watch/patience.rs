@@ -185,6 +185,25 @@ async fn a_busy_folder_keeps_no_other_from_being_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_folders_with_a_name_for_sent_mail_the_one_with_a_copy_is_it() {
+    let server = server(&["Sent", "Sent Items"], ("nothing", 0, &[]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    wants_copy(&world).await;
+    world.fresh.sql("update outbox set copy_wanted = 0").await;
+    world.watch().await;
+    let sent = async |world: &World| {
+        world.store.sent_folder(ACCOUNT, CONNECTION).await.expect("a row").expect("a folder")
+    };
+    assert_eq!(sent(&world).await, "Sent Items", "as Exchange calls it");
+    comes(&server, "Sent", mail("new@s", ANN, CARL, "X-Mailweave-Message-ID: <first@acme>\n"));
+    world.until("it is learnt", async |world| sent(world).await == "Sent").await;
+    assert!(!world.store.files_sent(ACCOUNT, CONNECTION).await.expect("a row"));
+    world.stop().await;
+    assert_eq!(world.messages().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nobody_files_copies_a_folder_is_made_for_them() {
     let server = server(&["INBOX/Archive"], ("nothing", 0, &[]));
     let [fresh, _] = both().await;
