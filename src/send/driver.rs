@@ -316,7 +316,7 @@ impl<L: Logins> Shared<L> {
             })?;
             match Connection::open(&self.options.mailboxes, &account.smtp, &login).await {
                 Ok(opened) => return Ok((opened, account.saves_sent)),
-                Err(submission::Error::Denied { .. }) if !renew => {}
+                Err(error) if !renew && is_of_the_token(&error) => {}
                 Err(error) => return Err(unopened(&account.smtp, &error)),
             }
         }
@@ -327,6 +327,12 @@ impl<L: Logins> Shared<L> {
 /// What became of those who were refused while others got it.
 fn reported(status: SendStatus, route: &Route) -> Vec<RecipientReport> {
     if status == SendStatus::Bounced { route.refused() } else { Vec::new() }
+}
+
+/// Would another token help? A server that cannot just now (454), or serves too many at once (432), says nothing
+/// of the one it got.
+const fn is_of_the_token(error: &submission::Error) -> bool {
+    matches!(error, submission::Error::Denied { reply, .. } if !reply.is_transient())
 }
 
 /// Nothing was said of the mail yet: somebody can mend it, so it is tried again until the deadline.
@@ -394,6 +400,16 @@ fn settle(mail: &Claimed, route: Route) -> Settle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_lasting_refusal_asks_for_another_token() {
+        for (code, renews) in [(535, true), (534, true), (454, false), (432, false)] {
+            let reply = submission::Reply { code, text: String::new() };
+            let error = submission::Error::Denied { reply, json: None };
+            assert_eq!(is_of_the_token(&error), renews, "{code}");
+        }
+        assert!(!is_of_the_token(&submission::Error::Lost(String::new())));
+    }
 
     #[test]
     fn reads_the_id_that_a_server_gave() {
