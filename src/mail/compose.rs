@@ -101,7 +101,7 @@ fn bounded(references: &[MessageId]) -> Vec<MessageId> {
 }
 
 fn mailbox(person: &Person) -> Mailbox<'static> {
-    Mailbox::new_address(person.name.clone(), person.email.written().to_owned())
+    Mailbox::new_address(person.name.clone(), person.email.on_the_wire())
 }
 
 fn mailboxes(people: &[Person]) -> Mailbox<'static> {
@@ -243,6 +243,14 @@ mod tests {
         assert!(text.contains("Date: Mon, 21 Sep 2026 16:13:20 +0200\r\n"), "{text}");
         assert!(text.contains("multipart/alternative") && !text.contains("Bcc"));
         assert!(email.defects.is_empty(), "{:?}", email.defects);
+    }
+
+    #[test]
+    fn a_domain_stands_in_ascii() {
+        let to = vec![person(Some("Jörg"), "Info@bücher.example")];
+        let (email, text) = read(&Draft { to: to.clone(), ..draft() });
+        assert!(text.is_ascii() && text.contains("<Info@xn--bcher-kva.example>"), "{text}");
+        assert_eq!(email.headers.to, to);
     }
 
     #[test]

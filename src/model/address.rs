@@ -48,6 +48,13 @@ impl Address {
         self.written.as_deref().unwrap_or(&self.normal)
     }
 
+    /// The form in which it goes into a mail and to a server: the local part as it was written, for there are
+    /// servers to which case matters (RFC 5321 2.4), and the domain in ASCII (RFC 5890 2.3.2.1).
+    pub fn on_the_wire(&self) -> String {
+        let local = self.written().rsplit_once('@').map_or("", |(local, _)| local);
+        format!("{local}@{}", self.domain())
+    }
+
     /// The local part in its normal form.
     pub fn local(&self) -> &str {
         self.normal.rsplit_once('@').map_or("", |(local, _)| local)
@@ -269,6 +276,17 @@ mod tests {
         let address = Address::parse("Ann@Example.com").unwrap();
         assert_eq!(address.to_string(), "Ann@Example.com");
         assert_eq!(address, Address::parse("ann@example.com").unwrap());
+    }
+
+    #[test]
+    fn goes_out_with_its_domain_in_ascii() {
+        for (written, expected) in [
+            ("Info@Bücher.example", "Info@xn--bcher-kva.example"),
+            ("\"Ann Lee\"@Example.COM.", "\"Ann Lee\"@example.com"),
+            ("josé@example.com", "josé@example.com"),
+        ] {
+            assert_eq!(Address::parse(written).unwrap().on_the_wire(), expected);
+        }
     }
 
     #[test]

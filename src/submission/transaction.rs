@@ -122,10 +122,7 @@ impl Connection {
     }
 }
 
-/// As it was written, for there are servers to which case matters (RFC 5321 2.4); the domain in ASCII.
 fn mailbox(address: &Address) -> Result<lettre::Address, Error> {
-    let local = address.written().rsplit_once('@').map_or("", |(local, _)| local);
-    let text = format!("{local}@{}", address.domain());
     let unfit = || Reply { code: 553, text: format!("{address} cannot be written in SMTP") };
-    text.parse().map_err(|_| Error::Refused(unfit()))
+    address.on_the_wire().parse().map_err(|_| Error::Refused(unfit()))
 }
