@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use crate::clock;
 use crate::decide::{Fetched, Found, Submission};
 use crate::mail::Automatic;
-use crate::model::{Address, Door, Folder, FolderRole, MessageId, Time, Trust, TrustResults};
+use crate::model::{Address, Door, Folder, FolderRole, MessageId, Trust, TrustResults};
 use crate::store::RawMail;
 
 use super::caution::Caution;
 use super::flow::{self, Progress, Step, Way};
-use super::mailbox::{Error, Header, Mailbox};
+use super::mailbox::{Among, Error, Header, Mailbox};
 
 /// UIDs that are looked through at once where mails are far apart.
 const SPARSE_PAGE_MAX: u32 = 1 << 18;
@@ -288,16 +288,12 @@ pub async fn search<M: Mailbox>(
     folder: &mut Folder,
     ids: &[MessageId],
 ) -> Result<(), Error> {
-    let since: Time = clock::now().plus_seconds(-SEARCH_SECONDS);
-    let mut uids = Vec::new();
-    for id in ids.iter().take(SEARCH_IDS_MAX) {
-        for field in ["REFERENCES", "IN-REPLY-TO", "MESSAGE-ID"] {
-            uids.extend(mailbox.search(since, field, id).await?);
-        }
-        if folder.role == FolderRole::Sent {
-            // S7: the copy of what the CRM sent, whatever id the server gave it.
-            uids.extend(mailbox.search(since, OWN_ID, id).await?);
-        }
+    let since = Among::Since(clock::now().plus_seconds(-SEARCH_SECONDS));
+    let mut uids = found(mailbox, folder.role, ids, since).await?;
+    if uids.is_empty() {
+        // A server whose dates are absurd finds nothing since any day (F12).
+        let newest = Among::From(look_back(folder.uid_next));
+        uids = found(mailbox, folder.role, ids, newest).await?;
     }
     uids.sort_unstable();
     uids.dedup();
@@ -316,4 +312,24 @@ pub async fn search<M: Mailbox>(
         left.retain(|uid| *uid >= next.max(first.saturating_add(1)));
     }
     Ok(())
+}
+
+/// The mails that name one of these ids.
+async fn found<M: Mailbox>(
+    mailbox: &mut M,
+    role: FolderRole,
+    ids: &[MessageId],
+    among: Among,
+) -> Result<Vec<u32>, Error> {
+    let mut uids = Vec::new();
+    for id in ids.iter().take(SEARCH_IDS_MAX) {
+        for field in ["REFERENCES", "IN-REPLY-TO", "MESSAGE-ID"] {
+            uids.extend(mailbox.search(among, field, id).await?);
+        }
+        if role == FolderRole::Sent {
+            // S7: the copy of what the CRM sent, whatever id the server gave it.
+            uids.extend(mailbox.search(among, OWN_ID, id).await?);
+        }
+    }
+    Ok(uids)
 }

@@ -76,6 +76,15 @@ impl Error {
     }
 }
 
+/// Where it is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Mails that came since that day, as the server says.
+    Since(Time),
+    /// The newest, from this UID on, whatever the server says of when they came (F12).
+    From(u32),
+}
+
 /// What the flow asks of a mailbox, about the folder that is open.
 pub trait Mailbox {
     /// The headers of the mails with these UIDs, in ascending order. Those that are not there are left
@@ -89,10 +98,10 @@ pub trait Mailbox {
     /// Which UIDs of a range are there.
     fn uids(&mut self, from: u32, to: u32) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;
 
-    /// The UIDs of mails of the last days whose field names this id.
+    /// The UIDs of mails whose field names this id, among those there.
     fn search(
         &mut self,
-        since: Time,
+        among: Among,
         field: &'static str,
         id: &MessageId,
     ) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;

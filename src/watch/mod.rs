@@ -16,4 +16,4 @@ pub mod plan;
 mod turns;
 pub mod unclaimed;
 
-pub use mailbox::{Body, Error, Header, Mailbox};
+pub use mailbox::{Among, Body, Error, Header, Mailbox};

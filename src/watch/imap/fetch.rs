@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_imap::imap_proto::{AttributeValue, Response};
 use jiff::fmt::strtime;
 
-use super::super::mailbox::{self, Body, Header, Mailbox};
+use super::super::mailbox::{self, Among, Body, Header, Mailbox};
 use super::Error;
 use super::session::{SMALL, Session, quoted};
 use crate::mail;
@@ -177,14 +177,18 @@ impl Mailbox for Session {
 
     async fn search(
         &mut self,
-        since: Time,
+        among: Among,
         field: &'static str,
         id: &MessageId,
     ) -> Result<Vec<u32>, mailbox::Error> {
         // An id that cannot be asked for is in no mail that a search would find.
         let Ok(id) = quoted(id.as_str()) else { return Ok(Vec::new()) };
-        let Some(date) = search_date(since) else { return Ok(Vec::new()) };
-        Ok(self.search_uids(&format!("SINCE {date} HEADER {field} {id}")).await?)
+        let among = match among {
+            Among::Since(time) => search_date(time).map(|date| format!("SINCE {date}")),
+            Among::From(uid) => Some(format!("UID {uid}:*")),
+        };
+        let Some(among) = among else { return Ok(Vec::new()) };
+        Ok(self.search_uids(&format!("{among} HEADER {field} {id}")).await?)
     }
 
     async fn people(&mut self, uid: u32) -> Result<Vec<u8>, mailbox::Error> {

@@ -16,7 +16,7 @@ use mailweave::store::{Inbox, RawMail, Watched};
 use mailweave::watch::caution::{Caution, Trouble};
 use mailweave::watch::flow::Way;
 use mailweave::watch::unclaimed::Unclaimed;
-use mailweave::watch::{Body, Error, Header, Mailbox, folder};
+use mailweave::watch::{Among, Body, Error, Header, Mailbox, folder};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ struct Memory {
     withheld: Vec<u32>,
     /// Not finished yet.
     drafts: Vec<u32>,
+    /// Since no day anything came.
+    has_absurd_dates: bool,
     /// Whatever is searched for, all of them are found.
     finds_all: bool,
     /// Up to this one they came before the mailbox was connected.
@@ -101,7 +103,7 @@ impl Mailbox for Memory {
 
     async fn search(
         &mut self,
-        _: Time,
+        among: Among,
         field: &'static str,
         id: &MessageId,
     ) -> Result<Vec<u32>, Error> {
@@ -109,8 +111,12 @@ impl Mailbox for Memory {
             let fields = Self::fields(mail, &[&field.to_lowercase()]);
             String::from_utf8(fields).unwrap().contains(id.as_str())
         };
+        let is_among = |uid: &u32| match among {
+            Among::Since(_) => !self.has_absurd_dates,
+            Among::From(first) => *uid >= first,
+        };
         let found = self.mails.iter().filter(|(_, mail)| self.finds_all || names(mail));
-        Ok(found.map(|(uid, _)| *uid).collect())
+        Ok(found.map(|(uid, _)| *uid).filter(is_among).collect())
     }
 
     async fn people(&mut self, uid: u32) -> Result<Vec<u8>, Error> {
@@ -536,6 +542,19 @@ async fn what_memory_has_no_room_for_at_once_is_found_all_the_same() {
         let ids = [MessageId::parse("first@acme").unwrap()];
         folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
         assert_eq!(world.fresh.count("messages").await, 1 + 7);
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_what_is_there_whatever_the_server_says_of_its_day() {
+    for world in worlds().await {
+        let mut mailbox = Memory { has_absurd_dates: true, ..Memory::default() };
+        mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        inbox.uid_next = 2;
+        let ids = [MessageId::parse("first@acme").unwrap()];
+        folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
+        assert_eq!(world.fresh.count("messages").await, 2);
     }
 }
 

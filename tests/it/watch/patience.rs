@@ -295,6 +295,24 @@ async fn taken_after(answer: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_there_is_found_whatever_the_server_says_of_its_day() {
+    let server = server(&["Sent"], ("nothing", 0, &[]));
+    server.state().internal_date = "01-Jan-1970 00:00:00 +0000".to_owned();
+    comes(&server, "Sent", mail("first@acme", ANN, CARL, ""));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    wants_copy(&world).await;
+    world.start();
+    world
+        .until("it is known", async |world| {
+            world.fresh.sql("select id from outbox where copy_wanted = 0").await.len() == 1
+        })
+        .await;
+    world.stop().await;
+    assert_eq!(server.state().folders["Sent"].mails.len(), 1, "one copy, never two");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_cannot_be_searched_for_ends_no_session() {
     let server = server(&["Sent"], ("UID SEARCH", u32::MAX, &["$ NO I cannot search"]));
     let [fresh, _] = both().await;
