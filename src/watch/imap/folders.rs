@@ -110,7 +110,7 @@ const SENT: &[&str] = &[
     "послати ставке",
 ];
 
-/// Names of folders that are not watched: spam, trash, drafts, outgoing, and what is no mail.
+/// Names of folders that are not watched: spam, trash, drafts, outgoing.
 const UNWATCHED: &[&str] = &[
     "junk",
     "junk email",
@@ -120,16 +120,8 @@ const UNWATCHED: &[&str] = &[
     "trash",
     "deleted items",
     "deleted messages",
-    "bin",
     "drafts",
     "outbox",
-    "notes",
-    "conversation history",
-    "sync issues",
-    "calendar",
-    "contacts",
-    "tasks",
-    "journal",
     "junk-e-mail",
     "gelöschte elemente",
     "gelöscht",
@@ -328,6 +320,22 @@ const UNWATCHED: &[&str] = &[
     "недовршене поруке",
 ];
 
+/// Trash at the top of a mailbox; deeper down the word means anything.
+const TRASH_AT_TOP: &str = "bin";
+/// Where the top of a mailbox is (RFC 2342 5; Gmail).
+const TOPS: [&str; 3] = ["inbox", "[gmail]", "[google mail]"];
+/// Names that Exchange gives to folders of other things than mail. Rules may move mail to them all the same, and
+/// to those below them: they are watched after the others.
+const SELDOM_MAIL: &[&str] = &[
+    "notes",
+    "conversation history",
+    "sync issues",
+    "calendar",
+    "contacts",
+    "tasks",
+    "journal",
+];
+
 /// A folder as the server lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -378,8 +386,14 @@ impl Listed {
     /// It, or a folder that it is in, is named for spam, trash or drafts.
     fn is_put_aside(&self) -> bool {
         let name = decoded(&self.name).to_lowercase();
-        let mut parts = name.split(|c| Some(c) == self.delimiter);
-        parts.any(|part| UNWATCHED.contains(&part))
+        let parts: Vec<&str> = name.split(|c| Some(c) == self.delimiter).collect();
+        let mut below_top = parts.iter().skip_while(|part| TOPS.contains(part));
+        below_top.next() == Some(&TRASH_AT_TOP)
+            || parts.iter().any(|part| UNWATCHED.contains(part))
+    }
+
+    fn seldom_holds_mail(&self) -> bool {
+        SELDOM_MAIL.contains(&self.leaf().as_str())
     }
 
     /// By its attribute or its name, sent mail is kept in it.
@@ -427,8 +441,9 @@ pub fn roles(folders: &[Listed], known: Option<&str>, saves_sent: bool) -> Roles
             && Some(&folder.name) != sent.as_ref()
             && !folder.is_put_aside()
     };
-    let others = folders.iter().filter(is_other).take(OTHERS_MAX);
-    let others = others.map(|folder| folder.name.clone()).collect();
+    let mut others: Vec<&Listed> = folders.iter().filter(is_other).collect();
+    others.sort_by_key(|it| it.seldom_holds_mail());
+    let others = others.into_iter().take(OTHERS_MAX).map(|it| it.name.clone()).collect();
     Roles { sent, is_sent_told, others }
 }
 
@@ -568,6 +583,20 @@ mod tests {
             assert_eq!(roles(&[folder(name)], None, true), Roles::default(), "{name}");
         }
         assert_eq!(roles(&[folder("Trashy/Drafting")], None, true).others, ["Trashy/Drafting"]);
+    }
+
+    #[test]
+    fn watches_what_rules_may_move_mail_to_however_it_is_named() {
+        let names = ["Contacts", "Contacts/Acme", "Journal", "Customers", "Old/Bin/Acme", "Tasks/Notes"];
+        let folders = names.map(folder);
+        let others = roles(&folders, None, true).others;
+        assert_eq!(
+            others,
+            ["Contacts/Acme", "Customers", "Old/Bin/Acme", "Contacts", "Journal", "Tasks/Notes"]
+        );
+        for name in ["Bin", "Bin/Acme", "INBOX/Bin", "[Gmail]/Bin"] {
+            assert_eq!(roles(&[folder(name)], None, true), Roles::default(), "{name}");
+        }
     }
 
     #[test]
