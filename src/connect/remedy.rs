@@ -145,6 +145,12 @@ fn smtp_refused(reply: &str, account: &Account) -> Failure {
         )
     } else if has(&["5.2.2 ", "mailbox full", "quota"]) {
         ("says that the mailbox is full".to_owned(), "Make room in the mailbox, then try again.")
+    } else if has(&["5.2.0 "]) {
+        (
+            "has put a limit on what this mailbox sends".to_owned(),
+            "Exchange lets a mailbox send to 10,000 people a day: wait until tomorrow, and send bulk mail \
+             through another provider.",
+        )
     } else if has(&["5.2.25"]) {
         (
             "has blocked this mailbox for a while, after many mails that it refused".to_owned(),
@@ -251,6 +257,7 @@ mod tests {
             ("550 5.7.60 SMTP; Client does not have permissions to send as this sender", "Send As"),
             ("432 4.3.2 Concurrent connections limit exceeded", "three connections"),
             ("554 5.2.2 mailbox full", "Make room"),
+            ("554 5.2.0 daily limit exceeded", "until tomorrow"),
             ("550 5.2.252 throttled", "only Microsoft"),
             ("535 wrong", "Authorise the mailbox again"),
         ];

@@ -73,7 +73,7 @@ const DECLINED: &str =
     "The consent was declined, so nothing was connected. Start again, and accept.";
 
 /// Microsoft's numbers, as its reference of error codes explains them.
-const HINTS: [(&[&str], &str); 10] = [
+const HINTS: [(&[&str], &str); 13] = [
     (&["65004"], DECLINED),
     (
         &["50173", "50133", "70043"],
@@ -99,7 +99,7 @@ const HINTS: [(&[&str], &str); 10] = [
          consent, ask one to grant it for the organisation.",
     ),
     (
-        &["50057", "50034", "50053", "500011"],
+        &["50057", "50034", "50053"],
         "The account does not exist there any more, or is disabled. Ask an administrator of your \
          organisation.",
     ),
@@ -112,6 +112,21 @@ const HINTS: [(&[&str], &str); 10] = [
         &["700016", "700011", "700025", "650052", "500113", "50011"],
         "The operator's application is not known there, or its redirect address is another. The operator \
          must compare client_id and the redirect address with the registration.",
+    ),
+    (
+        &["54005"],
+        "The answer to this sign-in was used already. Start again: authorise the mailbox again.",
+    ),
+    (
+        &["650056", "650057"],
+        "The operator's application lacks permissions in its registration, or your organisation has not \
+         granted them. The operator must compare the API permissions with those it asks for; where only \
+         administrators may consent, ask one to grant them for the organisation.",
+    ),
+    (
+        &["70011", "28002", "28003", "500011"],
+        "The provider does not know the scopes or the resource that were asked for. The operator must check \
+         the scopes in the configuration and the API permissions of the application.",
     ),
     (
         &["50196"],
@@ -159,7 +174,7 @@ mod tests {
         let consent = |error: &Error| matches!(error, Error::Consent(_));
         let application = |error: &Error| matches!(error, Error::Application(_));
         let later = |error: &Error| matches!(error, Error::Unavailable { .. });
-        let rows: [(&str, &str, fn(&Error) -> bool, &str); 12] = [
+        let rows: [(&str, &str, fn(&Error) -> bool, &str); 17] = [
             ("invalid_grant", "AADSTS50173: revoked", consent, "revoked"),
             ("invalid_grant", "AADSTS700082: expired", consent, "run out"),
             ("invalid_grant", "", consent, "not valid any more"),
@@ -176,6 +191,11 @@ mod tests {
             ("invalid_client", "AADSTS50173", application, "revoked"),
             ("unauthorized_client", "AADSTS700016", application, "client_id"),
             ("invalid_scope", "AADSTS70011", application, "scopes"),
+            ("invalid_scope", "AADSTS28003: empty", application, "scopes"),
+            ("invalid_resource", "AADSTS500011: principal", application, "resource"),
+            ("consent_required", "AADSTS650056: misconfigured", consent, "API permissions"),
+            ("invalid_request", "AADSTS650057: resource", application, "API permissions"),
+            ("invalid_grant", "AADSTS54005: redeemed", consent, "used already"),
             ("temporarily_unavailable", "AADSTS50196: loop", later, "pause"),
             ("<script>", "whatever", consent, "(script)"),
         ];
