@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::access::Trouble;
 use crate::model::{Account, Auth, Host};
-use crate::submission;
+use crate::submission::{self, SMTP_OFF};
 use crate::watch::imap;
 
 /// What failed, and what to change.
@@ -38,9 +38,6 @@ const NEW_PASSWORD: &str = "Check user name and password; many providers want an
 const IMAP_OFF: &str = "An administrator can turn IMAP on for the mailbox (Exchange: Set-CASMailbox \
                         -ImapEnabled $true); check, too, that the account that consented owns the mailbox \
                         and that it has a licence.";
-const SMTP_OFF: &str = "An administrator can turn SMTP AUTH on for the mailbox (Set-CASMailbox \
-                        -SmtpClientAuthenticationDisabled $false; see https://aka.ms/smtp_auth_disabled) \
-                        or for the organisation, and must not block it by security defaults.";
 const CERTIFICATE: &str = "Its certificate must be valid, for this name, and from an authority that is known \
                            here; the operator can add a private one with tls.extra_roots.";
 const REACH: &str =
@@ -121,48 +118,23 @@ pub fn smtp(error: &submission::Error, account: &Account) -> Failure {
     }
 }
 
-/// Known by the enhanced code, or the words where several share one.
 fn smtp_refused(reply: &str, account: &Account) -> Failure {
     let host = &account.smtp;
     let lower = reply.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let (what, remedy) = if has(&["5.7.139", "smtpclientauthentication is disabled"]) {
-        ("does not let this mailbox send: SMTP AUTH is turned off".to_owned(), SMTP_OFF)
-    } else if has(&["5.7.30", "basic authentication is not supported"]) {
-        (
-            "takes no passwords any more".to_owned(),
-            "Connect the mailbox as Outlook, with a consent in the place of the password.",
-        )
-    } else if has(&["5.7.60", "sendasdenied"]) {
-        (
-            format!("does not let this account send as {}", account.username),
-            "Sign in as the mailbox's owner, or let an administrator grant Send As.",
-        )
-    } else if has(&["4.3.2", "concurrent connections"]) {
-        (
-            "is used by too many programs at once".to_owned(),
-            "Wait some minutes and try again; Exchange allows three connections for each mailbox.",
-        )
-    } else if has(&["5.2.2 ", "mailbox full", "quota"]) {
-        ("says that the mailbox is full".to_owned(), "Make room in the mailbox, then try again.")
-    } else if has(&["5.2.0 "]) {
-        (
-            "has put a limit on what this mailbox sends".to_owned(),
-            "Exchange lets a mailbox send to 10,000 people a day: wait until tomorrow, and send bulk mail \
-             through another provider.",
-        )
-    } else if has(&["5.2.25"]) {
-        (
-            "has blocked this mailbox for a while, after many mails that it refused".to_owned(),
-            "Mend what was refused, and wait: only Microsoft lifts the block.",
-        )
-    } else {
-        let remedy = match account.auth {
-            Auth::Password => NEW_PASSWORD.to_owned(),
-            Auth::Xoauth2 => format!("{NEW_CONSENT} If it stays so: {SMTP_OFF}"),
-        };
-        let what = format!("The SMTP server {host} refused the sign-in: {}.", quoted(reply));
-        return failure(what, &remedy);
+    let is_full = ["5.2.2 ", "mailbox full", "quota"].iter().any(|word| lower.contains(word));
+    let (what, remedy) = match submission::known(reply) {
+        Some(known) => (known.what, known.remedy),
+        None if is_full => {
+            ("says that the mailbox is full", "Make room in the mailbox, then try again.")
+        }
+        None => {
+            let remedy = match account.auth {
+                Auth::Password => NEW_PASSWORD.to_owned(),
+                Auth::Xoauth2 => format!("{NEW_CONSENT} If it stays so: {SMTP_OFF}"),
+            };
+            let what = format!("The SMTP server {host} refused the sign-in: {}.", quoted(reply));
+            return failure(what, &remedy);
+        }
     };
     failure(format!("The SMTP server {host} {what} ({}).", quoted(reply)), remedy)
 }

@@ -250,10 +250,7 @@ impl<L: Logins> Shared<L> {
         }
         let answer = match connection.hand_over(&content).await {
             Ending::Accepted(reply) => Answer::Accepted { reply: reply.to_string() },
-            Ending::Refused(reply) if reply.is_transient() => {
-                Answer::Later { reply: reply.to_string() }
-            }
-            Ending::Refused(reply) => Answer::Refused { reply: reply.to_string() },
+            Ending::Refused(reply) => refused(&reply),
             Ending::Lost(why) => {
                 Answer::Later { reply: format!("The mail was not taken to its end: {why}") }
             }
@@ -337,16 +334,30 @@ const fn is_of_the_token(error: &submission::Error) -> bool {
 
 /// Nothing was said of the mail yet: somebody can mend it, so it is tried again until the deadline.
 fn unopened(host: &Host, error: &submission::Error) -> Answer {
-    Answer::Later { reply: format!("{host}: {error}") }
+    Answer::Later { reply: with_remedy(format!("{host}: {error}")) }
 }
 
 /// A step before the end of the mail did not go well.
 fn before_the_end(error: submission::Error) -> Answer {
     match error {
-        submission::Error::Refused(reply) if !reply.is_transient() => {
-            Answer::Refused { reply: reply.to_string() }
-        }
+        submission::Error::Refused(reply) => refused(&reply),
         error => Answer::Later { reply: error.to_string() },
+    }
+}
+
+fn refused(reply: &submission::Reply) -> Answer {
+    let words = with_remedy(reply.to_string());
+    match reply.is_transient() {
+        true => Answer::Later { reply: words },
+        false => Answer::Refused { reply: words },
+    }
+}
+
+/// The server's words (S5), and beside them what helps, where that is known.
+fn with_remedy(words: String) -> String {
+    match submission::known(&words) {
+        Some(known) => format!("{}. {}", words.trim_end_matches('.'), known.remedy),
+        None => words,
     }
 }
 
@@ -400,6 +411,23 @@ fn settle(mail: &Claimed, route: Route) -> Settle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_helps_stands_beside_the_server_s_words() {
+        let refused = |code, text: &str| {
+            let reply = submission::Reply { code, text: text.to_owned() };
+            before_the_end(submission::Error::Refused(reply))
+        };
+        let words = "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
+        match refused(550, &words[4..]) {
+            Answer::Refused { reply } => {
+                assert!(reply.starts_with(words) && reply.ends_with("grant Send As."), "{reply}");
+            }
+            answer => panic!("{answer:?}"),
+        }
+        let full = "552 5.2.2 mailbox full".to_owned();
+        assert_eq!(refused(552, &full[4..]), Answer::Refused { reply: full }, "it may be theirs");
+    }
 
     #[test]
     fn only_a_lasting_refusal_asks_for_another_token() {

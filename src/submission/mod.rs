@@ -2,6 +2,7 @@
 //! stream that was made here, for its own STARTTLS takes what was said in clear for the first answer
 //! inside TLS; what is said in the transaction is the sender's.
 
+mod known;
 mod sign_in;
 mod stream;
 mod transaction;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 use crate::model::{Host, Login};
 use crate::reach::Reach;
 
+pub use known::{Known, SMTP_OFF, known};
 pub use transaction::Ending;
 
 /// How connections are opened.
