@@ -70,11 +70,7 @@ const KNOWN: [(&[&str], &str, &str); 11] = [
         BLOCKED,
         "Correct the addresses that do not exist, and wait: only Microsoft lifts the block.",
     ),
-    (
-        &["5.2.25"],
-        BLOCKED,
-        "Mend what was refused, and wait: only Microsoft lifts the block.",
-    ),
+    (&["5.2.25"], BLOCKED, "Mend what was refused, and wait: only Microsoft lifts the block."),
 ];
 
 /// Who may turn SMTP AUTH on, and how.

@@ -326,15 +326,8 @@ const TRASH_AT_TOP: &str = "bin";
 const TOPS: [&str; 3] = ["inbox", "[gmail]", "[google mail]"];
 /// Names that Exchange gives to folders of other things than mail. Rules may move mail to them all the same, and
 /// to those below them: they are watched after the others.
-const SELDOM_MAIL: &[&str] = &[
-    "notes",
-    "conversation history",
-    "sync issues",
-    "calendar",
-    "contacts",
-    "tasks",
-    "journal",
-];
+const SELDOM_MAIL: &[&str] =
+    &["notes", "conversation history", "sync issues", "calendar", "contacts", "tasks", "journal"];
 
 /// A folder as the server lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -388,8 +381,7 @@ impl Listed {
         let name = decoded(&self.name).to_lowercase();
         let parts: Vec<&str> = name.split(|c| Some(c) == self.delimiter).collect();
         let mut below_top = parts.iter().skip_while(|part| TOPS.contains(part));
-        below_top.next() == Some(&TRASH_AT_TOP)
-            || parts.iter().any(|part| UNWATCHED.contains(part))
+        below_top.next() == Some(&TRASH_AT_TOP) || parts.iter().any(|part| UNWATCHED.contains(part))
     }
 
     fn seldom_holds_mail(&self) -> bool {
@@ -587,7 +579,8 @@ mod tests {
 
     #[test]
     fn watches_what_rules_may_move_mail_to_however_it_is_named() {
-        let names = ["Contacts", "Contacts/Acme", "Journal", "Customers", "Old/Bin/Acme", "Tasks/Notes"];
+        let names =
+            ["Contacts", "Contacts/Acme", "Journal", "Customers", "Old/Bin/Acme", "Tasks/Notes"];
         let folders = names.map(folder);
         let others = roles(&folders, None, true).others;
         assert_eq!(

@@ -30,6 +30,9 @@ const APPENDED_BYTES_PER_SECOND_MIN: usize = 32_768;
 /// More folders than this are not looked at.
 const FOLDERS_MAX: usize = 1_000;
 
+const INTRODUCTION: &str =
+    concat!("ID (\"name\" \"Mailweave\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")");
+
 /// A session that is signed in.
 pub struct Session {
     client: Client<Guarded<Wire>>,
@@ -86,6 +89,7 @@ impl Session {
             session.sign_in(login).await?;
             // Exchange offers more once somebody is signed in.
             session.read_capabilities().await?;
+            session.introduce().await?;
             Ok(session)
         };
         match timeout(options.open_time, open).await {
@@ -109,6 +113,18 @@ impl Session {
         .await?;
         self.capabilities = words;
         Ok(())
+    }
+
+    /// RFC 2971 3.1: who we are. Gmail refuses IDLE to clients that it thinks ill of, and others let in nobody
+    /// without a name; who does not want to know it is asked no more.
+    async fn introduce(&mut self) -> Result<(), Error> {
+        if !self.can("ID") {
+            return Ok(());
+        }
+        match self.run(INTRODUCTION, SMALL, |_| {}).await {
+            Err(Error::Refused { .. }) => Ok(()),
+            introduced => introduced,
+        }
     }
 
     /// Every folder, by its name on the wire.

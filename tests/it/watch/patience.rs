@@ -249,6 +249,31 @@ async fn wants_copy(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_want_to_know_our_name_is_watched_all_the_same() {
+    let offer = "* CAPABILITY IMAP4rev1 IDLE ID SASL-IR AUTH=PLAIN";
+    for answer in
+        [&["$ BAD what is that?"][..], &["* ID (\"name\" \"Dovecot\" \"os\" NIL)", "$ OK"]]
+    {
+        let server = server(&["Sent"], ("CAPABILITY", u32::MAX, &[offer, "$ OK told"]));
+        let answer = answer.iter().map(|line| (*line).to_owned()).collect();
+        server.state().faults.push(Fault {
+            on: "ID (\"name\" \"Mailweave\"".to_owned(),
+            times: 2,
+            answer,
+        });
+        let [fresh, _] = both().await;
+        let mut world = World::of_scripted(fresh, server.address).await;
+        world.watch().await;
+        comes(&server, "INBOX", reply("r1@c", CARL, ANN, "first@acme"));
+        world.until_messages(2).await;
+        world.stop().await;
+        let state = server.state();
+        assert_eq!(state.connections, 2, "its sessions went on");
+        assert!(state.faults.iter().all(|fault| fault.times != 2), "it was asked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_folders_are_for_is_asked_where_it_is_told() {
     let told = ["* LIST (\\Sent) \"/\" \"Zeta\"", "* LIST () \"/\" \"INBOX\"", "$ OK listed"];
     for (sent, answer) in [("Zeta", &told[..]), ("Sent", &["$ BAD what is that?"])] {
