@@ -88,7 +88,7 @@ statements! {
     /// It is settled as bounced when nobody waits any more.
     BOUNCED_IN_PART = "update outbox set report = $3, detail = $4, sent_at = coalesce(sent_at, $5) \
         where sub_account = $1 and id = $2";
-    COPIES = "select outbox.id, messages.message_id, messages.raw, messages.raw_size \
+    COPIES = "select outbox.id, messages.message_id, messages.raw, messages.raw_size, outbox.sent_at \
         from outbox cross join messages \
         where outbox.sub_account = $1 and outbox.connection_id = $2 and outbox.copy_wanted \
             and messages.sub_account = outbox.sub_account and messages.id = outbox.id \
@@ -106,6 +106,7 @@ pub struct Wanted {
     pub message: StoredMessageId,
     pub message_id: MessageId,
     pub content: Vec<u8>,
+    pub sent_at: Option<Time>,
 }
 
 impl Store {
@@ -163,12 +164,13 @@ impl Store {
         connection: ConnectionId,
     ) -> Result<Option<Wanted>> {
         let mut tx = self.reader().await?;
-        let row: Option<(Uuid, String, Vec<u8>, i64)> =
+        let row: Option<(Uuid, String, Vec<u8>, i64, Option<i64>)> =
             tx.optional(COPIES, values![of, connection]).await?;
-        let Some((id, message_id, raw, size)) = row else { return Ok(None) };
+        let Some((id, message_id, raw, size, sent_at)) = row else { return Ok(None) };
+        let sent_at = sent_at.map(Time::from_micros);
         let message_id = known(MessageId::parse(&message_id), &message_id)?;
         let content = RawMail::of_row(raw, size).unpack()?;
-        Ok(Some(Wanted { message: StoredMessageId(id), message_id, content }))
+        Ok(Some(Wanted { message: StoredMessageId(id), message_id, content, sent_at }))
     }
 
     /// The Sent folder has the copy.

@@ -15,6 +15,8 @@ use crate::store::Wanted;
 const COPY_SECONDS: i64 = 30 * 24 * 3_600;
 /// And it is among so many UIDs, the newest: to search all of a large folder may take a server minutes.
 const COPY_UIDS: u32 = 5_000;
+/// One that is not taken for so long is given up.
+const GIVEN_UP_SECONDS: i64 = 24 * 3_600;
 /// A search that the server would not make is made again after so long.
 const SEARCH_AGAIN_SECONDS: i64 = 3_600;
 /// One over which the connection was lost.
@@ -132,6 +134,11 @@ impl View {
             }
             match Box::pin(self.file_copy(way, session, &copy)).await {
                 Ok(()) => way.store.copied(of, copy.message, clock::now()).await?,
+                // A mailbox that stays full, say: it stands before all later copies.
+                Err(Error::Refused(why)) if is_late(&copy) => {
+                    tracing::error!(connection.id = %connection, code = "copy_given_up", %why, "The Sent folder of connection {connection} took no copy for a day; it stays without.");
+                    way.store.copied(of, copy.message, clock::now()).await?;
+                }
                 // Whether it is there cannot be asked, or it is not taken just now.
                 Err(Error::Refused(why)) => {
                     tracing::warn!(connection.id = %connection, code = "copy_put_off", %why, "The Sent folder of connection {connection} takes no copy yet.");
@@ -190,6 +197,10 @@ impl View {
             role => self.enter(way, session, name, role).await.map(drop),
         }
     }
+}
+
+fn is_late(copy: &Wanted) -> bool {
+    copy.sent_at.is_some_and(|at| at.plus_seconds(GIVEN_UP_SECONDS) < clock::now())
 }
 
 fn is_gone(text: &str) -> bool {

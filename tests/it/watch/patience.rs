@@ -320,6 +320,24 @@ async fn taken_after(answer: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_a_full_mailbox_refuses_for_a_day_is_given_up() {
+    let full = "$ NO [OVERQUOTA] Mailbox is full";
+    let server = server(&["Sent"], ("APPEND", u32::MAX, &[full]));
+    let [fresh, _] = both().await;
+    let mut world = World::of_scripted(fresh, server.address).await;
+    wants_copy(&world).await;
+    world.fresh.sql("update outbox set sent_at = 1000000").await;
+    world.start();
+    world
+        .until("it is wanted no more", async |world| {
+            world.store.wanted_copy(ACCOUNT, CONNECTION).await.expect("a copy").is_none()
+        })
+        .await;
+    world.stop().await;
+    assert!(server.state().folders["Sent"].mails.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_there_is_found_whatever_the_server_says_of_its_day() {
     let server = server(&["Sent"], ("nothing", 0, &[]));
     server.state().internal_date = "01-Jan-1970 00:00:00 +0000".to_owned();
