@@ -84,6 +84,11 @@ impl Mailbox {
             provider: title(&shown.provider),
         })
     }
+
+    /// Is what was tried the mailbox's now? What could not be proved stays beside the former (M4).
+    const fn has_come(&self) -> bool {
+        matches!(self.state, MailboxState::Active) && self.pending.is_none()
+    }
 }
 
 fn address(connection: &StoredConnection) -> String {
@@ -140,7 +145,7 @@ pub async fn connect(
     jar: CookieJar,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let wanted = match wanted(&signed_in, &fields) {
+    let wanted = match wanted(&state, &signed_in, &fields) {
         Ok(wanted) => wanted,
         Err(errors) => return super::shown(&state, &signed_in, errors, fields).await,
     };
@@ -153,7 +158,7 @@ pub async fn connect(
         // What never became active is begun anew.
         _ => state.connector.connect(of, signed_in.user.id, wanted).await,
     };
-    go_on(&state, &signed_in, jar, fields, started).await
+    go_on(&state, &signed_in, jar, (fields, started), Mailbox::has_come).await
 }
 
 /// Asks for the consent, or takes the password, again (M3).
@@ -170,7 +175,9 @@ pub async fn reauthorize(
         session: Some(signed_in.session.hash),
     };
     let started = state.connector.reauthorize(signed_in.sub_account(), mailbox.id, again).await;
-    go_on(&state, &signed_in, jar, fields, started).await
+    // Another that is being connected says nothing about this one.
+    let is_active = |it: &Mailbox| it.state == MailboxState::Active;
+    go_on(&state, &signed_in, jar, (fields, started), is_active).await
 }
 
 /// Follows the threads again that stopped when the address was disconnected (M5).
@@ -204,43 +211,50 @@ async fn mine(state: &State, signed_in: &SignedIn) -> Result<Mailbox, Failure> {
     current(state, signed_in).await?.0.ok_or_else(Failure::not_found)
 }
 
-/// What the form asks for.
-fn wanted(signed_in: &SignedIn, fields: &Fields) -> Result<Wanted, Errors> {
+/// What the form asks for. Servers and password are asked for where the provider needs them, and sent by
+/// browsers even while they are not shown: what was typed before another provider was chosen is not meant.
+fn wanted(state: &State, signed_in: &SignedIn, fields: &Fields) -> Result<Wanted, Errors> {
+    let provider = fields.filled("provider").map(str::to_owned);
+    let chosen = provider.as_ref().and_then(|name| state.connector.providers().get(name));
+    let is_by_consent = chosen.is_some_and(|it| !matches!(it.access, Access::Password));
+    let none = Fields::default();
+    let by_password = if is_by_consent { &none } else { fields };
     let address = fields.filled("address").map(|text| {
         let wrong = || Errors::of_field("address", text::words("error.address"));
         Address::parse(text).ok_or_else(wrong)
     });
     let host = |name: &'static str| {
-        let parsed = fields.filled(name).map(|text| {
+        let parsed = by_password.filled(name).map(|text| {
             text.parse().map_err(|_| Errors::of_field(name, text::words("error.host")))
         });
         parsed.transpose()
     };
-    let password = Some(fields.raw("password")).filter(|password| !password.is_empty());
+    let password = Some(by_password.raw("password")).filter(|password| !password.is_empty());
     Ok(Wanted {
-        provider: fields.filled("provider").map(str::to_owned),
         address: address.transpose()?,
         imap: host("imap")?,
         smtp: host("smtp")?,
-        username: fields.filled("username").map(str::to_owned),
+        username: by_password.filled("username").map(str::to_owned),
         password: password.map(|password| password.to_owned().into()),
         session: Some(signed_in.session.hash),
+        provider,
     })
 }
 
-/// On to the provider, or back to the page, which says how the password did.
+/// On to the provider, or back to the page, which says how the password did: whether what was tried
+/// `has_come` to be the mailbox's.
 async fn go_on(
     state: &Arc<State>,
     signed_in: &SignedIn,
     jar: CookieJar,
-    fields: Fields,
-    started: Result<Started, Error>,
+    (fields, started): (Fields, Result<Started, Error>),
+    has_come: impl FnOnce(&Mailbox) -> bool,
 ) -> Result<Response, Failure> {
     match started {
         Ok(Started { authorization_url: Some(url), .. }) => Ok(page(&Consent { url })),
-        Ok(_) => match mine(state, signed_in).await?.state {
-            MailboxState::Active => Ok(done(jar, "flash.connected", "/settings/email")),
-            _ => Ok(done(jar, "flash.not_connected", "/settings/email")),
+        Ok(_) => match has_come(&mine(state, signed_in).await?) {
+            true => Ok(done(jar, "flash.connected", "/settings/email?proved=1")),
+            false => Ok(done(jar, "flash.not_connected", "/settings/email")),
         },
         Err(Error::Field { name, what }) => {
             let errors = Errors::of_field(name, text::with("error.this", what));
