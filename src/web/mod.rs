@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -142,8 +142,9 @@ fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderVa
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-async fn not_found(headers: HeaderMap) -> Response {
-    match ui::wants_page(&headers) {
+/// Whoever calls the API wants a problem, whatever their client accepts by default.
+async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
+    match ui::wants_page(&headers) && !uri.path().starts_with("/api/") {
         true => ui::not_found(),
         false => Problem::not_found().into_response(),
     }

@@ -200,7 +200,12 @@ async fn whoever_is_not_signed_in_is_led_to_the_sign_in_and_back() {
     }
     browser.get("/sign-in?next=/settings/email").await.has("value=\"/settings/email\"");
     browser.get("/sign-in?next=//evil.example").await.has("name=\"next\" value=\"/\"");
-    assert_eq!(browser.get("/no/such/page").await.status, StatusCode::NOT_FOUND);
+    let page = browser.get("/no/such/page").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    page.has("<!doctype html>");
+    // Below /api/ a program asks, even one that accepts what a browser does.
+    let problem = browser.get("/api/v1/no-such-call").await;
+    assert_eq!(problem.headers[header::CONTENT_TYPE], "application/problem+json");
 }
 
 #[tokio::test]
