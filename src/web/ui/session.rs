@@ -37,6 +37,8 @@ pub struct SignedIn {
     flash: Option<Flash>,
     /// The own mailbox waits for its consent.
     needs_consent: bool,
+    /// So many mails wait for somebody to decide, that the reader sees.
+    held: i64,
     now: Time,
 }
 
@@ -82,6 +84,7 @@ impl SignedIn {
     pub fn shell(&self, tab: Tab) -> Shell {
         let mut shell = Shell::new(tab, &self.user, self.flash, self.now);
         shell.needs_consent = self.needs_consent && tab != Tab::Email;
+        shell.held = self.held;
         shell
     }
 }
@@ -105,7 +108,13 @@ impl FromRequestParts<Arc<State>> for SignedIn {
         }
         let mailbox = state.store.sending_mailbox(session.sub_account, user.id).await?;
         let needs_consent = mailbox.is_some_and(|it| it.state == MailboxState::NeedsReauth);
-        Ok(Self { user, session, flash: flash::read(&jar), needs_consent, now })
+        let mut signed_in =
+            Self { user, session, flash: flash::read(&jar), needs_consent, held: 0, now };
+        if parts.method == Method::GET {
+            let (of, scope) = (signed_in.sub_account(), signed_in.scope());
+            signed_in.held = state.store.held_count(of, scope).await?;
+        }
+        Ok(signed_in)
     }
 }
 

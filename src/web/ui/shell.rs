@@ -28,6 +28,8 @@ pub struct Shell {
     pub flash: Option<Flash>,
     /// The reader's mailbox waits for its consent, and this page does not say so itself.
     pub needs_consent: bool,
+    /// So many mails wait for somebody to decide: they are gone after a while (B13).
+    pub held: i64,
     clock: Clock,
 }
 
@@ -39,6 +41,8 @@ pub struct Way {
     pub icon: &'static str,
     /// It leads here, or to where this page belongs.
     pub is_here: bool,
+    /// So many wait there.
+    pub waiting: i64,
 }
 
 impl Shell {
@@ -51,6 +55,7 @@ impl Shell {
             role: user.role,
             flash,
             needs_consent: false,
+            held: 0,
             clock: Clock::new(&user.time_zone, now),
         }
     }
@@ -126,7 +131,8 @@ impl Shell {
         words: &'static str,
         icon: &'static str,
     ) -> Way {
-        Way { href, words, icon, is_here: tabs.contains(&self.tab) }
+        let waiting = if tabs == [Tab::Activity] { self.held } else { 0 };
+        Way { href, words, icon, is_here: tabs.contains(&self.tab), waiting }
     }
 }
 
