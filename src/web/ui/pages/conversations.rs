@@ -38,6 +38,7 @@ pub fn router() -> Router<Arc<State>> {
             post(compose::submit).layer(DefaultBodyLimit::max(files::FORM_BYTES_MAX)),
         )
         .route("/conversations/messages/{id}/take-back", post(compose::take_back))
+        .route("/conversations/messages/{id}/again", post(compose::write_again))
         .route("/conversations/messages/{id}/resolve", post(compose::resolve))
         .route("/conversations/{id}", get(thread::show))
         .route("/conversations/{id}/unread", post(thread::mark_unread))

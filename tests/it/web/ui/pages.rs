@@ -17,6 +17,19 @@ async fn held_mail_is_released_discarded_and_undone_by_the_page() {
         assert!(!list.html.contains(hostile), "D2");
         let one = format!("/activity/{held}");
         browser.get(&one).await.has("Checks of the sender").has("&#60;held@x&#62;").has("Hi");
+        // It is looked at as a whole before anybody decides.
+        let raw = format!("{one}/raw");
+        browser.get(&one).await.has(&raw);
+        let whole = browser.get(&raw).await;
+        whole.has("Message-ID: <held@x>");
+        assert!(
+            whole.headers[header::CONTENT_DISPOSITION].to_str().unwrap().contains("attachment")
+        );
+        let mut bea = Browser::of(api, "bea@acme.example", "user").await;
+        assert_eq!(bea.get(&raw).await.status, StatusCode::NOT_FOUND);
+        // Every page says that something waits, to whom it may concern.
+        browser.get("/contacts").await.has("Held mails: 1");
+        assert!(!bea.get("/contacts").await.html.contains("Held mails"));
         browser
             .submit(&format!("{one}/discard"), &[])
             .await
@@ -24,6 +37,8 @@ async fn held_mail_is_released_discarded_and_undone_by_the_page() {
             .has("Ann Example");
         browser.submit(&format!("{one}/undo"), &[]).await.has("nothing proves it");
         browser.submit(&format!("{one}/release"), &[]).await.has("because somebody released it");
+        assert_eq!(browser.get(&raw).await.status, StatusCode::NOT_FOUND, "it is in its thread");
+        assert!(!browser.get("/contacts").await.html.contains("Held mails"));
         let again = browser.post(&format!("{one}/release"), &[]).await;
         assert_eq!(again.status, StatusCode::CONFLICT);
         // V2: by its Message-ID, its subject, an address.
@@ -36,6 +51,21 @@ async fn held_mail_is_released_discarded_and_undone_by_the_page() {
         }
         browser.get("/activity?q=%3Cother%40x%3E").await.has("This mail never came here");
         browser.get("/activity?q=100%25_").await.has("Nothing was found");
+    }
+}
+
+#[tokio::test]
+async fn what_matched_is_said_with_the_verdict() {
+    for api in &Api::both().await {
+        let (mut ann, id) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let list = mail("list@x", "News", "List-Id: <news.client.example>\n\nHi\n");
+        let verdict = api.mail_in(&id, &list, Trust::Dmarc).await;
+        let shown = ann.get(&format!("/activity/{verdict}")).await;
+        shown.has("<dt>What matched</dt><dd>List-Id</dd>");
+        let report = std::fs::read_to_string("tests/data/eml/dsn_postfix.eml").unwrap();
+        let verdict = api.mail_in(&id, &report.replace('\r', ""), Trust::Dmarc).await;
+        let shown = ann.get(&format!("/activity/{verdict}")).await;
+        shown.has("<dt>What it reports</dt>").has("not delivered, for good");
     }
 }
 
@@ -67,6 +97,11 @@ async fn users_see_their_own_mail_and_admins_all() {
         let found = browser.get("/activity?q=Private").await.html.contains(&one);
         assert_eq!((listed, found), (status == 200, status == 200));
     }
+    // Whose mail it is, is said to who reads along.
+    let owner = "</span><span>Ann Example</span></div>";
+    chief.get("/activity").await.has(owner);
+    chief.get(&one).await.has(" · Ann Example</span></div>");
+    assert!(!ann.get("/activity").await.html.contains(owner));
     assert_eq!(bob.post(&format!("{one}/discard"), &[]).await.status, StatusCode::NOT_FOUND);
     assert_eq!(ann.get("/settings/people").await.status, StatusCode::FORBIDDEN);
     // C18: nor anybody of another sub-account.

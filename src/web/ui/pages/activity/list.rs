@@ -1,5 +1,6 @@
 //! The list: filters, search, and the box that asks why a mail is not here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -8,12 +9,12 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use super::{colour, door_words, outcome_words, sentence, title};
-use crate::model::{MessageId, Outcome, Person, Time};
+use crate::model::{MessageId, Outcome, Person, Time, User, UserId};
 use crate::store::{Position, Seen, VerdictFilter};
 use crate::web::State;
 use crate::web::page::Listing;
 use crate::web::ui::failure::Failure;
-use crate::web::ui::people::Shown;
+use crate::web::ui::people::{self, Shown};
 use crate::web::ui::{Fields, Shell, SignedIn, Tab, filters, page, text};
 
 /// Rows of a page.
@@ -52,6 +53,8 @@ struct Row {
     warning: Option<String>,
     sentence: String,
     door: &'static str,
+    /// Whose mail it is, of one that is not the reader's.
+    owner: Option<String>,
     at: Time,
     is_held: bool,
     release: Option<String>,
@@ -111,7 +114,8 @@ pub async fn show(
     let listing = Listing::open(of, &list, Some(ROWS), asked.cursor.as_deref())?;
     let found = found(&state, &signed_in, &asked, &listing).await?;
     let position = |seen: &Seen| Position { at: 0, id: seen.verdict.id.0 };
-    let rows = listing.page(found, position, row);
+    let readers = Readers::of(&state, &signed_in, &found).await?;
+    let rows = listing.page(found, position, |seen| row(seen, &readers));
     let held = state.store.held_count(of, signed_in.scope()).await?;
     let activity = Activity {
         shell: signed_in.shell(Tab::Activity),
@@ -176,11 +180,28 @@ fn tabs(asked: &Asked, held: i64) -> Vec<OutcomeTab> {
     .collect()
 }
 
-fn row(seen: Seen) -> Row {
+/// Who reads, and whose mail is read along.
+struct Readers {
+    reader: UserId,
+    others: BTreeMap<UserId, User>,
+}
+
+impl Readers {
+    async fn of(state: &State, signed_in: &SignedIn, found: &[Seen]) -> Result<Self, Failure> {
+        let reader = signed_in.user.id;
+        let owners = found.iter().filter_map(|seen| seen.verdict.user_id);
+        let others = owners.filter(|user| *user != reader);
+        let others = people::users(&state.store, signed_in.sub_account(), others).await?;
+        Ok(Self { reader, others })
+    }
+}
+
+fn row(seen: Seen, readers: &Readers) -> Row {
     let verdict = &seen.verdict;
     let outcome = verdict.outcome();
     let href = format!("/activity/{}", verdict.id);
     let is_held = outcome == Outcome::Held && verdict.stored_message_id.is_some();
+    let owner = verdict.user_id.and_then(|user| readers.others.get(&user));
     Row {
         release: (is_held && !super::one::needs_contact(verdict))
             .then(|| format!("{href}/release")),
@@ -188,10 +209,11 @@ fn row(seen: Seen) -> Row {
         colour: colour(outcome),
         title: title(&seen),
         is_kept: seen.mail.is_some(),
-        people: people(&seen),
+        people: line(&seen),
         warning: people_of(&seen).find_map(|person| Shown::person(person).warning),
         sentence: sentence(verdict),
-        door: door_words(verdict.door),
+        door: door_words(verdict, readers.reader),
+        owner: owner.map(|user| user.name.clone()),
         at: verdict.at,
         is_held,
         href,
@@ -199,13 +221,13 @@ fn row(seen: Seen) -> Row {
 }
 
 /// From whom to whom, as far as it is known.
-fn people(seen: &Seen) -> String {
+fn line(seen: &Seen) -> String {
     let Some(mail) = &seen.mail else { return String::new() };
-    let line = |person: &Person| Shown::person(person).line();
-    let from = mail.from.as_ref().map(line).unwrap_or_default();
+    let name = |person: &Person| Shown::person(person).line();
+    let from = mail.from.as_ref().map(name).unwrap_or_default();
     match mail.to.split_first() {
-        Some((first, [])) => format!("{from} → {}", line(first)),
-        Some((first, others)) => format!("{from} → {} +{}", line(first), others.len()),
+        Some((first, [])) => format!("{from} → {}", name(first)),
+        Some((first, others)) => format!("{from} → {} +{}", name(first), others.len()),
         None => from,
     }
 }

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 
 use crate::mail::pretence;
 use crate::model::verdict::explanation;
-use crate::model::{Door, Outcome, Verdict};
+use crate::model::{Door, Outcome, UserId, Verdict};
 use crate::store::Seen;
 use crate::web::State;
 use crate::web::ui::text;
@@ -27,6 +27,7 @@ pub fn router() -> Router<Arc<State>> {
         .route("/activity", get(list::show))
         .route("/activity/why", post(upload::why).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
         .route("/activity/{id}", get(one::show))
+        .route("/activity/{id}/raw", get(one::raw))
         .route("/activity/{id}/release", post(act::release))
         .route("/activity/{id}/discard", post(act::discard))
         .route("/activity/{id}/undo", post(act::undo))
@@ -54,10 +55,14 @@ fn outcome_words(outcome: Outcome) -> &'static str {
     })
 }
 
-fn door_words(door: Door) -> &'static str {
-    text::words(match door {
+/// How it came to be seen, as who reads says it.
+fn door_words(verdict: &Verdict, reader: UserId) -> &'static str {
+    text::words(match verdict.door {
         Door::Smtp => "activity.door_smtp",
-        Door::Imap | Door::Graph | Door::Ews => "activity.door_mailbox",
+        Door::Imap | Door::Graph | Door::Ews if verdict.user_id == Some(reader) => {
+            "activity.door_mailbox"
+        }
+        Door::Imap | Door::Graph | Door::Ews => "activity.door_other_mailbox",
         Door::Import => "activity.door_import",
         Door::Send => "activity.door_send",
     })

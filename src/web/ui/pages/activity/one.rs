@@ -8,17 +8,21 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{colour, door_words, outcome_words, sentence, title};
+use crate::mail::pretence;
 use crate::model::{Address, Outcome, Reason, Time, Verdict, VerdictId};
 use crate::store::{Action, Seen};
 use crate::web::State;
 use crate::web::api::messages;
 use crate::web::input::Id;
 use crate::web::ui::failure::Failure;
+use crate::web::ui::pages::conversations::size;
 use crate::web::ui::people::Shown;
 use crate::web::ui::{Errors, Shell, SignedIn, Tab, filters, page, text};
 
 /// Characters of a mail that are shown, so that one knows it again.
 const EXCERPT_CHARS_MAX: usize = 3_000;
+/// Recipients of a report that are shown.
+const RECIPIENTS_MAX: usize = 20;
 
 #[derive(Template)]
 #[template(path = "verdict.html", config = "src/web/ui/askama.toml")]
@@ -34,10 +38,18 @@ struct One {
     door: &'static str,
     rule: String,
     reason: &'static str,
+    /// What the decision found in the mail (V1).
+    matched: Vec<String>,
+    /// Of a report about another mail, what it says of each recipient.
+    report: Vec<Reported>,
     message_id: Option<String>,
     from: Option<Shown>,
     to: Vec<Shown>,
     excerpt: Option<String>,
+    /// Its files, of mail that waits for somebody to decide: their names and sizes.
+    files: Vec<(String, String)>,
+    /// Where the mail is, as it came, of such mail.
+    raw: Option<String>,
     checks: Vec<Check>,
     conversation: Option<String>,
     expires_at: Option<Time>,
@@ -46,6 +58,14 @@ struct One {
     owner: Option<String>,
     candidates: Vec<Shown>,
     history: Vec<(&'static str, String, Time)>,
+}
+
+/// What a report says of a recipient.
+struct Reported {
+    address: String,
+    /// Its enhanced status code (RFC 3463); empty in a complaint.
+    status: String,
+    is_hard: bool,
 }
 
 /// What a check of the sender said.
@@ -70,7 +90,7 @@ struct Can {
 
 impl Can {
     fn of(verdict: &Verdict, signed_in: &SignedIn) -> Self {
-        let is_held = verdict.outcome() == Outcome::Held && verdict.stored_message_id.is_some();
+        let is_held = is_held(verdict);
         let is_left_out = verdict.reason == Reason::AttachmentTooLarge;
         let is_undone_by_us = matches!(
             verdict.reason,
@@ -100,6 +120,11 @@ pub fn needs_contact(verdict: &Verdict) -> bool {
     matches!(verdict.reason, Reason::NoRecipient | Reason::AmbiguousForward)
 }
 
+/// Does it wait for somebody to decide?
+fn is_held(verdict: &Verdict) -> bool {
+    verdict.outcome() == Outcome::Held && verdict.stored_message_id.is_some()
+}
+
 pub async fn show(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
@@ -122,6 +147,19 @@ pub async fn verdict(
     }
 }
 
+/// A mail that waits, as it came: who decides about it can look at all of it.
+pub async fn raw(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    Id(id): Id,
+) -> Result<Response, Failure> {
+    let verdict = verdict(&state, &signed_in, VerdictId(id)).await?;
+    let message = verdict.stored_message_id.filter(|_| is_held(&verdict));
+    let message = message.ok_or_else(Failure::not_found)?;
+    let answer = messages::raw(Shared(state), signed_in.reader(), Id(message.0)).await?;
+    Ok(answer.into_response())
+}
+
 /// The page, with what is wrong about the form that was sent.
 pub async fn shown(
     state: &Arc<State>,
@@ -131,7 +169,7 @@ pub async fn shown(
 ) -> Result<Response, Failure> {
     let of = signed_in.sub_account();
     let verdict = verdict(state, signed_in, id).await?;
-    let excerpt = excerpt(state, signed_in, &verdict).await?;
+    let (excerpt, files) = kept(state, signed_in, &verdict).await?;
     let actions = state.store.actions(of, id).await?;
     let history = history(state, signed_in, actions).await?;
     let owner = verdict.user_id.filter(|user| *user != signed_in.user.id);
@@ -145,6 +183,7 @@ pub async fn shown(
         shell: signed_in.shell(Tab::Activity),
         errors,
         excerpt,
+        files,
         history,
         owner,
         ..one(&seen, signed_in)
@@ -169,13 +208,17 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
         title: title(seen),
         sentence: sentence(verdict),
         at: verdict.at,
-        door: door_words(verdict.door),
+        door: door_words(verdict, signed_in.user.id),
         rule: rule.unwrap_or_else(|| verdict.reason.rule().to_owned()),
         reason: verdict.reason.name(),
+        matched: matched(verdict),
+        report: report(verdict),
         message_id: verdict.message_id.as_ref().map(|id| format!("<{id}>")),
         from: seen.mail.as_ref().and_then(|mail| mail.from.as_ref()).map(Shown::person),
         to: seen.mail.iter().flat_map(|mail| mail.to.iter().take(20).map(Shown::person)).collect(),
         excerpt: None,
+        files: Vec::new(),
+        raw: is_held(verdict).then(|| format!("/activity/{}/raw", verdict.id)),
         checks: checks(verdict),
         conversation: verdict.conversation_id.map(|id| format!("/conversations/{id}")),
         expires_at: verdict.expires_at.filter(|_| outcome == Outcome::Held),
@@ -184,6 +227,20 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
         candidates: candidates.collect(),
         history: Vec::new(),
     }
+}
+
+fn matched(verdict: &Verdict) -> Vec<String> {
+    let found = [&verdict.matched.what, &verdict.matched.address];
+    found.into_iter().flatten().map(|it| pretence::visible(it)).collect()
+}
+
+fn report(verdict: &Verdict) -> Vec<Reported> {
+    let reported = verdict.report.iter().take(RECIPIENTS_MAX).map(|it| Reported {
+        address: pretence::visible(&it.address),
+        status: pretence::visible(&it.status),
+        is_hard: it.hard,
+    });
+    reported.collect()
 }
 
 fn checks(verdict: &Verdict) -> Vec<Check> {
@@ -196,17 +253,21 @@ fn checks(verdict: &Verdict) -> Vec<Check> {
     checks
 }
 
-/// The beginning of what the mail says, of mail that is kept and not left out.
-async fn excerpt(
+/// The beginning of what the mail says, of mail that is kept and not left out; and its files, while it waits.
+async fn kept(
     state: &Arc<State>,
     signed_in: &SignedIn,
     verdict: &Verdict,
-) -> Result<Option<String>, Failure> {
+) -> Result<(Option<String>, Vec<(String, String)>), Failure> {
     let of = signed_in.sub_account();
-    let Some(id) = verdict.stored_message_id else { return Ok(None) };
-    let Some(message) = state.store.message(of, id).await? else { return Ok(None) };
+    let none = (None, Vec::new());
+    let Some(id) = verdict.stored_message_id else { return Ok(none) };
+    let Some(message) = state.store.message(of, id).await? else { return Ok(none) };
     let text = messages::new_text(state, of, &message).await?;
-    Ok(text.map(|text| text.trim().chars().take(EXCERPT_CHARS_MAX).collect::<String>()))
+    let excerpt = text.map(|text| text.trim().chars().take(EXCERPT_CHARS_MAX).collect());
+    let files = message.attachments.iter().filter(|_| is_held(verdict));
+    let files = files.map(|file| (pretence::visible(&file.file_name), size(file.size)));
+    Ok((excerpt, files.collect()))
 }
 
 async fn history(
