@@ -98,7 +98,7 @@ pub async fn enqueue(office: &Office, request: Request) -> Result<Queued, Error>
     if let Some(queued) = known(office, &request, now).await? {
         return Ok(queued);
     }
-    let sender = sender(office, &request).await?;
+    let sender = sender(office, request.sub_account, request.user).await?;
     let choice =
         send::choose(request.kind, request.from.as_ref(), &sender).map_err(Error::Refused)?;
     let parent = parent(office, &request).await?;
@@ -120,9 +120,18 @@ async fn known(office: &Office, request: &Request, now: Time) -> Result<Option<Q
     Ok(is_known.then_some(Queued { mails, unsubscribed: Vec::new() }))
 }
 
-async fn sender(office: &Office, request: &Request) -> Result<Sender, Error> {
-    let of = request.sub_account;
-    let user = office.store.user(of, request.user).await?.ok_or(Error::NotFound("user"))?;
+/// As whom an individual mail of a user goes out now; `None`: there is no way to send.
+pub async fn sent_as(
+    office: &Office,
+    of: SubAccountId,
+    user: UserId,
+) -> Result<Option<Person>, Error> {
+    let sender = sender(office, of, user).await?;
+    Ok(send::choose(SendKind::Individual, None, &sender).ok().map(|choice| choice.from))
+}
+
+async fn sender(office: &Office, of: SubAccountId, user: UserId) -> Result<Sender, Error> {
+    let user = office.store.user(of, user).await?.ok_or(Error::NotFound("user"))?;
     let settings =
         office.store.account_settings(of).await?.ok_or(Error::NotFound("sub-account"))?;
     let sealed = settings.provider.as_deref();

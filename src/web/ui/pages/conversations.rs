@@ -24,6 +24,7 @@ use crate::web::ui::SignedIn;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::live;
 
+pub use message::size;
 pub use reading::Readings;
 
 /// The routes of these pages.

@@ -13,19 +13,23 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::draft::{Composer, Content, people};
+use super::draft::{Composer, Content, lines_of, people};
 use super::files::{self, Attached, Form, Gone};
 use super::readable;
 use super::{quote, thread};
 use crate::clock;
 use crate::mail::compose::NewFile;
-use crate::model::{ConversationId, NewIds, Person, SendKind, SendStatus, StoredMessageId, Time};
+use crate::model::{
+    ConversationId, Direction, Message, NewIds, Person, SendKind, SendStatus, StoredMessageId, Time,
+};
 use crate::send::flow;
-use crate::store::{Cancelled, NewDraft, Resolution};
+use crate::store::{Cancelled, NewDraft, Resolution, Shipment};
 use crate::web::State;
+use crate::web::api::messages;
 use crate::web::error::{Code, Problem};
 use crate::web::input::{Id, Query};
 use crate::web::ui::failure::Failure;
+use crate::web::ui::people::Shown;
 use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 
 /// So long a mail can be taken back, in seconds.
@@ -81,6 +85,7 @@ async fn shown(
     mut composer: Composer,
 ) -> Result<Response, Failure> {
     composer.file_max = files::limit(state, signed_in.sub_account()).await?;
+    composer.from = sent_as(state, signed_in).await?;
     let status =
         if composer.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let drafts = state.store.drafts(signed_in.sub_account(), signed_in.user.id).await?;
@@ -98,6 +103,12 @@ async fn shown(
     let drafts = kept.collect();
     let compose = Compose { shell: signed_in.shell(Tab::Conversations), composer, drafts };
     Ok((status, page(&compose)).into_response())
+}
+
+/// As whom what is written would be sent; `None`: there is no way to send.
+pub async fn sent_as(state: &State, signed_in: &SignedIn) -> Result<Option<String>, Failure> {
+    let from = flow::sent_as(&state.office, signed_in.sub_account(), signed_in.user.id).await;
+    Ok(from.map_err(Problem::from)?.map(|from| Shown::person(&from).line()))
 }
 
 /// Where one goes on with a draft: with an answer, in its conversation.
@@ -405,7 +416,7 @@ pub async fn take_back(
     Id(id): Id,
 ) -> Result<Response, Failure> {
     let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
-    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    let of = signed_in.sub_account();
     let there = message
         .conversation_id
         .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
@@ -413,22 +424,70 @@ pub async fn take_back(
         Some(Cancelled::Yes) => {}
         _ => return Ok(done(jar, "flash.not_taken_back", &there)),
     }
+    let again = draft_again(&state, &signed_in, &message).await?;
+    Ok(done(jar, "flash.taken_back", &again.unwrap_or(there)))
+}
+
+/// What was sent as this message, as a draft again, and where one goes on with it. `None`: it was not written
+/// here, or is forgotten.
+async fn draft_again(
+    state: &State,
+    signed_in: &SignedIn,
+    message: &Message,
+) -> Result<Option<String>, Failure> {
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
     for draft in state.store.drafts(of, user).await? {
         let mut content: Content = serde_json::from_str(&draft.content).unwrap_or_default();
-        if content.sent_as == Some(id) {
+        if content.sent_as == Some(message.id.0) {
             content.sent_as = None;
-            content.attached = Attached::all_of(&message);
-            let id = new_id();
-            let again = place(id, draft.conversation, &content);
-            let content = serde_json::to_string(&content).unwrap_or_default();
-            // The id of the old one is the key of the mail that was taken back (S5).
-            let kept = NewDraft { id, conversation: draft.conversation, content };
-            state.store.keep_draft(of, user, kept, clock::now()).await?;
+            content.attached = Attached::all_of(message);
+            // The id of the old one is the key of the mail that was sent (S5).
+            let again = keep_anew(state, signed_in, draft.conversation, &content).await?;
             state.store.remove_draft(of, user, draft.id).await?;
-            return Ok(done(jar, "flash.taken_back", &again));
+            return Ok(Some(again));
         }
     }
-    Ok(done(jar, "flash.taken_back", &there))
+    Ok(None)
+}
+
+async fn keep_anew(
+    state: &State,
+    signed_in: &SignedIn,
+    conversation: Option<ConversationId>,
+    content: &Content,
+) -> Result<String, Failure> {
+    let id = new_id();
+    let again = place(id, conversation, content);
+    let content = serde_json::to_string(content).unwrap_or_default();
+    let kept = NewDraft { id, conversation, content };
+    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
+    state.store.keep_draft(of, user, kept, clock::now()).await?;
+    Ok(again)
+}
+
+/// Makes a draft of a mail that was not sent, or did not arrive.
+pub async fn write_again(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+    Id(id): Id,
+) -> Result<Response, Failure> {
+    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
+    let of = signed_in.sub_account();
+    let shipment = state.store.shipments(of, [message.id]).await?.remove(&message.id);
+    let has_failed = |it: &Shipment| matches!(it.status, SendStatus::Failed | SendStatus::Bounced);
+    if !shipment.as_ref().is_some_and(has_failed) {
+        return Err(Failure::not_found());
+    }
+    let again = match draft_again(&state, &signed_in, &message).await? {
+        Some(again) => again,
+        None => {
+            let text = messages::new_text(&state, of, &message).await?;
+            let content = Content::of_message(&message, text.unwrap_or_default());
+            keep_anew(&state, &signed_in, message.conversation_id, &content).await?
+        }
+    };
+    Ok(done(jar, "flash.written_again", &again))
 }
 
 /// Says what became of a mail of which it is not known (S5).
@@ -455,32 +514,33 @@ pub async fn resolve(
     Ok(done(jar, "flash.resolved", &there))
 }
 
-/// The form that answers a message: to its author, or where the author wants answers, or to everybody.
+/// The form that answers a message: to its author, or where the author wants answers, or to everybody. What
+/// went out, oneself or a colleague has written: it is gone on with, to whom it went.
 pub fn answer(
-    message: &crate::model::Message,
+    message: &Message,
     reply_to: &[Person],
     own: impl Fn(&Person) -> bool,
     is_to_all: bool,
 ) -> Content {
-    use super::draft::line_of;
     let others = |people: Vec<&Person>| -> Vec<Person> {
         people.into_iter().filter(|it| !own(it)).cloned().collect()
     };
-    let is_own = message.from.as_ref().is_none_or(&own);
+    let is_own =
+        message.direction == Some(Direction::Outbound) || message.from.as_ref().is_none_or(&own);
     let asked = others(reply_to.iter().collect());
     let to = match is_own {
         true => others(message.to.iter().collect()),
         false if asked.is_empty() => others(message.from.iter().collect()),
         false => asked,
     };
-    let everybody = message.cc.iter().chain(message.to.iter().filter(|_| !is_own));
+    let (author, to_too) = (message.from.iter().filter(|_| is_own), message.to.iter());
+    let everybody = author.chain(&message.cc).chain(to_too.filter(|_| !is_own));
     let mut cc = if is_to_all { others(everybody.collect()) } else { Vec::new() };
     cc.retain(|person| !to.iter().any(|it| it.email == person.email));
-    let line = |people: Vec<Person>| people.iter().map(line_of).collect::<Vec<_>>().join(", ");
     let subject = message.subject.trim();
     let is_answer = subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     let subject = if is_answer { subject.to_owned() } else { format!("Re: {subject}") };
-    let (to, cc) = (line(to), line(cc));
+    let (to, cc) = (lines_of(&to), lines_of(&cc));
     Content { to, cc, subject, reply_to: Some(message.id.0), ..Content::default() }
 }
 

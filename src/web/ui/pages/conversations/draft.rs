@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::files::{self, Attached, FILES_MAX, FORM_BYTES_MAX};
 use crate::mail::compose::NewFile;
 use crate::mail::safe;
-use crate::model::{Address, Person};
+use crate::model::{Address, Message, Person};
 use crate::web::ui::{Errors, Fields};
 
 /// Addresses on one line at most.
@@ -51,6 +51,8 @@ pub struct Composer {
     pub html: String,
     pub attached: Vec<Attached>,
     pub missing: Vec<String>,
+    /// As whom it is sent; `None`: there is no way to send.
+    pub from: Option<String>,
     /// How large each file may be, in words.
     pub file_max: String,
     pub send_at: String,
@@ -76,6 +78,18 @@ impl Content {
             attached: fields.all("attached").filter_map(Attached::parse).take(FILES_MAX).collect(),
             missing: distinct(fields.all("missing").map(|name| clipped(name, 200))),
             sent_as: None,
+        }
+    }
+
+    /// A mail that the CRM has sent, with the text that was written.
+    pub fn of_message(message: &Message, text: String) -> Self {
+        Self {
+            to: lines_of(&message.to),
+            cc: lines_of(&message.cc),
+            subject: message.subject.clone(),
+            text,
+            attached: Attached::all_of(message),
+            ..Self::default()
         }
     }
 
@@ -149,7 +163,7 @@ pub fn people(line: &str) -> Result<Vec<Person>, String> {
 }
 
 /// A person as one types it.
-pub fn line_of(person: &Person) -> String {
+fn line_of(person: &Person) -> String {
     match person.name.as_deref().filter(|name| !name.trim().is_empty()) {
         Some(name) => {
             let plain: String =
@@ -158,6 +172,11 @@ pub fn line_of(person: &Person) -> String {
         }
         None => person.email.written().to_owned(),
     }
+}
+
+/// People as one types them.
+pub fn lines_of(people: &[Person]) -> String {
+    people.iter().map(line_of).collect::<Vec<_>>().join(", ")
 }
 
 /// Cut at commas and semicolons outside quotes.
