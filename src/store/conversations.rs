@@ -7,7 +7,9 @@ use super::users::address;
 use super::value::values;
 use super::window::{Position, containing};
 use super::{Error, Result, Store, Window};
-use crate::model::{Address, ContactId, ConversationId, SubAccountId, Sync, ThreadId, Time};
+use crate::model::{
+    Address, ContactId, ConversationId, SubAccountId, Sync, ThreadId, Time, UserId,
+};
 
 /// What is read of a conversation, and of whom it is with.
 macro_rules! conversation_columns {
@@ -44,8 +46,11 @@ statements! {
     THREADS_OF_CONVERSATION = "select distinct thread_id from messages
         where sub_account = $1 and conversation_id = $2 and conversation_id is not null
         and thread_id is not null order by thread_id limit 1000";
-    THREADS = "select threads.id, threads.subject, threads.sync, threads.sync_reason
+    THREADS = "select threads.id, threads.subject, threads.sync, threads.sync_reason,
+            connections.user_id
         from {rows uuid uuid} as asked cross join threads
+        left join connections on connections.sub_account = threads.sub_account
+            and connections.id = threads.connection_id
         where threads.sub_account = asked.column1 and threads.id = asked.column2";
 }
 
@@ -79,7 +84,11 @@ pub struct StoredThread {
     pub sync: Sync,
     /// Why it is no longer followed.
     pub reason: Option<String>,
+    /// In whose mailbox it is followed, or was.
+    pub user: Option<UserId>,
 }
+
+type ThreadRow = (Uuid, String, String, Option<String>, Option<Uuid>);
 
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {
@@ -161,14 +170,13 @@ impl Store {
         let mut tx = self.reader().await?;
         let ids: Vec<(Uuid,)> = tx.all(THREADS_OF_CONVERSATION, values![of, id]).await?;
         let asked = ids.into_iter().flat_map(|(thread,)| values![of, thread]).collect();
-        let mut rows: Vec<(Uuid, String, String, Option<String>)> =
-            tx.all_of_rows(THREADS, asked).await?;
+        let mut rows: Vec<ThreadRow> = tx.all_of_rows(THREADS, asked).await?;
         rows.sort_unstable_by_key(|(thread, ..)| *thread);
         rows.into_iter()
-            .map(|(id, subject, sync, reason)| {
+            .map(|(id, subject, sync, reason, user)| {
                 let sync = Sync::parse(&sync)
                     .ok_or_else(|| Error::damaged(format!("a thread's sync is {sync:?}")))?;
-                Ok(StoredThread { id: ThreadId(id), subject, sync, reason })
+                Ok(StoredThread { id: ThreadId(id), subject, sync, reason, user: user.map(UserId) })
             })
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Users, the addresses they write from, and their smart BCC addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -18,6 +18,10 @@ statements! {
     LOCK_USER = "update users set name = name where sub_account = $1 and id = $2";
     USER_ADDRESSES = "select user_id, written, is_alias from user_addresses
         where (sub_account, user_id) in {rows uuid uuid} order by address";
+    USERS_AMONG = "select user_addresses.address
+        from {rows uuid text} as asked cross join user_addresses
+        where user_addresses.sub_account = asked.column1
+            and user_addresses.address = asked.column2 and user_addresses.confirmed";
     CURRENT_BCC_ADDRESSES = "select user_id, address from bcc_addresses
         where (sub_account, user_id) in {rows uuid uuid} and revoked_at is null
         order by created_at";
@@ -50,6 +54,18 @@ impl Store {
     pub async fn user(&self, of: SubAccountId, id: UserId) -> Result<Option<User>> {
         let mut tx = self.reader().await?;
         read_user(&mut tx, of, id).await
+    }
+
+    /// Which of these addresses are users'.
+    pub async fn users_among(
+        &self,
+        of: SubAccountId,
+        addresses: impl IntoIterator<Item = &Address>,
+    ) -> Result<BTreeSet<String>> {
+        let mut tx = self.reader().await?;
+        let asked = addresses.into_iter().flat_map(|it| values![of, it.normal()]).collect();
+        let rows: Vec<(String,)> = tx.all_of_rows(USERS_AMONG, asked).await?;
+        Ok(rows.into_iter().map(|(address,)| address).collect())
     }
 
     /// Adds a user. [`Error::Conflict`]: another has the sign-in address.

@@ -36,6 +36,8 @@ impl Clock {
             0 => at.strftime("%H:%M"),
             1 => at.strftime("yesterday %H:%M"),
             2..=6 => at.strftime("%A %H:%M"),
+            // What is to come.
+            i32::MIN..0 if at.year() != now.year() => at.strftime("%-d %b %Y %H:%M"),
             _ if at.year() == now.year() => at.strftime("%-d %b %H:%M"),
             _ => at.strftime("%-d %b %Y"),
         };
@@ -80,6 +82,8 @@ mod tests {
             ("2026-03-07T21:05:00Z", ">Saturday 22:05<"),
             ("2026-01-07T21:05:00Z", ">7 Jan 22:05<"),
             ("2024-07-07T21:05:00Z", ">7 Jul 2024<"),
+            ("2026-04-07T21:05:00Z", ">7 Apr 23:05<"),
+            ("2027-01-07T21:05:00Z", ">7 Jan 2027 22:05<"),
         ];
         for (text, shown) in rows {
             let html = clock.show(time(text)).to_string();

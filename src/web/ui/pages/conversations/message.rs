@@ -1,6 +1,6 @@
 //! A message as the thread shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use askama::filters::Safe;
@@ -9,12 +9,15 @@ use super::reading::Reading;
 use crate::decide::send::can_be_answered;
 use crate::mail::pretence;
 use crate::model::{
-    self, Direction, Door, FileState, Kind, SendStatus, State, StoredMessageId, Time, User, UserId,
-    VerdictId,
+    self, Address, Direction, Door, FileState, Kind, SendStatus, State, StoredMessageId, Time,
+    User, UserId, VerdictId,
 };
 use crate::store::Shipment;
 use crate::web::ui::people::Shown;
 use crate::web::ui::text;
+
+/// What is due within so long is said to be so at once.
+const SOON_SECONDS: i64 = 60;
 
 /// One message.
 pub struct Message {
@@ -22,8 +25,11 @@ pub struct Message {
     pub from: Shown,
     pub to: Vec<Shown>,
     pub cc: Vec<Shown>,
-    /// The sender's date, or else when it was received.
     pub at: Time,
+    /// What the sender says, where that is another day: it may say anything (B14).
+    pub sender_date: Option<Time>,
+    /// It came in from an address that is neither the contact's nor a user's (T5, C6).
+    pub is_of_another: bool,
     pub is_own: bool,
     pub can_be_answered: bool,
     /// It is shown open.
@@ -31,7 +37,7 @@ pub struct Message {
     /// The first words, for when it is closed.
     pub preview: String,
     pub doors: Vec<Way>,
-    /// The user whose mail it is, where others read along.
+    /// The user whose mail it is, where it is not the reader's.
     pub owner: Option<String>,
     pub is_auto_reply: bool,
     pub is_id_conflict: bool,
@@ -66,8 +72,14 @@ pub struct Status {
     pub tone: &'static str,
     /// What the server said.
     pub detail: Option<String>,
+    /// When it is sent, or tried again, where that is not at once.
+    pub at: Option<Time>,
+    /// When there may be news of it, in milliseconds of Unix time.
+    pub due_ms: Option<i64>,
     /// It is not on its way yet.
     pub can_be_taken_back: bool,
+    /// It did not arrive, and can be written again.
+    pub can_be_written_again: bool,
     /// Nobody but its author can say whether it was sent (S5).
     pub is_unknown: bool,
 }
@@ -77,8 +89,11 @@ pub struct Beside<'a> {
     pub users: &'a BTreeMap<UserId, User>,
     pub left_out: &'a BTreeMap<StoredMessageId, VerdictId>,
     pub shipments: &'a BTreeMap<StoredMessageId, Shipment>,
-    /// Others' mail is read along: whose it is, is said.
-    pub says_owner: bool,
+    /// Of the authors, those who are users: their addresses in the normal form.
+    pub colleagues: &'a BTreeSet<String>,
+    pub contact: &'a Address,
+    pub reader: UserId,
+    pub now: Time,
 }
 
 impl Message {
@@ -92,27 +107,30 @@ impl Message {
             name: text::words("mail.no_sender").to_owned(),
             ..Shown::contact(&no_address(), None)
         };
-        let owner = message.user_id.and_then(|id| beside.users.get(&id));
+        let owner = message.user_id.filter(|id| *id != beside.reader);
+        let owner = owner.and_then(|id| beside.users.get(&id));
         let files = message.attachments.iter().filter(|file| !is_shown_in_body(file));
         Self {
             id: message.id,
             from: message.from.as_ref().map_or_else(unknown, Shown::person),
             to: message.to.iter().map(Shown::person).collect(),
             cc: message.cc.iter().map(Shown::person).collect(),
-            at: message.date.unwrap_or(message.at),
+            at: message.at,
+            sender_date: message.date.filter(|date| is_another_day(*date, message.at)),
+            is_of_another: beside.is_of_another(message),
             is_own: message.direction == Some(Direction::Outbound),
             can_be_answered: can_be_answered(message.state, message.kind),
             is_open,
             preview: reading.beginning(),
             doors: message.doors.iter().map(door).collect(),
-            owner: owner.filter(|_| beside.says_owner).map(|user| user.name.clone()),
+            owner: owner.map(|user| user.name.clone()),
             is_auto_reply: message.kind == Kind::AutoReply,
             is_id_conflict: message.id_conflict,
             left_out: (message.state == State::Skipped)
                 .then(|| beside.left_out.get(&message.id).copied())
                 .flatten(),
             files: files.map(File::new).collect(),
-            status: beside.shipments.get(&message.id).and_then(Status::of),
+            status: beside.shipments.get(&message.id).map(|it| Status::of(it, beside.now)),
             reading,
         }
     }
@@ -147,6 +165,22 @@ impl Message {
     }
 }
 
+impl Beside<'_> {
+    fn is_of_another(&self, message: &model::Message) -> bool {
+        let from = message.from.as_ref().map(|from| &from.email);
+        message.direction != Some(Direction::Outbound)
+            && from.is_some_and(|from| {
+                from != self.contact && !self.colleagues.contains(from.normal())
+            })
+    }
+}
+
+/// Clocks differ, and mail takes its time; but not a day.
+fn is_another_day(date: Time, at: Time) -> bool {
+    const DAY_SECONDS: u64 = 24 * 3_600;
+    date.as_seconds().abs_diff(at.as_seconds()) > DAY_SECONDS
+}
+
 /// Stands for an author who cannot be read; shown by name only.
 fn no_address() -> model::Address {
     // An address by every reading.
@@ -170,10 +204,12 @@ fn door(door: Door) -> Way {
 }
 
 impl Status {
-    /// `None` for what was taken back before it went: it says so itself, as a draft.
-    fn of(shipment: &Shipment) -> Option<Self> {
+    fn of(shipment: &Shipment, now: Time) -> Self {
+        let later = shipment.due_at.filter(|due| now.plus_seconds(SOON_SECONDS) < *due);
         let (words, tone) = match shipment.status {
+            SendStatus::Queued if later.is_some() => ("status.to_be_sent", "info"),
             SendStatus::Queued => ("status.queued", "info"),
+            SendStatus::Retrying if later.is_some() => ("status.again_at", "warn"),
             SendStatus::Retrying => ("status.retrying", "warn"),
             SendStatus::Sent => ("status.sent", "good"),
             SendStatus::Failed => ("status.failed", "bad"),
@@ -183,16 +219,21 @@ impl Status {
         };
         let report = shipment.report.iter().map(|it| format!("{} ({})", it.address, it.status));
         let said = shipment.detail.iter().cloned().chain(report).collect::<Vec<_>>().join(" · ");
-        let waits = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying)
-            && !shipment.route.is_accepted_by_some();
-        Some(Self {
+        let waits = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying);
+        Self {
             words,
             tone,
+            at: later.filter(|_| waits),
+            due_ms: shipment.due_at.filter(|_| waits).map(Time::as_millis),
             detail: (!said.is_empty() && shipment.status != SendStatus::Sent)
                 .then(|| pretence::visible(&said)),
-            can_be_taken_back: waits,
+            can_be_taken_back: waits && !shipment.route.is_accepted_by_some(),
+            can_be_written_again: matches!(
+                shipment.status,
+                SendStatus::Failed | SendStatus::Bounced
+            ),
             is_unknown: shipment.status == SendStatus::Unknown,
-        })
+        }
     }
 }
 

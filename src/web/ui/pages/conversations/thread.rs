@@ -23,7 +23,7 @@ use crate::decide::send::can_be_answered;
 use crate::mail::pretence;
 use crate::model::{
     self, ConversationId, Direction, NewIds, SendStatus, State as MessageState, StoredMessageId,
-    SubAccountId, Sync, ThreadId,
+    SubAccountId, Sync, ThreadId, UserId,
 };
 use crate::store::{Position, StoredConversation, StoredThread, Window};
 use crate::web::State;
@@ -90,6 +90,8 @@ struct Thread {
     sync: Sync,
     /// Why it is no longer followed, in words.
     reason: Option<&'static str>,
+    /// It was followed in the reader's own mailbox.
+    is_mine: bool,
 }
 
 /// Shows a conversation. What came in has been read then.
@@ -139,6 +141,7 @@ async fn shown(
     page_of.answer_with(answer);
     if let Some(composer) = &mut page_of.composer {
         composer.file_max = files::limit(state, of).await?;
+        composer.from = compose::sent_as(state, signed_in).await?;
     }
     let shown = page(&page_of);
     if asked.before.is_none() {
@@ -202,11 +205,16 @@ async fn assemble(
     let left_out = state.store.skipped_by(of, skipped.map(|it| it.id)).await?;
     let own = messages.iter().filter(|it| it.direction == Some(Direction::Outbound));
     let shipments = state.store.shipments(of, own.map(|it| it.id)).await?;
+    let authors = messages.iter().filter_map(|it| it.from.as_ref()).map(|from| &from.email);
+    let colleagues = state.store.users_among(of, authors).await?;
     let beside = Beside {
         shipments: &shipments,
         users: &users,
         left_out: &left_out,
-        says_owner: users.len() > 1,
+        colleagues: &colleagues,
+        contact: &conversation.contact_email,
+        reader: signed_in.user.id,
+        now: clock::now(),
     };
     let subjects: BTreeMap<ThreadId, &str> =
         threads.iter().map(|it| (it.id, it.subject.as_str())).collect();
@@ -230,7 +238,7 @@ async fn assemble(
         contact: Shown::contact(&conversation.contact_email, conversation.contact_name.as_deref()),
         subject: pretence::visible(&conversation.subject),
         parts: parts.into_iter().map(|(_, part)| part).collect(),
-        threads: threads_of(&threads, messages),
+        threads: threads_of(&threads, messages, signed_in.user.id),
         people: others(&conversation, messages, &users),
         earlier: earlier.map(|it| format!("/conversations/{}?before={}", conversation.id, it.id)),
         is_latest,
@@ -346,11 +354,16 @@ fn quote_of(reading: &Reading) -> Option<String> {
 }
 
 /// The threads of the messages that are shown, the latest first.
-fn threads_of(threads: &[StoredThread], messages: &[model::Message]) -> Vec<Thread> {
+fn threads_of(
+    threads: &[StoredThread],
+    messages: &[model::Message],
+    reader: UserId,
+) -> Vec<Thread> {
     let is_shown = |it: &&StoredThread| messages.iter().any(|one| one.thread_id == Some(it.id));
     let shown = threads.iter().rev().filter(is_shown).map(|thread| Thread {
         subject: pretence::visible(&thread.subject),
         sync: thread.sync,
+        is_mine: thread.user == Some(reader),
         reason: thread.reason.as_deref().map(|reason| match reason {
             "mailbox_replaced" => "sync.mailbox_replaced",
             "mailbox_disconnected" => "sync.mailbox_disconnected",
@@ -364,7 +377,7 @@ fn threads_of(threads: &[StoredThread], messages: &[model::Message]) -> Vec<Thre
 fn others(
     conversation: &StoredConversation,
     messages: &[model::Message],
-    users: &BTreeMap<model::UserId, model::User>,
+    users: &BTreeMap<UserId, model::User>,
 ) -> Vec<Shown> {
     let is_user = |address: &model::Address| {
         users.values().any(|user| user.email == *address || user.aliases.contains(address))
