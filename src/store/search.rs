@@ -13,7 +13,7 @@ use super::value::{Value, values};
 use super::{Result, Store, events, inboxes};
 use crate::model::words::{self, Query, Words};
 use crate::model::{
-    ConversationId, Direction, Message, State, StoredMessageId, SubAccountId, UserId,
+    ConversationId, Direction, Message, SendStatus, State, StoredMessageId, SubAccountId, UserId,
 };
 
 statements! {
@@ -35,10 +35,11 @@ statements! {
         where messages.conversation_id is not null \
         order by search_messages.position desc";
     PREVIEWS = "select asked.column2, messages.direction, messages.state, \
-            coalesce(search_messages.preview, '') as preview \
+            coalesce(search_messages.preview, '') as preview, outbox.status \
         from {rows uuid uuid uuid} as asked cross join messages \
         left join search_messages on search_messages.sub_account = messages.sub_account \
             and search_messages.message_id = messages.id \
+        left join outbox on outbox.sub_account = messages.sub_account and outbox.id = messages.id \
         where messages.sub_account = asked.column1 and messages.id = (select m.id from messages m \
             where m.sub_account = asked.column1 and m.conversation_id = asked.column2 \
                 and m.conversation_id is not null \
@@ -110,8 +111,12 @@ pub struct Preview {
     pub is_own: bool,
     /// It was left out for a file that is too large (A2).
     pub is_left_out: bool,
+    /// How far the sending of it is, of what the CRM sends.
+    pub status: Option<SendStatus>,
     pub text: String,
 }
+
+type PreviewRow = (Uuid, Option<String>, String, String, Option<String>);
 
 /// How far what follows the events is, and how far they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,12 +162,12 @@ impl Store {
     ) -> Result<BTreeMap<ConversationId, Preview>> {
         let mut tx = self.reader().await?;
         let asked = conversations.into_iter().flat_map(|id| values![of, id, user]).collect();
-        let rows: Vec<(Uuid, Option<String>, String, String)> =
-            tx.all_of_rows(PREVIEWS, asked).await?;
-        let read = |(id, direction, state, text): (Uuid, Option<String>, String, String)| {
+        let rows: Vec<PreviewRow> = tx.all_of_rows(PREVIEWS, asked).await?;
+        let read = |(id, direction, state, text, status): PreviewRow| {
             let is_own = direction.as_deref() == Some(Direction::Outbound.name());
             let is_left_out = state == State::Skipped.name();
-            (ConversationId(id), Preview { is_own, is_left_out, text })
+            let status = status.as_deref().and_then(SendStatus::parse);
+            (ConversationId(id), Preview { is_own, is_left_out, status, text })
         };
         Ok(rows.into_iter().map(read).collect())
     }

@@ -6,6 +6,7 @@ mod organisation;
 mod pages;
 mod settings;
 mod signing_in;
+mod threads;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};

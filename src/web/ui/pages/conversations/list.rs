@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use crate::mail::pretence;
 use crate::model::words::Query as Words;
-use crate::model::{ConversationId, MailboxId, SubAccountId, Sync, Time, UserId};
+use crate::model::{ConversationId, MailboxId, SendStatus, SubAccountId, Sync, Time, UserId};
 use crate::store::{Inbox, Position, Preview, StoredConversation, StoredMailbox, Window};
 use crate::web::State;
 use crate::web::input::Query;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::people::Shown;
-use crate::web::ui::{Shell, SignedIn, Tab, filters, page};
+use crate::web::ui::{Shell, SignedIn, Tab, filters, page, text};
 
 /// Conversations of a page.
 const LIMIT: usize = 40;
@@ -347,12 +347,30 @@ impl Item {
         }
     }
 
+    /// What is wrong with the latest mail, where the CRM has sent it: it is not seen by who waits for an answer.
+    fn trouble(&self) -> Option<&'static str> {
+        match self.preview.status? {
+            SendStatus::Failed => Some("status.failed"),
+            SendStatus::Bounced => Some("status.bounced"),
+            SendStatus::Unknown => Some("status.unknown"),
+            _ => None,
+        }
+    }
+
     fn is_tracked(&self) -> bool {
         self.sync == Sync::Tracked
     }
 
     fn is_stopped(&self) -> bool {
         self.sync == Sync::Stopped
+    }
+}
+
+impl List {
+    /// How many were found, in words: of more than a page it is only known that there are more.
+    fn found(&self) -> String {
+        let key = if self.next.is_some() { "list.found_or_more" } else { "list.found" };
+        text::with(key, self.items.len())
     }
 }
 

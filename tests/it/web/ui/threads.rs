@@ -1,0 +1,214 @@
+//! What a thread says of its messages beside their words: from whom they are, of when, how far their sending is,
+//! and as whom an answer goes.
+
+use axum::http::StatusCode;
+use mailweave::clock;
+use mailweave::decide::send::Pace;
+use mailweave::ingest::index;
+use mailweave::model::{EventId, SendStatus, Trust};
+use mailweave::store::Settle;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Api, Browser};
+use crate::web::api::mail;
+
+const PACE: Pace =
+    Pace { per_mailbox_per_minute: 30, connections_per_mailbox: 3, connections_per_relay: 20 };
+
+/// A mail of Ann to Bob, and Cleo in Cc.
+fn first(id: &str) -> String {
+    mail(id, "Offer", "Cc: cleo@client.example\n\nHello\n")
+}
+
+fn reply(from: &str, id: &str) -> String {
+    let date = jiff::fmt::rfc2822::to_string(&jiff::Zoned::now()).unwrap();
+    format!(
+        "From: {from}\nTo: ann@acme.example\nSubject: Re: Offer\nMessage-ID: <{id}>\nDate: {date}\n\
+         In-Reply-To: <one@x>\n\nYes.\n"
+    )
+}
+
+/// Where the conversation of that mail is, once it is filed.
+async fn filed(api: &Api, user: &str, raw: &str) -> String {
+    let verdict = api.mail_in(user, raw, Trust::Dmarc).await;
+    let verdict = api.get(&format!("/verdicts/{verdict}")).await;
+    format!("/conversations/{}", verdict.text("conversation_id"))
+}
+
+async fn catch_up(api: &Api) {
+    index::catch_up(&api.store, &CancellationToken::new()).await.unwrap();
+}
+
+async fn give_relay(api: &Api) {
+    let relay = json!({"host": "127.0.0.1", "port": 1, "username": "u", "password": "p",
+        "default_from": "desk@acme.example", "allowed_domains": ["acme.example"]});
+    let set = api.patch("/settings", json!({"sub_account_provider": relay})).await;
+    assert_eq!(set.status, StatusCode::OK);
+}
+
+/// What is due comes to this.
+async fn settle(api: &Api, status: SendStatus, due_in_seconds: Option<i64>) {
+    let now = clock::now().plus_seconds(60);
+    for mail in api.store.claim(now, now.plus_seconds(60), &PACE, 10).await.unwrap() {
+        let settle = Settle {
+            sub_account: mail.sub_account,
+            message: mail.message,
+            lease: mail.lease,
+            status,
+            route: mail.route.clone(),
+            detail: Some("550 5.7.1 not today".to_owned()),
+            attempts: 1,
+            due_at: due_in_seconds.map(|seconds| now.plus_seconds(seconds)),
+            deadline: due_in_seconds.map(|_| now.plus_seconds(86_400)),
+            report: Vec::new(),
+            copy_wanted: false,
+            alias: None,
+            at: now,
+            event_ids: [EventId(Uuid::now_v7()), EventId(Uuid::now_v7())],
+        };
+        api.store.settle(&[settle]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn mail_from_another_address_than_the_contacts_is_marked() {
+    for api in &Api::both().await {
+        let (mut ann, id) = Browser::with_user(api, "ann@acme.example", "user").await;
+        filed(api, &id, &first("one@x")).await;
+        let here = filed(api, &id, &reply("Bob Stone <bob@client.example>", "two@x")).await;
+        let mark = "Another address than that of Bob Stone";
+        let shown = ann.get(&here).await;
+        assert!(!shown.html.contains(mark), "{}", shown.html);
+        // By the contact's own name.
+        filed(api, &id, &reply("Bob Stone <cleo@client.example>", "three@x")).await;
+        let shown = ann.get(&here).await;
+        shown.has("<span class=\"quiet\">cleo@client.example</span> <span class=\"tag warn\">");
+        assert_eq!(shown.html.matches(mark).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_date_of_the_sender_is_not_the_time_and_is_shown_where_it_differs() {
+    let [api, _] = Api::both().await;
+    let (mut ann, id) = Browser::with_user(&api, "ann@acme.example", "user").await;
+    let dated = first("one@x").replace("3 Nov 2026", "3 Nov 2099").replace("Tue, ", "");
+    let here = filed(&api, &id, &dated).await;
+    let shown = ann.get(&here).await;
+    shown.has("<dt>Date of the sender</dt><dd><time datetime=\"2099-11-03");
+    let when = shown.html.split("<span class=\"when\">").nth(1).unwrap();
+    assert!(!when.split("</span>").next().unwrap().contains("2099"), "{when}");
+    filed(&api, &id, &reply("Bob Stone <bob@client.example>", "two@x")).await;
+    assert_eq!(ann.get(&here).await.html.matches("Date of the sender").count(), 1);
+}
+
+const DRAFT: &str = "018f0000-0000-7000-8000-000000000001";
+
+const FIELDS: [(&str, &str); 5] = [
+    ("draft", DRAFT),
+    ("to", "bob@client.example"),
+    ("subject", "Offer"),
+    ("text", "Forty seats"),
+    ("html", ""),
+];
+
+#[tokio::test]
+async fn what_is_sent_later_or_tried_again_says_when() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let tomorrow = jiff::Zoned::now().saturating_add(jiff::Span::new().days(1));
+        let tomorrow = tomorrow.strftime("%Y-%m-%dT%H:%M").to_string();
+        let later = [FIELDS.as_slice(), &[("do", "later"), ("send_at", &tomorrow)]].concat();
+        let sent = ann.post_parts("/conversations/send", &later).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+        let here = sent.location().to_owned();
+        ann.get(&here).await.has(">To be sent <time datetime=");
+
+        let mut now = [FIELDS.as_slice(), &[("do", "send")]].concat();
+        let other = Uuid::now_v7().to_string();
+        now[0].1 = &other;
+        ann.post_parts("/conversations/send", &now).await;
+        ann.get(&here).await.has(">Waiting to be sent</span>");
+        settle(api, SendStatus::Retrying, Some(3_600)).await;
+        ann.get(&here).await.has(">Will be tried again <time datetime=");
+    }
+}
+
+#[tokio::test]
+async fn what_failed_is_seen_in_the_list_and_written_again() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let fields = [FIELDS.as_slice(), &[("do", "send")]].concat();
+        let sent = ann.post_parts("/conversations/send", &fields).await;
+        let (here, id) = sent.location().split_once("#m-").unwrap();
+        let again = format!("/conversations/messages/{id}/again");
+        assert_eq!(ann.post(&again, &[]).await.status, StatusCode::NOT_FOUND, "it is on its way");
+        catch_up(api).await;
+        let list = ann.get("/conversations").await;
+        assert!(!list.has("Forty seats").html.contains("Not sent"), "{}", list.html);
+
+        settle(api, SendStatus::Failed, None).await;
+        ann.get("/conversations").await.has("Not sent:");
+        ann.get(here).await.has("550 5.7.1 not today").has(&again);
+        for _ in 0..2 {
+            let draft = ann.submit(&again, &[]).await;
+            draft.has("Here is the mail as a draft again.").has("Forty seats");
+            assert_eq!(draft.value("to"), "bob@client.example");
+            assert_ne!(draft.value("draft"), DRAFT);
+        }
+        let mut bea = Browser::of(api, "bea@acme.example", "user").await;
+        assert_eq!(bea.post(&again, &[]).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_a_colleagues_conversation_goes_to_the_contact_and_says_from_whom() {
+    for api in &Api::both().await {
+        let (_, id) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let mut chief = Browser::of(api, "chief@acme.example", "admin").await;
+        let here = filed(api, &id, &first("one@x")).await;
+        let shown = chief.get(&here).await;
+        shown.has("There is no way to send yet").has("</svg>Ann Example</span>\n<details");
+        assert_eq!(shown.value("to"), "&#34;Bob Stone&#34; &#60;bob@client.example&#62;");
+        let message = shown.value("reply_to");
+        let all = chief.get(&format!("{here}?reply={message}&all=1")).await;
+        assert_eq!(all.value("to"), shown.value("to"));
+        let copies = all.value("cc");
+        assert!(copies.contains("ann@acme.example") && copies.contains("cleo@"), "{copies}");
+
+        give_relay(api).await;
+        let from = "<span>From</span><span>Ann Example &#60;chief@acme.example&#62;</span>";
+        for path in [here.as_str(), "/conversations/new"] {
+            let shown = chief.get(path).await;
+            assert!(!shown.has(from).html.contains("There is no way to send yet"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_full_does_not_say_that_it_is_all() {
+    let [api, _] = Api::both().await;
+    let (mut ann, id) = Browser::with_user(&api, "ann@acme.example", "user").await;
+    for number in 0..41 {
+        let raw = mail(&format!("{number}@x"), "Offer", "\nHello\n");
+        let raw = raw.replace("bob@client.example", &format!("bob{number}@client.example"));
+        api.mail_in(&id, &raw, Trust::Dmarc).await;
+    }
+    catch_up(&api).await;
+    ann.get("/conversations").await.has("data-found=\"Conversations found: 40 or more\"");
+}
+
+#[tokio::test]
+async fn the_sum_of_a_file_that_was_left_out_can_be_read() {
+    let [api, _] = Api::both().await;
+    let (mut ann, id) = Browser::with_user(&api, "ann@acme.example", "user").await;
+    let body = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
+        Content-Type: text/plain\n\nHello\n--b\nContent-Type: application/x-sh; name=a.sh\n\
+        Content-Disposition: attachment; filename=a.sh\n\nabc\n--b--\n";
+    let here = filed(&api, &id, &mail("one@x", "Offer", body)).await;
+    let shown = ann.get(&here).await;
+    shown.has("<dt>Left out</dt><dd>a.sh<span>SHA-256 <code>ba7816bf8f01cfea414140de5dae2223b");
+}
