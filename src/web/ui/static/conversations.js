@@ -223,6 +223,29 @@ for (const bar of document.querySelectorAll("[data-undo]")) {
   setTimeout(() => bar.remove(), Number(bar.dataset.undo));
 }
 
+// What has changed of a message: its foot, or all of it, as when it was filed without a file. One that is in
+// use, or has something open in it, keeps the rest.
+function renewMessage(here, now) {
+  const [wasBody, isBody] = [here, now].map((it) => {
+    const copy = it.cloneNode(true);
+    for (const part of copy.querySelectorAll(".message-foot, time")) part.remove();
+    return copy.textContent;
+  });
+  const isBusy = here.contains(document.activeElement) || here.querySelector(".message-body details[open]");
+  if (wasBody !== isBody && !isBusy) {
+    now.querySelector("details").open = here.querySelector("details").open;
+    here.replaceWith(now);
+    return;
+  }
+  const [old, foot] = [here, now].map((it) => it.querySelector(".message-foot"));
+  if (!old || !foot || old.textContent === foot.textContent) return;
+  const [details, there] = [old, foot].map((it) => it.querySelector(".addresses"));
+  const isThere = details.contains(document.activeElement);
+  there.open = details.open;
+  old.replaceWith(foot);
+  if (isThere) there.querySelector("summary").focus({ preventScroll: true });
+}
+
 // New mail, and how the mailbox stands, appear by themselves. The page hears which conversations have changed,
 // or that the mailbox has, and asks for itself anew.
 const live = document.querySelector("[data-live=true], [data-live=mailbox]");
@@ -230,6 +253,7 @@ if (live) {
   const isMailbox = live.dataset.live === "mailbox";
   const mine = isMailbox ? "mailbox" : live.dataset.conversation;
   let due = 0;
+  let look = 0;
   let wait = 300;
   const renew = async () => {
     due = 0;
@@ -245,13 +269,12 @@ if (live) {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    put(fresh, "#consent");
+    for (const part of ["#consent", ".beside"]) put(fresh, part);
     let added = 0;
     for (const message of fresh.querySelectorAll(".message")) {
       const here = document.getElementById(message.id);
       if (here) {
-        const [old, now] = [here.querySelector(".message-foot"), message.querySelector(".message-foot")];
-        if (old && now && old.textContent !== now.textContent) old.replaceWith(now);
+        renewMessage(here, message);
         continue;
       }
       const part = [...document.querySelectorAll(".flow .part")].at(-1);
@@ -268,6 +291,13 @@ if (live) {
       setTimeout(() => { told.textContent = told.dataset.newMail; }, 100);
     }
     for (const id of open) document.getElementById(id)?.querySelector("details")?.setAttribute("open", "");
+    awaitDue();
+  };
+  // No event says that a mail is tried again, or lost from sight: the page looks once it is due.
+  const awaitDue = () => {
+    const dues = [...live.querySelectorAll("[data-due]")].map((it) => Number(it.dataset.due));
+    clearTimeout(look);
+    if (dues.length) look = setTimeout(renew, Math.min(Math.max(Math.min(...dues) - Date.now(), 0) + 5000, 2 ** 31 - 1));
   };
   const hear = (event) => {
     const ids = event.data.split(" ");
@@ -286,6 +316,7 @@ if (live) {
     source.addEventListener("open", () => { if (wasLost) renew(); wasLost = false; });
   };
   listen();
+  awaitDue();
   document.addEventListener("visibilitychange", () => {
     source.close();
     if (document.hidden) return;
