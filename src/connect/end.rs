@@ -32,6 +32,13 @@ impl Connector {
         Ok(true)
     }
 
+    /// Leaves another account that is being connected to a mailbox. `false`: there is none.
+    pub async fn leave(&self, of: SubAccountId, id: MailboxId) -> Result<bool, Error> {
+        let Some(ended) = self.0.store.leave_pending(of, id).await? else { return Ok(false) };
+        self.revoke_later(of, ended);
+        Ok(true)
+    }
+
     /// Disconnects whatever mailboxes a user has, as when the user goes.
     pub async fn disconnect_all(&self, of: SubAccountId, user: UserId) -> Result<(), Error> {
         self.disconnect_each(of, Some(user)).await

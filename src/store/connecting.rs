@@ -23,6 +23,9 @@ statements! {
     SET_PENDING = "update mailboxes set pending_id = $3 where sub_account = $1 and id = $2";
     SET_CONNECTION = "update mailboxes set connection_id = $3, pending_id = null \
         where sub_account = $1 and id = $2";
+    /// Not while another has taken its place.
+    LEAVE_PENDING = "update mailboxes set pending_id = null \
+        where sub_account = $1 and id = $2 and pending_id = $3";
     ADD_CONNECTION = "insert into connections (sub_account, id, mailbox_id, user_id, provider, \
             address, account, secret, secret_version, state, created_at) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, 0, 'connecting', $9)";
@@ -261,6 +264,21 @@ impl Store {
         tell(&mut tx, of, told, now).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Leaves another account that is being connected to a mailbox, which stays (M4). Answers what ended;
+    /// `None`: there is nothing to leave.
+    pub async fn leave_pending(&self, of: SubAccountId, id: MailboxId) -> Result<Option<Ended>> {
+        let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[of]).await?;
+        let mailbox = read_mailbox(&mut tx, of, id).await?.filter(is_connected);
+        let Some(pending) = mailbox.and_then(|mailbox| mailbox.pending) else { return Ok(None) };
+        if tx.execute(LEAVE_PENDING, values![of, id, pending.id]).await? == 0 {
+            return Ok(None);
+        }
+        let ended = end(&mut tx, of, pending.id, DISCONNECTED).await?;
+        tx.commit().await?;
+        Ok(ended)
     }
 
     /// Disconnects a mailbox (M5): its threads stop, its secrets are erased. Answers what ended; `None`:

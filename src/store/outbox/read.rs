@@ -40,6 +40,8 @@ statements! {
         order by case when connections.id = (select users.connection_id from users \
                 where users.sub_account = $1 and users.id = $2) then 0 else 1 end, \
             case connections.state when 'active' then 0 else 1 end, connections.id desc limit 1";
+    WAITING = "select count(*) from outbox where due_at is not null \
+        and sub_account = $1 and coalesce(connection_id, sub_account) = $2";
     ACCOUNT = "select account from connections where sub_account = $1 and id = $2";
 }
 
@@ -150,6 +152,13 @@ impl Store {
             state: known(MailboxState::parse(&state), &state)?,
             rewrites_ids,
         }))
+    }
+
+    /// How many mails wait to go through a mailbox.
+    pub async fn waiting_count(&self, of: SubAccountId, mailbox: ConnectionId) -> Result<i64> {
+        let mut tx = self.reader().await?;
+        let row: Option<(i64,)> = tx.optional(WAITING, values![of, mailbox]).await?;
+        Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Where a connection leads.

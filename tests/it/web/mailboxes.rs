@@ -8,3 +8,5 @@ mod gateway;
 mod listing;
 mod password;
 mod tokens;
+
+pub use desk::configuration;

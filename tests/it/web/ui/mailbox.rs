@@ -1,9 +1,13 @@
 //! The page that connects a mailbox; the browser tests go through the provider's own pages.
 
 use axum::http::StatusCode;
+use mailweave::model::Trust;
 use serde_json::json;
 
 use super::{Api, Browser};
+use crate::support::lab::{Mailbox, PASSWORD, lab};
+use crate::web::api::{OUTLOOK, mail};
+use crate::web::mailboxes::configuration;
 
 #[tokio::test]
 async fn providers_are_offered_outlook_first_and_what_is_wrong_stands_beside_its_field() {
@@ -40,5 +44,75 @@ async fn what_is_kept_of_a_mailbox_is_said_as_the_switch_has_it() {
         let shown = browser.get("/settings/email").await;
         shown.has("and all mail between you and contacts");
         assert!(!shown.html.contains("Only mail of threads"));
+    }
+}
+
+#[tokio::test]
+async fn what_was_typed_for_another_provider_does_not_keep_outlook_from_its_consent() {
+    let [api, _] = Api::both_with(OUTLOOK).await;
+    let mut browser = Browser::of(&api, "ann@acme.example", "user").await;
+    let form = [
+        ("provider", "outlook"),
+        ("imap", "nonsense"),
+        ("smtp", "mail.example:465"),
+        ("username", "ann"),
+        ("password", "secret"),
+    ];
+    let shown = browser.post("/settings/email/connect", &form).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.html);
+    shown.has("On to your provider");
+}
+
+/// Connects that mailbox by the form.
+async fn connect(browser: &mut Browser<'_>, mailbox: &Mailbox, password: &str) -> String {
+    let (imap, smtp) = (lab().imap(), lab().smtp());
+    let form = [
+        ("provider", "imap"),
+        ("address", mailbox.address.as_str()),
+        ("imap", &imap),
+        ("smtp", &smtp),
+        ("password", password),
+    ];
+    let shown = browser.submit("/settings/email/connect", &form).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.html);
+    shown.html
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_says_whether_a_password_did_and_lets_one_leave_what_did_not() {
+    for api in &Api::both_with(&configuration("")).await {
+        let (mut browser, ann) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let (first, second) = (lab().mailbox("paged"), lab().mailbox("other"));
+        let shown = connect(&mut browser, &first, PASSWORD).await;
+        assert!(shown.contains("Your mailbox is connected.") && shown.contains("class=\"proved\""));
+        assert!(shown.contains("New mail cannot be sent from the CRM until"), "{shown}");
+        assert!(!shown.contains("are not sent then"), "{shown}");
+
+        // The former one is active all the while.
+        let shown = connect(&mut browser, &second, "wrong").await;
+        assert!(shown.contains("The mailbox is not connected yet"), "{shown}");
+        assert!(!shown.contains("Your mailbox is connected."), "{shown}");
+        assert!(shown.contains(&format!("{} is being connected.", second.address)), "{shown}");
+        let left = browser.submit("/settings/email/leave", &[]).await;
+        left.has("The present mailbox stays.").has(&first.address);
+        assert!(!left.html.contains("is being connected."), "{}", left.html);
+
+        // What waits is lost with the mailbox, and the page says how much that is.
+        let tomorrow = mailweave::clock::now().plus_seconds(86_400).to_rfc3339();
+        let later = json!({"kind": "individual", "user_id": ann, "to": ["bob@client.example"],
+            "subject": "Later", "text": "Hi", "send_at": tomorrow});
+        assert_eq!(api.post("/messages", later).await.status, StatusCode::ACCEPTED);
+        let shown = browser.get("/settings/email").await;
+        shown.has("from the present address, also those for later, are not sent then: 1.");
+        shown.has("Mails that wait to be sent, also those for later, are not sent then: 1.");
+
+        // Whose thread has stopped is led to where it goes on.
+        let verdict = api.mail_in(&ann, &mail("one@x", "Offer", "\nHi\n"), Trust::Dmarc).await;
+        let here = api.get(&format!("/verdicts/{verdict}")).await.text("conversation_id");
+        let here = format!("/conversations/{here}");
+        let shown = browser.get(&here).await;
+        assert!(!shown.has("In sync").html.contains("Your email settings"), "{}", shown.html);
+        browser.submit("/settings/email/disconnect", &[]).await.has("The mailbox is disconnected.");
+        browser.get(&here).await.has("was disconnected.").has("Your email settings");
     }
 }

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
 
 use crate::connect::{Again, Error, Started, Wanted, folder_name};
-use crate::model::{Access, Address, Auth, MailboxId, MailboxState, Time};
+use crate::model::{Access, Address, Auth, ConnectionId, MailboxId, MailboxState, Time};
 use crate::store::{StoredConnection, StoredMailbox, Window};
 use crate::web::State;
 use crate::web::ui::failure::Failure;
@@ -24,6 +24,7 @@ const ORDER: [&str; 5] = ["outlook", "outlook_personal", "gmail", "exchange", "i
 /// How a mailbox stands, as the page shows it.
 pub struct Mailbox {
     pub id: MailboxId,
+    pub connection: ConnectionId,
     pub provider: String,
     pub address: String,
     pub state: MailboxState,
@@ -41,7 +42,8 @@ pub struct Mailbox {
 
 /// Another address that is being connected.
 pub struct Pending {
-    pub address: String,
+    /// The address, or the provider where it is not known yet.
+    pub name: String,
     pub detail: Option<String>,
 }
 
@@ -72,13 +74,14 @@ impl Mailbox {
         };
         Some(Self {
             id,
+            connection: shown.id,
             address: address(&shown),
             state: shown.state,
             detail: shown.detail,
             sent_folder: shown.sent_folder.as_deref().map(folder_name),
             last_sync_at: shown.last_sync_at,
             connected_at: shown.connected_at,
-            pending: pending.map(|it| Pending { address: address(&it), detail: it.detail }),
+            pending: pending.map(Pending::new),
             has_password: shown.account.auth == Auth::Password,
             consent_url: state.connector.consent_url(&shown.provider),
             provider: title(&shown.provider),
@@ -88,6 +91,14 @@ impl Mailbox {
     /// Is what was tried the mailbox's now? What could not be proved stays beside the former (M4).
     const fn has_come(&self) -> bool {
         matches!(self.state, MailboxState::Active) && self.pending.is_none()
+    }
+}
+
+impl Pending {
+    fn new(stored: StoredConnection) -> Self {
+        let address = Some(address(&stored)).filter(|address| !address.is_empty());
+        let name = address.unwrap_or_else(|| title(&stored.provider));
+        Self { name, detail: stored.detail }
     }
 }
 
@@ -193,6 +204,18 @@ pub async fn resume(
         Ok(_) => Ok(done(jar, "flash.resumed", "/settings/email")),
         Err(error) => Err(crate::web::error::Problem::from(error).into()),
     }
+}
+
+/// Leaves another account that is being connected; the mailbox stays as it is (M4).
+pub async fn leave(
+    Shared(state): Shared<Arc<State>>,
+    signed_in: SignedIn,
+    jar: CookieJar,
+) -> Result<Response, Failure> {
+    let mailbox = mine(&state, &signed_in).await?;
+    let left = state.connector.leave(signed_in.sub_account(), mailbox.id).await;
+    left.map_err(crate::web::error::Problem::from)?;
+    Ok(done(jar, "flash.left", "/settings/email"))
 }
 
 /// Disconnects it (M5).

@@ -27,6 +27,7 @@ pub fn router() -> Router<Arc<State>> {
         .route("/settings/email/connect", post(mailbox::connect))
         .route("/settings/email/reauthorize", post(mailbox::reauthorize))
         .route("/settings/email/resume", post(mailbox::resume))
+        .route("/settings/email/leave", post(mailbox::leave))
         .route("/settings/email/disconnect", post(mailbox::disconnect))
         .route("/settings/email/bcc-address", post(renew_address))
         .route("/settings/email/smart-bcc.vcf", get(card))
@@ -46,6 +47,10 @@ struct Email {
     follows_contacts: bool,
     /// One was connected before.
     was_one: bool,
+    /// Mails that wait to go through the mailbox; when it is gone they fail.
+    waiting: i64,
+    /// The sub-account has a provider, by which mail goes without a mailbox (S1).
+    has_provider: bool,
     choices: Vec<Choice>,
     bcc_address: Option<String>,
 }
@@ -67,12 +72,19 @@ async fn shown(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let (mailbox, was_one) = mailbox::current(state, signed_in).await?;
-    let settings = state.store.account_settings(signed_in.sub_account()).await?;
+    let of = signed_in.sub_account();
+    let settings = state.store.account_settings(of).await?;
+    let waiting = match &mailbox {
+        Some(mailbox) => state.store.waiting_count(of, mailbox.connection).await?,
+        None => 0,
+    };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let email = Email {
         shell: signed_in.shell(Tab::Email),
         choices: mailbox::choices(state, fields.text("provider")),
         bcc_address: address(signed_in),
+        waiting,
+        has_provider: settings.as_ref().is_some_and(|settings| settings.provider.is_some()),
         follows_contacts: settings.is_some_and(|settings| settings.switches.follow_contacts),
         is_new: fields.is_on("proved"),
         errors,
