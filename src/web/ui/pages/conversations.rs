@@ -1,6 +1,7 @@
 //! `/conversations`: the list with its search and filters, the thread with its messages, and what hangs on
 //! them. A user reads the own mail, an admin that of the sub-account.
 
+mod again;
 mod compose;
 mod download;
 mod draft;
@@ -38,9 +39,9 @@ pub fn router() -> Router<Arc<State>> {
             "/conversations/send",
             post(compose::submit).layer(DefaultBodyLimit::max(files::FORM_BYTES_MAX)),
         )
-        .route("/conversations/messages/{id}/take-back", post(compose::take_back))
-        .route("/conversations/messages/{id}/again", post(compose::write_again))
-        .route("/conversations/messages/{id}/resolve", post(compose::resolve))
+        .route("/conversations/messages/{id}/take-back", post(again::take_back))
+        .route("/conversations/messages/{id}/again", post(again::write_again))
+        .route("/conversations/messages/{id}/resolve", post(again::resolve))
         .route("/conversations/{id}", get(thread::show))
         .route("/conversations/{id}/unread", post(thread::mark_unread))
         .route("/conversations/messages/{id}/body", get(frame::show))

@@ -1,5 +1,5 @@
 //! Writing: the form, the drafts that are kept while one writes, and sending by the function that the API
-//! calls. What is sent waits ten seconds, in which it can be taken back.
+//! calls. What is sent waits ten seconds, in which it can be taken back: `again`.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::draft::{Composer, Content, lines_of, people};
-use super::files::{self, Attached, Form, Gone};
+use super::files::{self, Form, Gone};
 use super::readable;
 use super::{quote, thread};
 use crate::clock;
@@ -23,11 +23,10 @@ use crate::model::{
     ConversationId, Direction, Message, NewIds, Person, SendKind, SendStatus, StoredMessageId, Time,
 };
 use crate::send::flow;
-use crate::store::{Cancelled, NewDraft, Resolution, Shipment};
+use crate::store::NewDraft;
 use crate::web::State;
-use crate::web::api::messages;
 use crate::web::error::{Code, Problem};
-use crate::web::input::{Id, Query};
+use crate::web::input::Query;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::people::Shown;
 use crate::web::ui::{Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
@@ -112,7 +111,7 @@ pub async fn sent_as(state: &State, signed_in: &SignedIn) -> Result<Option<Strin
 }
 
 /// Where one goes on with a draft: with an answer, in its conversation.
-fn place(draft: Uuid, conversation: Option<ConversationId>, content: &Content) -> String {
+pub fn place(draft: Uuid, conversation: Option<ConversationId>, content: &Content) -> String {
     match (conversation, content.reply_to) {
         (Some(id), Some(reply_to)) => {
             format!("/conversations/{id}?reply={reply_to}&draft={draft}#reply")
@@ -121,7 +120,8 @@ fn place(draft: Uuid, conversation: Option<ConversationId>, content: &Content) -
     }
 }
 
-fn new_id() -> Uuid {
+/// The id of a draft that begins.
+pub fn new_id() -> Uuid {
     NewIds::new(clock::now(), clock::seed()).next_id()
 }
 
@@ -406,112 +406,6 @@ async fn after(
             Ok(Redirect::to(&format!("{there}?sent={id}#m-{id}")).into_response())
         }
     }
-}
-
-/// Takes a mail back that is not on its way yet; it is a draft again.
-pub async fn take_back(
-    Shared(state): Shared<Arc<State>>,
-    signed_in: SignedIn,
-    jar: CookieJar,
-    Id(id): Id,
-) -> Result<Response, Failure> {
-    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
-    let of = signed_in.sub_account();
-    let there = message
-        .conversation_id
-        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
-    match state.store.cancel(of, message.id, crate::web::now_and_ids()).await? {
-        Some(Cancelled::Yes) => {}
-        _ => return Ok(done(jar, "flash.not_taken_back", &there)),
-    }
-    let again = draft_again(&state, &signed_in, &message).await?;
-    Ok(done(jar, "flash.taken_back", &again.unwrap_or(there)))
-}
-
-/// What was sent as this message, as a draft again, and where one goes on with it. `None`: it was not written
-/// here, or is forgotten.
-async fn draft_again(
-    state: &State,
-    signed_in: &SignedIn,
-    message: &Message,
-) -> Result<Option<String>, Failure> {
-    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
-    for draft in state.store.drafts(of, user).await? {
-        let mut content: Content = serde_json::from_str(&draft.content).unwrap_or_default();
-        if content.sent_as == Some(message.id.0) {
-            content.sent_as = None;
-            content.attached = Attached::all_of(message);
-            // The id of the old one is the key of the mail that was sent (S5).
-            let again = keep_anew(state, signed_in, draft.conversation, &content).await?;
-            state.store.remove_draft(of, user, draft.id).await?;
-            return Ok(Some(again));
-        }
-    }
-    Ok(None)
-}
-
-async fn keep_anew(
-    state: &State,
-    signed_in: &SignedIn,
-    conversation: Option<ConversationId>,
-    content: &Content,
-) -> Result<String, Failure> {
-    let id = new_id();
-    let again = place(id, conversation, content);
-    let content = serde_json::to_string(content).unwrap_or_default();
-    let kept = NewDraft { id, conversation, content };
-    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
-    state.store.keep_draft(of, user, kept, clock::now()).await?;
-    Ok(again)
-}
-
-/// Makes a draft of a mail that was not sent, or did not arrive.
-pub async fn write_again(
-    Shared(state): Shared<Arc<State>>,
-    signed_in: SignedIn,
-    jar: CookieJar,
-    Id(id): Id,
-) -> Result<Response, Failure> {
-    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
-    let of = signed_in.sub_account();
-    let shipment = state.store.shipments(of, [message.id]).await?.remove(&message.id);
-    let has_failed = |it: &Shipment| matches!(it.status, SendStatus::Failed | SendStatus::Bounced);
-    if !shipment.as_ref().is_some_and(has_failed) {
-        return Err(Failure::not_found());
-    }
-    let again = match draft_again(&state, &signed_in, &message).await? {
-        Some(again) => again,
-        None => {
-            let text = messages::new_text(&state, of, &message).await?;
-            let content = Content::of_message(&message, text.unwrap_or_default());
-            keep_anew(&state, &signed_in, message.conversation_id, &content).await?
-        }
-    };
-    Ok(done(jar, "flash.written_again", &again))
-}
-
-/// Says what became of a mail of which it is not known (S5).
-pub async fn resolve(
-    Shared(state): Shared<Arc<State>>,
-    signed_in: SignedIn,
-    jar: CookieJar,
-    Id(id): Id,
-    fields: Fields,
-) -> Result<Response, Failure> {
-    let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
-    let resolution = match fields.text("as") {
-        "sent" => Resolution::Sent,
-        "resend" => Resolution::Resend,
-        _ => return Err(Failure::new(StatusCode::BAD_REQUEST, "error.form")),
-    };
-    let of = signed_in.sub_account();
-    let (now, mut ids) = (clock::now(), NewIds::new(clock::now(), clock::seed()));
-    let event = crate::model::EventId(ids.next_id());
-    state.store.resolve(of, message.id, resolution, event, now).await?;
-    let there = message
-        .conversation_id
-        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
-    Ok(done(jar, "flash.resolved", &there))
 }
 
 /// The form that answers a message: to its author, or where the author wants answers, or to everybody. What
