@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::visitor::Visitor;
 use crate::support::browser::Chrome;
 use crate::support::gateway::Gateway;
 use crate::support::sender::Sender;
@@ -12,14 +13,22 @@ fn bcc_address(gateway: &Gateway) -> &str {
     rest.split_whitespace().next().unwrap()
 }
 
-fn arrive(gateway: &Gateway, to: &str, subject: &str, text: &str) {
-    let id = subject.replace(' ', ".");
-    let mail = format!(
-        "From: You <you@example.com>\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{id}@x.example>\r\n\r\n{text}\r\n"
-    );
+/// Brings a mail as it is to the smart BCC address.
+fn bring(gateway: &Gateway, mail: &str) {
     let mut sender = Sender::connect(gateway.smtp()).unwrap();
+    let mail = mail.replace('\n', "\r\n");
     let reply = sender.send("you@example.com", bcc_address(gateway), mail.as_bytes()).unwrap();
     assert_eq!(reply.code, 250, "{}", reply.text);
+}
+
+fn arrive(gateway: &Gateway, to: &str, subject: &str, text: &str) {
+    let id = subject.replace(' ', ".");
+    bring(
+        gateway,
+        &format!(
+            "From: You <you@example.com>\nTo: {to}\nSubject: {subject}\nMessage-ID: <{id}@x.example>\n\n{text}\n"
+        ),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,4 +121,96 @@ async fn what_is_not_kept_is_not_said_to_be_and_is_not_lost_to_the_sign_in() {
     chrome.click(".compose-actions [value=send]").await;
     chrome.until(is_said).await;
     assert_eq!(chrome.wait_for(".rich").await.text().await.unwrap(), "A long letter");
+}
+
+/// With a picture on another server, and a file of a type that is not kept.
+const STRANGE: &str = "From: \"Bob Stone\" <bob@client.example>
+To: you@example.com
+Subject: Re: Offer
+Message-ID: <strange@x.example>
+In-Reply-To: <Offer@x.example>
+Date: 3 Nov 2099 10:00:00 +0000
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/html; charset=utf-8
+
+<p>Look at <b>this</b>: <img src=\"https://elsewhere.example/a.png\" width=90 height=40></p>
+--b
+Content-Type: application/x-sh; name=run.sh
+Content-Disposition: attachment; filename=run.sh
+
+exit
+--b--
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_strange_about_a_thread_is_said_and_can_be_read_by_everybody() {
+    let gateway = Gateway::setup().with("SMTP__VERIFY", "off").start();
+    arrive(&gateway, "Bob Stone <bob@client.example>, evil@x.example", "Offer", "Forty seats.");
+    bring(&gateway, STRANGE);
+    // By another, in the contact's name.
+    let other = "From: \"bob@client.example\" <evil@x.example>\nTo: you@example.com\nSubject: Re: Offer\n\
+        Message-ID: <other@x.example>\nIn-Reply-To: <Offer@x.example>\n\nPay to this account, please.\n";
+    bring(&gateway, other);
+    bring(&gateway, &other.replace("this account", "that account"));
+    let visitor = Visitor(Chrome::signed_in(&gateway).await);
+    visitor.go(&format!("http://{}/conversations", gateway.http())).await;
+    visitor.press("Bob Stone").await;
+    visitor.sees("Another address than that of Bob Stone").await;
+    visitor.sees("The name says bob@client.example, but the mail is from another address").await;
+    visitor.sees("Another mail carries the same Message-ID").await;
+    visitor.sees("Left out: this type is not kept").await;
+    visitor
+        .0
+        .run("for (const it of document.querySelectorAll('.message details')) it.open = true")
+        .await;
+    visitor.sees("Date of the sender").await;
+    visitor.sees("SHA-256").await;
+    visitor.sees("They are not loaded").await;
+    visitor.is_clean().await;
+    visitor.0.run("document.querySelector('.another').scrollIntoView()").await;
+    visitor.picture("thread-strange").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarded_mail_is_found_with_whom_it_is_really_from() {
+    let gateway = Gateway::setup().with("SMTP__VERIFY", "off").start();
+    let block = "Please see below.\n\n________________________________\n\
+        From: Dora Client <dora@client.example>\nSent: Monday, November 2, 2026 10:00 AM\n\
+        To: You <you@example.com>\nSubject: A question\n\nHow much is it?\n";
+    arrive(&gateway, bcc_address(&gateway), "FW: A question", block);
+    let visitor = Visitor(Chrome::signed_in(&gateway).await);
+    visitor.go(&format!("http://{}/conversations", gateway.http())).await;
+    visitor.press("Dora Client").await;
+    visitor.sees("How much is it?").await;
+    visitor.is_clean().await;
+    visitor.go(&format!("http://{}/activity", gateway.http())).await;
+    visitor.sees("you forwarded it, and it is from dora@client.example").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_mail_is_unsubscribed_from_by_a_page_for_everybody() {
+    let gateway = Gateway::setup().with("SMTP__VERIFY", "off").start();
+    let account = gateway.account("ann@acme.example");
+    let relay = json!({"host": "relay.example", "port": 587, "username": "u", "password": "p",
+        "default_from": "news@acme.example", "allowed_domains": ["acme.example"]});
+    let settings = json!({"sub_account_provider": relay});
+    account.api.call("PATCH", "/api/v1/settings", Some(&settings)).expect(200);
+    let bulk = json!({"kind": "bulk", "user_id": account.user_id, "to": ["bob@client.example"],
+        "subject": "News", "text": "Hello"});
+    let sent = account.api.post("/api/v1/messages", &bulk).expect(202);
+    let id = sent["id"].as_str().unwrap();
+    let raw = account.api.get(&format!("/api/v1/messages/{id}/raw"));
+    let raw = String::from_utf8(raw.body).unwrap().replace("\r\n ", "");
+    let token = raw.split("/unsubscribe/").nth(1).unwrap();
+    let token = token.split(['>', '\r']).next().unwrap();
+    let visitor = Visitor(Chrome::start().await);
+    visitor.go(&format!("http://{}/unsubscribe/{token}", gateway.http())).await;
+    visitor.sees("You will get no more of these mails").await;
+    visitor.is_clean().await;
+    visitor.press("Unsubscribe").await;
+    visitor.sees("You are unsubscribed").await;
+    visitor.is_clean().await;
 }

@@ -79,15 +79,7 @@ async fn outlook_is_connected_by_its_consent_page_and_disconnected() {
     visitor.fill("[name=address]", &mailbox.address).await;
     visitor.press("Accept").await;
     visitor.sees("is connected").await;
-    visitor.press("Update email").await;
-    visitor.sees("The present mailbox works on until").await;
-    visitor.press("Disconnect").await;
-    visitor.sees("Threads of this mailbox stop").await;
-    visitor.is_clean().await;
-    visitor.press("Disconnect this mailbox").await;
-    visitor.sees("What was synced stays readable").await;
-    visitor.sees("A mailbox was connected before").await;
-    visitor.is_clean().await;
+    visitor.disconnects_elsewhere(url).await;
 }
 
 impl Visitor {
@@ -95,6 +87,10 @@ impl Visitor {
     async fn writes_and_is_answered(&self, gateway: &Gateway, mailbox: &Mailbox) {
         let customer = lab().mailbox("customer");
         self.go(&format!("http://{}/conversations/new", gateway.http())).await;
+        // From whom, before one has written.
+        self.sees(&format!("<{}>", mailbox.address)).await;
+        self.is_clean().await;
+        self.picture("compose").await;
         self.fill("#to", &customer.address).await;
         self.fill("#subject", "Forty seats").await;
         self.find(".rich").await.send_keys("Shall we?").await.unwrap();
@@ -115,5 +111,46 @@ impl Visitor {
         self.0.until("return document.getAnimations().length == 0").await;
         self.is_clean().await;
         self.picture("thread-answered").await;
+        self.writes_for_tomorrow().await;
+    }
+
+    /// It says when it goes.
+    async fn writes_for_tomorrow(&self) {
+        self.click(".reply-box > summary").await;
+        self.find(".rich").await.send_keys("And then?").await.unwrap();
+        self.click(".later > summary").await;
+        let tomorrow = "const at = new Date(Date.now() + 864e5).toISOString().slice(0, 16); \
+            document.querySelector('#send_at').value = at";
+        self.0.run(tomorrow).await;
+        self.press("Send then").await;
+        self.sees("To be sent").await;
+        self.is_clean().await;
+        self.picture("thread-later").await;
+    }
+
+    /// In another window, while this one shows a thread: there it stops before one's eyes.
+    async fn disconnects_elsewhere(&self, url: impl Fn(&str) -> String) {
+        self.go(&url("/conversations")).await;
+        self.click(".mail").await;
+        self.sees("In sync").await;
+        let here = self.0.driver.window().await.unwrap();
+        let other = self.0.driver.new_tab().await.unwrap();
+        self.0.driver.switch_to_window(other).await.unwrap();
+        self.go(&url("/settings/email")).await;
+        self.press("Update email").await;
+        self.sees("The present mailbox works on until").await;
+        self.sees("from the present address, also those for later, are not sent then: 1.").await;
+        self.press("Disconnect").await;
+        self.sees("Threads of this mailbox stop").await;
+        self.sees("New mail cannot be sent from the CRM until").await;
+        self.is_clean().await;
+        self.press("Disconnect this mailbox").await;
+        self.sees("What was synced stays readable").await;
+        self.sees("A mailbox was connected before").await;
+        self.is_clean().await;
+        self.0.driver.switch_to_window(here).await.unwrap();
+        self.sees("Your email settings").await;
+        self.is_clean().await;
+        self.picture("thread-stopped").await;
     }
 }
