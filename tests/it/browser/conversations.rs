@@ -16,7 +16,7 @@ fn bcc_address(gateway: &Gateway) -> &str {
 /// Brings a mail as it is to the smart BCC address.
 fn bring(gateway: &Gateway, mail: &str) {
     let mut sender = Sender::connect(gateway.smtp()).unwrap();
-    let mail = mail.replace('\n', "\r\n");
+    let mail = mail.replace("\r\n", "\n").replace('\n', "\r\n");
     let reply = sender.send("you@example.com", bcc_address(gateway), mail.as_bytes()).unwrap();
     assert_eq!(reply.code, 250, "{}", reply.text);
 }
@@ -188,6 +188,15 @@ async fn a_forwarded_mail_is_found_with_whom_it_is_really_from() {
     visitor.is_clean().await;
     visitor.go(&format!("http://{}/activity", gateway.http())).await;
     visitor.sees("you forwarded it, and it is from dora@client.example").await;
+
+    // What a report says of another mail is in its verdict.
+    bring(&gateway, include_str!("../../data/eml/dsn_postfix.eml"));
+    visitor.go(&format!("http://{}/activity?outcome=ignored", gateway.http())).await;
+    visitor.press("Mail that is not kept").await;
+    visitor.sees("What it reports").await;
+    visitor.sees("not delivered, for good").await;
+    visitor.is_clean().await;
+    visitor.picture("verdict-report").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
