@@ -223,3 +223,59 @@ async fn bulk_mail_is_unsubscribed_from_by_a_page_for_everybody() {
     visitor.sees("You are unsubscribed").await;
     visitor.is_clean().await;
 }
+
+/// A mail with a file that is larger than is kept.
+fn too_large() -> String {
+    let file = "QUJD".repeat(19).repeat(60_000).into_bytes();
+    let lines: Vec<_> = file.chunks(76).map(|line| String::from_utf8_lossy(line)).collect();
+    format!(
+        "From: You <you@example.com>\nTo: Bob Stone <bob@client.example>\nSubject: Plans\n\
+         Message-ID: <plans@x.example>\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+         The plans you asked for.\n--b\nContent-Type: application/pdf; name=plans.pdf\n\
+         Content-Disposition: attachment; filename=plans.pdf\nContent-Transfer-Encoding: base64\n\n\
+         {}\n--b--\n",
+        lines.join("\n")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_thread_follows_what_becomes_of_its_mail() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::setup()
+        .with("SMTP__VERIFY", "off")
+        .with("OUTGOING__ALLOWED_NETWORKS", "127.0.0.0/8")
+        .start();
+    bring(&gateway, &too_large());
+    let visitor = Visitor(Chrome::signed_in(&gateway).await);
+    let url = |path: &str| format!("http://{}{path}", gateway.http());
+
+    // A relay that nobody is at.
+    visitor.go(&url("/settings/sub-account")).await;
+    let port = address.port().to_string();
+    for (field, value) in
+        [("#host", "127.0.0.1"), ("#port", &port), ("#default_from", "you@example.com")]
+    {
+        visitor.fill(field, value).await;
+    }
+    visitor.press("Save the relay").await;
+    visitor.sees("The relay is saved").await;
+    visitor.go(&url("/conversations")).await;
+    visitor.press("Bob Stone").await;
+    visitor.sees("This mail was left out").await;
+    let here = visitor.0.driver.window().await.unwrap();
+    let thread = visitor.0.driver.current_url().await.unwrap().to_string();
+    let other = visitor.0.driver.new_tab().await.unwrap();
+    visitor.0.driver.switch_to_window(other).await.unwrap();
+    visitor.go(&thread).await;
+    visitor.press("File it without the file").await;
+    visitor.sees("The mail is filed without the file").await;
+    visitor.0.driver.switch_to_window(here).await.unwrap();
+    visitor.sees("The plans you asked for.").await;
+
+    visitor.click(".reply-box > summary").await;
+    visitor.find(".rich").await.send_keys("Well?").await.unwrap();
+    visitor.click(".compose-actions [value=send]").await;
+    visitor.sees("Waiting to be sent").await;
+    visitor.sees("Will be tried again").await;
+}

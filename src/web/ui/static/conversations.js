@@ -238,7 +238,8 @@ function renewMessage(here, now) {
     return;
   }
   const [old, foot] = [here, now].map((it) => it.querySelector(".message-foot"));
-  if (!old || !foot || old.textContent === foot.textContent) return;
+  const said = (it) => it.textContent + it.querySelector("[data-due]")?.dataset.due;
+  if (!old || !foot || said(old) === said(foot)) return;
   const [details, there] = [old, foot].map((it) => it.querySelector(".addresses"));
   const isThere = details.contains(document.activeElement);
   there.open = details.open;
@@ -254,6 +255,7 @@ if (live) {
   const mine = isMailbox ? "mailbox" : live.dataset.conversation;
   let due = 0;
   let look = 0;
+  let patience = 5000;
   let wait = 300;
   const renew = async () => {
     due = 0;
@@ -295,9 +297,13 @@ if (live) {
   };
   // No event says that a mail is tried again, or lost from sight: the page looks once it is due.
   const awaitDue = () => {
-    const dues = [...live.querySelectorAll("[data-due]")].map((it) => Number(it.dataset.due));
     clearTimeout(look);
-    if (dues.length) look = setTimeout(renew, Math.min(Math.max(Math.min(...dues) - Date.now(), 0) + 5000, 2 ** 31 - 1));
+    const dues = [...live.querySelectorAll("[data-due]")].map((it) => Number(it.dataset.due));
+    if (!dues.length) return;
+    // What is late may be in hand just now, or wait for a consent.
+    const left = Math.max(Math.min(...dues) - Date.now(), 0);
+    patience = left > 0 ? 5000 : Math.min(patience * 2, 300000);
+    look = setTimeout(renew, Math.min(left + patience, 2 ** 31 - 1));
   };
   const hear = (event) => {
     const ids = event.data.split(" ");

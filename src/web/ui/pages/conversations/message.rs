@@ -74,7 +74,7 @@ pub struct Status {
     pub detail: Option<String>,
     /// When it is sent, or tried again, where that is not at once.
     pub at: Option<Time>,
-    /// When there may be news of it, in milliseconds of Unix time.
+    /// When there may be news of it, in milliseconds of Unix time; zero for at any time.
     pub due_ms: Option<i64>,
     /// It is not on its way yet.
     pub can_be_taken_back: bool,
@@ -224,7 +224,7 @@ impl Status {
             words,
             tone,
             at: later.filter(|_| waits),
-            due_ms: shipment.due_at.filter(|_| waits).map(Time::as_millis),
+            due_ms: waits.then(|| shipment.due_at.map_or(0, Time::as_millis)),
             detail: (!said.is_empty() && shipment.status != SendStatus::Sent)
                 .then(|| pretence::visible(&said)),
             can_be_taken_back: waits && !shipment.route.is_accepted_by_some(),
