@@ -31,10 +31,12 @@ statements! {
         from {rows uuid uuid} as asked cross join messages
         where messages.sub_account = asked.column1 and messages.id = asked.column2";
     /// Every page asks, so it looks at so many and no further.
-    HELD = "select count(*) from (select 1 as one from (select reason, user_id from verdicts
+    HELD_OF = "select count(*) from (select 1 as one from verdicts
+            where sub_account = $1 and user_id = $2 and outcome = 'held' and reason <> 'expired'
+            limit 100) as held";
+    HELD = "select count(*) from (select 1 as one from (select reason from verdicts
             where sub_account = $1 and outcome = 'held' order by id desc limit 1000) as latest
-        where reason <> 'expired' and (cast($2 as uuid) is null or user_id = $2)
-        limit 100) as held";
+        where reason <> 'expired' limit 100) as held";
 }
 
 /// How many verdicts a search looks at.
@@ -110,7 +112,10 @@ impl Store {
     /// How many mails wait for somebody; 100 stands for more, too.
     pub async fn held_count(&self, of: SubAccountId, user: Option<UserId>) -> Result<i64> {
         let mut tx = self.reader().await?;
-        let row: Option<(i64,)> = tx.optional(HELD, values![of, user]).await?;
+        let row: Option<(i64,)> = match user {
+            Some(user) => tx.optional(HELD_OF, values![of, user]).await?,
+            None => tx.optional(HELD, values![of]).await?,
+        };
         Ok(row.map_or(0, |(count,)| count))
     }
 }

@@ -34,7 +34,7 @@ pub struct Again {
 #[derive(Debug)]
 pub enum Page {
     Filed(Vec<Filing>),
-    /// More must be known of a mail than was a moment ago.
+    /// More must be known of a mail first.
     Stale,
     /// Another watcher was here.
     Moved,

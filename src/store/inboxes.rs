@@ -26,7 +26,7 @@ macro_rules! inbox_columns {
 }
 
 /// Messages of a conversation that a user sent or got: it is the user's, or the user has it, too (B9).
-/// PostgreSQL would read all verdicts for an `exists`.
+/// PostgreSQL would read all verdicts for an `exists`, and SQLite all of the user's without `coalesce`.
 macro_rules! seen {
     ($of:literal, $user:literal, $conversation:literal) => {
         concat!(
@@ -39,7 +39,7 @@ macro_rules! seen {
             " or (select 1 from verdicts where verdicts.sub_account = ",
             $of,
             " and verdicts.stored_message_id = m.id and verdicts.stored_message_id is not null
-                and verdicts.user_id = ",
+                and coalesce(verdicts.user_id, null) = ",
             $user,
             " limit 1) is not null)"
         )

@@ -52,12 +52,12 @@ statements! {
         where sub_account = $1 and conversation_id = $2 and conversation_id is not null
         and (at, id) < ($3, $4) and (user_id = $6 or exists (select 1 from verdicts
             where verdicts.sub_account = $1 and verdicts.stored_message_id = messages.id
-            and verdicts.stored_message_id is not null and verdicts.user_id = $6))
+            and verdicts.stored_message_id is not null and coalesce(verdicts.user_id, null) = $6))
         order by at desc, id desc limit $5");
     IS_OF_USER = "select messages.id from messages
         where sub_account = $1 and id = $2 and (user_id = $3 or exists (select 1 from verdicts
             where verdicts.sub_account = $1 and verdicts.stored_message_id = messages.id
-            and verdicts.stored_message_id is not null and verdicts.user_id = $3))";
+            and verdicts.stored_message_id is not null and coalesce(verdicts.user_id, null) = $3))";
     SKIPPED_BY = "select stored_message_id, id from verdicts
         where (sub_account, stored_message_id) in {rows uuid uuid}
         and stored_message_id is not null and outcome = 'skipped'";

@@ -1,5 +1,6 @@
 //! A mail that is held and comes again, because its sender did not hear the `250` (RFC 5321 4.5.4.1): it is
-//! held once. A mail that is filed is known by its id instead, and has a verdict that says so (B9).
+//! held once, and has the verdict that it has (V1). What is filed is known by its id instead, and a mail that
+//! is like it has a verdict of its own, which says so (B9).
 
 use std::collections::BTreeSet;
 
@@ -10,10 +11,11 @@ use super::value::{Value, values};
 use crate::model::{Door, Outcome};
 
 statements! {
+    /// `coalesce`: SQLite would go through all verdicts of the user.
     HELD_BEFORE = "select asked.column5 \
         from {rows uuid bytea uuid bytea bigint} as asked cross join verdicts cross join messages \
         where verdicts.sub_account = asked.column1 and verdicts.message_key = asked.column2 \
-            and verdicts.user_id = asked.column3 and verdicts.outcome = 'held' \
+            and coalesce(verdicts.user_id, null) = asked.column3 and verdicts.outcome = 'held' \
             and verdicts.door = 'smtp' and messages.sub_account = verdicts.sub_account \
             and messages.id = verdicts.stored_message_id and messages.raw = asked.column4";
 }

@@ -74,17 +74,31 @@ async fn no_statement_reads_a_whole_table_of_a_million_messages() {
         for sql in FILL {
             fresh.fill(sql).await;
         }
-        fresh.sql("analyze").await;
         assert_eq!(fresh.count("messages").await, 1_000_000);
+        // Nobody tells SQLite how much there is of what; PostgreSQL finds out by itself.
+        let mut faults = if fresh.is_postgres() { Vec::new() } else { fresh.faults().await };
+        fresh.sql("analyze").await;
+        faults.extend(fresh.faults().await);
+        assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    }
+}
+
+impl Fresh {
+    /// The statements that read all of a table, or all that is a user's where one mail is asked about.
+    async fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        for (name, sql) in statements_as_text(fresh.is_postgres()) {
-            let plan = fresh.plan(&sql).await;
+        for (name, sql) in statements_as_text(self.is_postgres()) {
+            let plan = self.plan(&sql).await;
             let scanned = LARGE.into_iter().find(|table| is_scanned(&plan, table));
             if let Some(table) = scanned.filter(|_| !MAY_SCAN.contains(&name)) {
                 faults.push(format!("{name} reads all of {table}:\n{plan}"));
             }
+            let is_of_one = sql.contains("verdicts.stored_message_id =");
+            if is_of_one && plan.contains("INDEX verdicts_user (") {
+                faults.push(format!("{name} reads all verdicts of a user:\n{plan}"));
+            }
         }
-        assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+        faults
     }
 }
 
