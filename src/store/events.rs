@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
+use super::rows::ROWS_MAX;
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::{Error, Result, Store};
@@ -119,7 +120,11 @@ pub(super) async fn rows(tx: &mut Tx<'_>, events: &[(SubAccountId, Event)]) -> R
     lock(tx, &accounts).await?;
     let mut rows = Vec::with_capacity(events.len() * 6);
     let mut orders = BTreeMap::new();
-    for (of, event) in events {
+    for (place, (of, event)) in events.iter().enumerate() {
+        // Each statement counts from the highest position so far.
+        if place % ROWS_MAX == 0 {
+            orders.clear();
+        }
         let order = orders.entry(*of).or_insert(0_i64);
         *order += 1;
         let name = event.event_type.name();

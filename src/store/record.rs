@@ -333,10 +333,7 @@ impl Rows {
         let sightings = std::mem::take(&mut self.sightings).into_iter();
         let rows = sightings.flat_map(|((of, message), doors)| values![of, message, doors.0]);
         tx.execute_rows(ADD_SIGHTINGS, rows.collect()).await?;
-        for (of, message, user) in std::mem::take(&mut self.readers) {
-            search::share(tx, of, message, user).await?;
-        }
-        Ok(())
+        search::share_all(tx, std::mem::take(&mut self.readers)).await
     }
 
     async fn extend_threads(&mut self, tx: &mut Tx<'_>) -> Result<()> {

@@ -1,9 +1,10 @@
 //! Whom a recipient address belongs to. It is asked once a mail, so look-ups that wait at the same time
 //! share a statement, and what was found is kept where nobody else can revoke it: beside SQLite, which has
-//! one gateway. A revoked address is refused from the next mail on.
+//! one gateway, for a second. A revoked address is refused from the next mail on.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -36,9 +37,14 @@ pub(super) struct Routes {
 #[derive(Default)]
 struct Known {
     routes: BTreeMap<String, Route>,
+    /// When the first of them was found.
+    since: Option<Instant>,
     /// How often addresses were revoked: what was read before then is not put here after it.
     revoked: u64,
 }
+
+/// So long they are known: a commit whose caller has gone away meanwhile tells nobody.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// So many addresses are known at most; then all are forgotten.
 const KNOWN_MAX: usize = 4_096;
@@ -108,7 +114,11 @@ impl Routes {
     }
 
     fn known(&self, address: &str) -> Option<Route> {
-        self.lock().routes.get(address).cloned()
+        let mut known = self.lock();
+        if known.since.is_some_and(|since| since.elapsed() > KNOWN_FOR) {
+            known.routes.clear();
+        }
+        known.routes.get(address).cloned()
     }
 
     fn keep(&self, found: &BTreeMap<String, Route>, before: u64) {
@@ -118,6 +128,9 @@ impl Routes {
         }
         if known.routes.len() + found.len() > KNOWN_MAX {
             known.routes.clear();
+        }
+        if known.routes.is_empty() {
+            known.since = Some(Instant::now());
         }
         let usable = found.iter().filter(|(_, route)| matches!(route, Route::User { .. }));
         known.routes.extend(usable.map(|(address, route)| (address.clone(), route.clone())));

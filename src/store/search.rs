@@ -47,7 +47,7 @@ statements! {
                     or (select 1 from verdicts where verdicts.sub_account = asked.column1 \
                         and verdicts.stored_message_id = m.id \
                         and verdicts.stored_message_id is not null \
-                        and verdicts.user_id = asked.column3 limit 1) is not null) \
+                        and coalesce(verdicts.user_id, null) = asked.column3 limit 1) is not null) \
             order by m.at desc, m.id desc limit 1)";
     PROGRESS = "select position from search_progress where sub_account = $1";
     BEGIN_PROGRESS = "insert into search_progress (sub_account, position) \
@@ -63,11 +63,17 @@ statements! {
             length(messages.raw) = messages.raw_size as is_plain \
         from {rows uuid uuid bigint} as asked cross join messages \
         where messages.sub_account = asked.column1 and messages.id = asked.column2";
-    /// Who has a message (B9).
+    /// Who has a message (B9). `coalesce`: SQLite would go through all verdicts that are somebody's.
     READERS = "select distinct verdicts.stored_message_id, verdicts.user_id \
         from {rows uuid uuid} as asked cross join verdicts \
         where verdicts.sub_account = asked.column1 and verdicts.stored_message_id = asked.column2 \
-            and verdicts.stored_message_id is not null and verdicts.user_id is not null";
+            and verdicts.stored_message_id is not null \
+            and coalesce(verdicts.user_id, null) is not null";
+    /// Those of these messages that are another's, with who has them, too.
+    OTHERS = "select messages.sub_account, messages.id, asked.column3 \
+        from {rows uuid uuid uuid} as asked cross join messages \
+        where messages.sub_account = asked.column1 and messages.id = asked.column2 \
+            and (messages.user_id is null or messages.user_id <> asked.column3)";
     WORDS = "select position, words, preview from search_messages \
         where sub_account = $1 and message_id = $2";
     PUT_WORDS = "insert into search_messages (sub_account, message_id, position, words, preview) \
@@ -265,9 +271,21 @@ impl Store {
     }
 }
 
-/// Lets another user who has a message, too, find it (B9), if it can be found already; else whoever has it
-/// will when its words are read.
-pub(super) async fn share(
+/// Lets other users who have a message, too, find it (B9).
+pub(super) async fn share_all(
+    tx: &mut Tx<'_>,
+    readers: impl IntoIterator<Item = (SubAccountId, StoredMessageId, UserId)>,
+) -> Result<()> {
+    let asked = readers.into_iter().flat_map(|(of, message, user)| values![of, message, user]);
+    let others: Vec<(Uuid, Uuid, Uuid)> = tx.all_of_rows(OTHERS, asked.collect()).await?;
+    for (of, message, user) in others {
+        share(tx, SubAccountId(of), StoredMessageId(message), UserId(user)).await?;
+    }
+    Ok(())
+}
+
+/// If it can be found already; else whoever has it will find it when its words are read.
+async fn share(
     tx: &mut Tx<'_>,
     of: SubAccountId,
     message: StoredMessageId,
