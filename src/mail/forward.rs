@@ -30,18 +30,19 @@ pub fn find(email: &Email) -> Forward {
         Some(attached) if is_only_mail(email) => of_attached(attached),
         // Several mails at once: only the first was read, and which of them is meant is not said.
         Some(attached) => Forward::Unsure(attached.headers.from.iter().cloned().collect()),
-        None => Inline { email, lines: line::read(&email.text), author: None }.find(),
+        None => Inline { email, lines: line::read(&email.text) }.find(),
     }
 }
 
-/// What an unclear forward says of the mail that was forwarded, once somebody has chosen whose it is (V3).
+/// What an unclear forward says of the mail of somebody who was chosen (V3): the attached one, or the first
+/// block that may be of that person and does not name another, nor that person as who it went to.
 pub fn find_by(email: &Email, author: &Person) -> Forward {
     match &email.attached_mail {
         Some(attached) => match &attached.headers.from {
             Some(from) if from.email == author.email => of_attached(attached),
             _ => Forward::None,
         },
-        None => Inline { email, lines: line::read(&email.text), author: Some(author) }.find(),
+        None => Inline { email, lines: line::read(&email.text) }.find_by(author),
     }
 }
 
@@ -107,8 +108,6 @@ enum Head {
 struct Inline<'a> {
     email: &'a Email,
     lines: Vec<Line<'a>>,
-    /// Whose mail it is, if that was chosen.
-    author: Option<&'a Person>,
 }
 
 impl Inline<'_> {
@@ -121,10 +120,7 @@ impl Inline<'_> {
             {
                 self.of_attribution(&attribution)
             }
-            None if prefix == Prefix::Forward => match self.author {
-                Some(author) => self.of_nothing(author),
-                None => Forward::Unsure(self.candidates(0)),
-            },
+            None if prefix == Prefix::Forward => Forward::Unsure(self.candidates(0)),
             _ => Forward::None,
         }
     }
@@ -180,19 +176,39 @@ impl Inline<'_> {
     }
 
     fn of_block(&self, block: &Block) -> Forward {
-        let from = match (self.author, author(block)) {
-            (Some(person), _) => person.clone(),
-            (None, Author::One(person)) => person,
-            (None, Author::Unclear(people)) if !people.is_empty() => {
-                return Forward::Unsure(people);
-            }
+        let from = match author(block) {
+            Author::One(person) => person,
+            Author::Unclear(people) if !people.is_empty() => return Forward::Unsure(people),
             // Outlook shows people that it knows without their addresses.
-            (None, Author::Unclear(_)) => return Forward::Unsure(self.candidates(block.end)),
+            Author::Unclear(_) => return Forward::Unsure(self.candidates(block.end)),
         };
-        let other = self.contradicts(block, &from).filter(|_| self.author.is_none());
-        if let Some(other) = other {
+        if let Some(other) = self.contradicts(block, &from) {
             return Forward::Unsure(vec![from, other]);
         }
+        self.of_block_by(block, from)
+    }
+
+    fn find_by(&self, chosen: &Person) -> Forward {
+        let mut at = 0;
+        while at < self.lines.len() {
+            let (block, next) = Block::read(&self.lines, at);
+            at = next;
+            let Some(block) = block else { continue };
+            let may_be_of = match author(&block) {
+                Author::One(person) => person.email == chosen.email,
+                Author::Unclear(people) => {
+                    people.is_empty() || people.iter().any(|it| it.email == chosen.email)
+                }
+            };
+            let went_to = block.values(Field::To).flat_map(people::people);
+            if may_be_of && went_to.into_iter().all(|it| it.email != chosen.email) {
+                return self.of_block_by(&block, chosen.clone());
+            }
+        }
+        Forward::None
+    }
+
+    fn of_block_by(&self, block: &Block, from: Person) -> Forward {
         let people = |field| block.values(field).flat_map(people::people).collect();
         let subject = block.value(Field::Subject).map(str::to_owned);
         let date = block.values(Field::Date).find_map(|value| {
@@ -208,20 +224,8 @@ impl Inline<'_> {
         })
     }
 
-    /// Only the subject says that it is a forward: all of its text is the mail's.
-    fn of_nothing(&self, author: &Person) -> Forward {
-        self.forwarded(Known {
-            from: author.clone(),
-            to: Vec::new(),
-            cc: Vec::new(),
-            subject: None,
-            date: None,
-            text: self.body(0, 0),
-        })
-    }
-
     fn of_attribution(&self, attribution: &Attribution) -> Forward {
-        let Some(from) = self.author.cloned().or_else(|| attribution.author()) else {
+        let Some(from) = attribution.author() else {
             let people = people::people(&attribution.text);
             let is_named = !people.is_empty();
             return Forward::Unsure(if is_named { people } else { self.candidates(0) });

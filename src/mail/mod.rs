@@ -220,16 +220,22 @@ impl Default for Limits {
 }
 
 impl Email {
-    /// The id it is known by: its own, or one made from what it says. Each way that a mail takes puts other
-    /// fields before it; its bytes are asked only where it has no date to tell it from others like it.
+    /// The id it is known by: its own, or one made from what it says, to whom, and with which files. Each way
+    /// that a mail takes puts other fields before it; its bytes are asked only where it has no date.
     pub fn message_id(&self, raw: &[u8]) -> MessageId {
         let Headers { message_id, from, date, subject, .. } = &self.headers;
         match (message_id, date) {
             (Some(id), _) => id.clone(),
             (None, Some(date)) => {
-                let from = from.as_ref().map_or("", |person| person.email.normal());
-                let said = format!("{from}\n{}\n{subject}\n", date.as_micros());
-                MessageId::synthetic(&[said.as_bytes(), &self.text_hash].concat())
+                let mut said = format!("{}\n{subject}\n", date.as_micros()).into_bytes();
+                let people = from.iter().map(|person| &person.email).chain(self.recipients());
+                for address in people {
+                    said.extend_from_slice(address.normal().as_bytes());
+                    said.push(b'\n');
+                }
+                said.extend_from_slice(&self.text_hash);
+                said.extend(self.files.iter().flat_map(|file| file.sha256));
+                MessageId::synthetic(&said)
             }
             (None, None) => MessageId::synthetic(raw),
         }

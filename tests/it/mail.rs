@@ -60,6 +60,7 @@ fn a_mail_without_an_id_has_the_same_by_every_way() {
     let received = format!("Received: from x by y; Mon, 5 Jan 2026 15:04:01 +0100\r\n{mail}");
     assert_eq!(id(&mail), id(&received));
     assert_ne!(id(&mail), id(&mail.replace("Hello", "Hello again")));
+    assert_ne!(id(&mail), id(&format!("To: b@c.example\r\n{mail}")));
     // Without a date two mails of the same words may be two.
     assert_ne!(id(&mail.replace(date, "")), id(&received.replace(date, "")));
 }
