@@ -11,9 +11,15 @@ pub struct Known {
 /// The refusal that a reply is, known by its enhanced code, or by the words where several share one.
 pub fn known(reply: &str) -> Option<Known> {
     let lower = reply.to_ascii_lowercase();
-    let is_it = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let is_it = |words: &[&str]| words.iter().any(|word| has(&lower, word));
     let (_, what, remedy) = KNOWN.iter().find(|(words, ..)| is_it(words))?;
     Some(Known { what, remedy })
+}
+
+/// Does a reply say that, and not within a longer number or address?
+fn has(reply: &str, word: &str) -> bool {
+    let is_within = |before: &str| before.ends_with(|c: char| c.is_ascii_digit() || c == '.');
+    reply.match_indices(word).any(|(at, _)| reply.get(..at).is_some_and(|it| !is_within(it)))
 }
 
 const BLOCKED: &str = "has blocked this mailbox for a while, after many mails that it refused";

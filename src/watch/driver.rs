@@ -205,6 +205,7 @@ impl<L: Logins> Watcher<L> {
             tracing::info!(connection.id = %connection, code = "session_ended", %error, "A session of connection {connection} ended.");
             let next = plan.handle_end(end, lasted, clock::seed() as u32);
             if let Some(trouble) = error.trouble().filter(|_| plan.is_in_trouble()) {
+                plan.handle_told();
                 self.tell(Some(&trouble)).await;
             }
             match next {
@@ -248,7 +249,9 @@ impl<L: Logins> Watcher<L> {
             return error;
         }
         plan.handle_read_all();
-        self.tell(None).await;
+        if plan.takes_back() {
+            self.tell(None).await;
+        }
         let mut in_vain = 0;
         loop {
             let woken = match self.wait(&mut session, view).await {

@@ -77,12 +77,16 @@ pub struct Plan {
     denied_for: Duration,
     /// All was read in the session that goes on.
     has_read_all: bool,
+    /// The user may have been told that it fails, by us now or by those before us; the other folder's session
+    /// does not take that back.
+    is_told: bool,
 }
 
 impl Plan {
     /// Before the first try.
     pub const fn new(pace: Pace) -> Self {
-        Self { pace, failures: 0, denials: 0, denied_for: Duration::ZERO, has_read_all: false }
+        let denied_for = Duration::ZERO;
+        Self { pace, failures: 0, denials: 0, denied_for, has_read_all: false, is_told: true }
     }
 
     /// A session was signed in.
@@ -126,6 +130,16 @@ impl Plan {
     /// Should the user know that it fails?
     pub const fn is_in_trouble(&self) -> bool {
         self.failures >= TOLD_AFTER
+    }
+
+    /// The user is told that it fails.
+    pub const fn handle_told(&mut self) {
+        self.is_told = true;
+    }
+
+    /// Is there something to take back, now that it works?
+    pub const fn takes_back(&mut self) -> bool {
+        std::mem::replace(&mut self.is_told, false)
     }
 
     /// Doubling, from half to one and a half of its length.
