@@ -177,7 +177,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
             return Err(Problem::invalid("The query must not contain NUL."));
         }
-        match axum::extract::Query::try_from_uri(&without_blanks(&parts.uri)) {
+        // What is only read can be asked for less exactly than what is changed.
+        let uri = match parts.method {
+            Method::GET => without_blanks(&parts.uri),
+            _ => parts.uri.clone(),
+        };
+        match axum::extract::Query::try_from_uri(&uri) {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Problem::invalid(format!("{}.", rejection.body_text()))),
         }
@@ -186,7 +191,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// A parameter without a value is one that is not given: `?email=&q=ann` is what a form makes of `q` alone.
 fn without_blanks(uri: &Uri) -> Uri {
-    let given = |pair: &&str| !pair.is_empty() && !pair.ends_with('=');
+    let given = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
     let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(given).collect();
     format!("/?{}", query.join("&")).parse().unwrap_or_else(|_| uri.clone())
 }

@@ -110,10 +110,8 @@ impl FromRequestParts<Arc<State>> for SignedIn {
         let needs_consent = mailbox.is_some_and(|it| it.state == MailboxState::NeedsReauth);
         let mut signed_in =
             Self { user, session, flash: flash::read(&jar), needs_consent, held: 0, now };
-        if parts.method == Method::GET {
-            let (of, scope) = (signed_in.sub_account(), signed_in.scope());
-            signed_in.held = state.store.held_count(of, scope).await?;
-        }
+        let (of, scope) = (signed_in.sub_account(), signed_in.scope());
+        signed_in.held = state.store.held_count(of, scope).await?;
         Ok(signed_in)
     }
 }

@@ -41,8 +41,8 @@ pub struct Way {
     pub icon: &'static str,
     /// It leads here, or to where this page belongs.
     pub is_here: bool,
-    /// So many wait there.
-    pub waiting: i64,
+    /// So many wait there, if any do.
+    pub waiting: Option<String>,
 }
 
 impl Shell {
@@ -131,7 +131,13 @@ impl Shell {
         words: &'static str,
         icon: &'static str,
     ) -> Way {
-        let waiting = if tabs == [Tab::Activity] { self.held } else { 0 };
+        let held = if tabs == [Tab::Activity] { self.held } else { 0 };
+        let waiting = match held {
+            ..=0 => None,
+            1..100 => Some(held.to_string()),
+            // Nobody counts further.
+            _ => Some("99+".to_owned()),
+        };
         Way { href, words, icon, is_here: tabs.contains(&self.tab), waiting }
     }
 }

@@ -240,11 +240,13 @@ function renewMessage(here, now) {
   const [old, foot] = [here, now].map((it) => it.querySelector(".message-foot"));
   const said = (it) => it.textContent + it.querySelector("[data-due]")?.dataset.due;
   if (!old || !foot || said(old) === said(foot)) return;
-  const [details, there] = [old, foot].map((it) => it.querySelector(".addresses"));
-  const isThere = details.contains(document.activeElement);
-  there.open = details.open;
+  foot.querySelector(".addresses").open = old.querySelector(".addresses").open;
+  // Whoever stands on a control there stands on the same one afterwards; if it is gone, on the message.
+  const stood = old.contains(document.activeElement) && document.activeElement;
   old.replaceWith(foot);
-  if (isThere) there.querySelector("summary").focus({ preventScroll: true });
+  if (!stood) return;
+  const same = [...foot.querySelectorAll("a, button, summary")].find((it) => it.textContent === stood.textContent);
+  (same || here.querySelector("summary")).focus({ preventScroll: true });
 }
 
 // New mail, and how the mailbox stands, appear by themselves. The page hears which conversations have changed,
@@ -254,10 +256,12 @@ if (live) {
   const isMailbox = live.dataset.live === "mailbox";
   const mine = isMailbox ? "mailbox" : live.dataset.conversation;
   let due = 0;
-  let look = 0;
+  let next = 0;
   let patience = 5000;
   let wait = 300;
-  const renew = async () => {
+  // One look that failed is not the last one.
+  const renew = () => look().catch(() => {}).finally(awaitDue);
+  const look = async () => {
     due = 0;
     if (document.hidden) return;
     // Whoever writes, or has opened something, is not disturbed.
@@ -293,17 +297,16 @@ if (live) {
       setTimeout(() => { told.textContent = told.dataset.newMail; }, 100);
     }
     for (const id of open) document.getElementById(id)?.querySelector("details")?.setAttribute("open", "");
-    awaitDue();
   };
   // No event says that a mail is tried again, or lost from sight: the page looks once it is due.
   const awaitDue = () => {
-    clearTimeout(look);
+    clearTimeout(next);
     const dues = [...live.querySelectorAll("[data-due]")].map((it) => Number(it.dataset.due));
     if (!dues.length) return;
     // What is late may be in hand just now, or wait for a consent.
     const left = Math.max(Math.min(...dues) - Date.now(), 0);
     patience = left > 0 ? 5000 : Math.min(patience * 2, 300000);
-    look = setTimeout(renew, Math.min(left + patience, 2 ** 31 - 1));
+    next = setTimeout(renew, Math.min(left + patience, 2 ** 31 - 1));
   };
   const hear = (event) => {
     const ids = event.data.split(" ");

@@ -65,7 +65,8 @@ struct Reported {
     address: String,
     /// Its enhanced status code (RFC 3463); empty in a complaint.
     status: String,
-    is_hard: bool,
+    /// What the status means.
+    words: Option<&'static str>,
 }
 
 /// What a check of the sender said.
@@ -229,8 +230,10 @@ fn one(seen: &Seen, signed_in: &SignedIn) -> One {
     }
 }
 
+/// Of mail of which nothing is kept only the folder is noted, and nothing matched.
 fn matched(verdict: &Verdict) -> Vec<String> {
-    let found = [&verdict.matched.what, &verdict.matched.address];
+    let what = verdict.matched.what.as_ref().filter(|_| verdict.private_key.is_none());
+    let found = [what, verdict.matched.address.as_ref()];
     found.into_iter().flatten().map(|it| pretence::visible(it)).collect()
 }
 
@@ -238,7 +241,13 @@ fn report(verdict: &Verdict) -> Vec<Reported> {
     let reported = verdict.report.iter().take(RECIPIENTS_MAX).map(|it| Reported {
         address: pretence::visible(&it.address),
         status: pretence::visible(&it.status),
-        is_hard: it.hard,
+        words: match it.status.chars().next() {
+            Some('2') => Some("activity.report_good"),
+            _ if it.hard => Some("activity.report_hard"),
+            Some(_) => Some("activity.report_soft"),
+            // A complaint tells of a mail that arrived.
+            None => None,
+        },
     });
     reported.collect()
 }

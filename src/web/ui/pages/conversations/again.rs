@@ -13,7 +13,8 @@ use super::draft::Content;
 use super::files::Attached;
 use super::readable;
 use crate::clock;
-use crate::model::{ConversationId, Message, NewIds, SendStatus, StoredMessageId};
+use crate::model::outgoing::DeliveryState;
+use crate::model::{Address, ConversationId, Message, NewIds, SendStatus, StoredMessageId};
 use crate::store::{Cancelled, NewDraft, Resolution, Shipment};
 use crate::web::State;
 use crate::web::api::messages;
@@ -37,7 +38,7 @@ pub async fn take_back(
         Some(Cancelled::Yes) => {}
         _ => return Ok(done(jar, "flash.not_taken_back", &there)),
     }
-    let again = draft_again(&state, &signed_in, &message).await?;
+    let again = draft_again(&state, &signed_in, &message, &[]).await?;
     Ok(done(jar, "flash.taken_back", &again.unwrap_or(there)))
 }
 
@@ -47,6 +48,7 @@ async fn draft_again(
     state: &State,
     signed_in: &SignedIn,
     message: &Message,
+    has_it: &[Address],
 ) -> Result<Option<String>, Failure> {
     let (of, user) = (signed_in.sub_account(), signed_in.user.id);
     for draft in state.store.drafts(of, user).await? {
@@ -54,6 +56,7 @@ async fn draft_again(
         if content.sent_as == Some(message.id.0) {
             content.sent_as = None;
             content.attached = Attached::all_of(message);
+            content.leave_out(has_it);
             // The id of the old one is the key of the mail that was sent (S5).
             let again = keep_anew(state, signed_in, draft.conversation, &content).await?;
             state.store.remove_draft(of, user, draft.id).await?;
@@ -78,6 +81,20 @@ async fn keep_anew(
     Ok(again)
 }
 
+/// Who has got it: they are not written to again.
+fn has_it(shipment: Option<&Shipment>) -> Vec<Address> {
+    let Some(Shipment { route, report, .. }) = shipment else { return Vec::new() };
+    let came_back = |address: &Address| {
+        report.iter().any(|it| Address::parse(&it.address).is_some_and(|it| it == *address))
+    };
+    let accepted = route.recipients.iter().filter(|it| it.state == DeliveryState::Accepted);
+    // A report that names nobody of them speaks of all.
+    let is_named = route.recipients.iter().any(|it| came_back(&it.address));
+    let all_came_back = !report.is_empty() && !is_named;
+    let arrived = accepted.filter(|it| !all_came_back && !came_back(&it.address));
+    arrived.map(|it| it.address.clone()).collect()
+}
+
 /// Makes a draft of a mail that was not sent, or did not arrive.
 pub async fn write_again(
     Shared(state): Shared<Arc<State>>,
@@ -92,12 +109,15 @@ pub async fn write_again(
     if !shipment.as_ref().is_some_and(has_failed) {
         return Err(Failure::not_found());
     }
-    let again = match draft_again(&state, &signed_in, &message).await? {
+    let has_it = has_it(shipment.as_ref());
+    let again = match draft_again(&state, &signed_in, &message, &has_it).await? {
         Some(again) => again,
         None => {
             let text = messages::new_text(&state, of, &message).await?;
-            let content = Content::of_message(&message, text.unwrap_or_default());
-            keep_anew(&state, &signed_in, message.conversation_id, &content).await?
+            let mut content = Content::of_message(&message, text.unwrap_or_default());
+            content.leave_out(&has_it);
+            // It answers no mail, so that it is a new one.
+            keep_anew(&state, &signed_in, None, &content).await?
         }
     };
     Ok(done(jar, "flash.written_again", &again))

@@ -93,6 +93,20 @@ impl Content {
         }
     }
 
+    /// Nobody of these is written to.
+    pub fn leave_out(&mut self, addresses: &[Address]) {
+        for line in [&mut self.to, &mut self.cc, &mut self.bcc] {
+            if let Ok(mut left) = people(line).map(|people| people.into_iter().collect::<Vec<_>>())
+            {
+                let count = left.len();
+                left.retain(|person| !addresses.contains(&person.email));
+                if left.len() < count {
+                    *line = lines_of(&left);
+                }
+            }
+        }
+    }
+
     /// These files came with the form, and go with it: when it comes back, they are to be attached again.
     pub fn miss(&mut self, files: &[NewFile]) {
         let names = files.iter().map(|file| clipped(&file.file_name, 200));

@@ -217,7 +217,10 @@ impl Status {
             SendStatus::Bounced => ("status.bounced", "bad"),
             SendStatus::Cancelled => ("status.cancelled", ""),
         };
-        let report = shipment.report.iter().map(|it| format!("{} ({})", it.address, it.status));
+        let report = shipment.report.iter().map(|it| match it.named_status() {
+            Some(status) => format!("{} ({status})", it.address),
+            None => it.address.clone(),
+        });
         let said = shipment.detail.iter().cloned().chain(report).collect::<Vec<_>>().join(" · ");
         let waits = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying);
         Self {
