@@ -302,9 +302,8 @@ async fn a_mail_that_two_users_have_is_in_both_inboxes_until_it_is_taken_out() {
     let window = || mailweave::store::Window { after: None, limit: 10 };
     for world in worlds().await {
         let store = &world.way.store;
-        let has = async |user: UserId| -> Vec<String> {
-            let unread = store.inbox(ACCOUNT, user, Inbox::Unread, window()).await.unwrap();
-            unread.into_iter().map(|conversation| conversation.subject).collect()
+        let has = async |user: UserId| -> usize {
+            store.inbox(ACCOUNT, user, Inbox::Unread, window()).await.unwrap().len()
         };
         let finds = async |user: UserId, text: &str| -> usize {
             let query = Query::parse(text).unwrap();
@@ -321,7 +320,7 @@ async fn a_mail_that_two_users_have_is_in_both_inboxes_until_it_is_taken_out() {
             world.arrives_for(&reply, BOB).await;
             index::catch_up(store, &CancellationToken::new()).await.unwrap();
             for user in [USER, BOB] {
-                assert_eq!(has(user).await, [format!("Secret {id}")]);
+                assert_eq!(has(user).await, 1, "{id}");
                 assert_eq!(finds(user, id).await, 1, "{id}");
             }
         }
