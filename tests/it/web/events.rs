@@ -253,7 +253,7 @@ async fn refuses_what_it_cannot_keep_its_word_for() {
             assert_eq!(answer.status.as_u16(), status, "{id}: {}", answer.json);
         }
         for (query, status) in
-            [("?types=", 400), ("?types=contact.gone", 400), ("?after=0", 200), ("?x=1", 400)]
+            [("?types=", 200), ("?types=contact.gone", 400), ("?after=0", 200), ("?x=1", 400)]
         {
             assert_eq!(
                 api.get(&format!("/events{query}")).await.status.as_u16(),
