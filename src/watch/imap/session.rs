@@ -75,6 +75,21 @@ pub(super) enum Step {
 impl Session {
     /// Connects and signs in.
     pub async fn open(options: &Options, host: &Host, login: &Login) -> Result<Self, Error> {
+        let mut session = Self::signed_in(options, host, login).await?;
+        let introduced = timeout(options.open_time, session.introduce()).await;
+        match introduced {
+            Ok(Ok(())) => Ok(session),
+            // What it says of itself cannot be read: then neither is told who the other is.
+            Ok(Err(Error::Hostile(_))) => {
+                drop(session);
+                Self::signed_in(options, host, login).await
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Silent(format!("{host} does not answer in time"))),
+        }
+    }
+
+    async fn signed_in(options: &Options, host: &Host, login: &Login) -> Result<Self, Error> {
         let open = async {
             let greeted = wire::connect(options, host).await?;
             let mut session = Self {
@@ -89,7 +104,6 @@ impl Session {
             session.sign_in(login).await?;
             // Exchange offers more once somebody is signed in.
             session.read_capabilities().await?;
-            session.introduce().await?;
             Ok(session)
         };
         match timeout(options.open_time, open).await {
