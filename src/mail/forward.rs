@@ -46,9 +46,9 @@ pub fn find_by(email: &Email, author: &Person) -> Forward {
     }
 }
 
-/// What is shown of a mail, which may be a forward that was filed as a mail of `author` (B6): the mail that is attached to it, as
-/// it came; else the forward, of which only the text beside it was forwarded. The words of who forwarded it
-/// are for the CRM, not for the customer.
+/// What is shown of a mail, which may be a forward that was filed as a mail of `author` (B6): the mail that is
+/// attached to it, as it came; else the forward, of which only the text beside it was forwarded. The words of
+/// who forwarded it are for the CRM, not for the customer.
 pub fn shown(email: Email, author: Option<&Person>) -> (Email, Option<String>) {
     let Some(author) = author else { return (email, None) };
     let found = match find(&email) {

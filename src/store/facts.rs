@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::tx::Tx;
-use super::value::{Value, values};
+use super::value::values;
 use super::{Error, Result, events};
 use crate::decide::facts::{
     AccountFacts, ContactFact, Facts, IdFact, PrivateFact, Question, ThreadFact,
@@ -154,18 +154,17 @@ impl<'q> Asked<'q> {
     /// Of an account too that is asked for nothing, its settings are read.
     async fn known(&self, tx: &mut Tx<'_>, facts: &mut Facts) -> Result<()> {
         let mut rows = Vec::with_capacity((self.addresses.len() + self.keys.len()) * 4);
-        let nothing = (Value::Text(None), Value::Bytes(None));
+        let (no_text, no_key) = (Option::<&str>::None, Option::<MessageKey>::None);
         for (of, address) in &self.addresses {
             let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
-            rows.extend(values![*of, *address, format!("@{domain}")]);
-            rows.push(nothing.1.clone());
+            rows.extend(values![*of, *address, format!("@{domain}"), no_key]);
         }
         for (of, key) in &self.keys {
-            rows.extend([(*of).into(), nothing.0.clone(), nothing.0.clone(), (*key).into()]);
+            rows.extend(values![*of, no_text, no_text, *key]);
         }
         let asked: BTreeSet<_> = self.addresses.iter().map(|(of, _)| *of).collect();
         for of in self.accounts.difference(&asked) {
-            rows.extend(values![*of, "", "", Option::<Vec<u8>>::None]);
+            rows.extend(values![*of, "", "", no_key]);
         }
         let found = tx.all_of_rows::<KnownRow>(KNOWN, rows).await?;
         let (accounts, known): (Vec<_>, Vec<_>) = found.into_iter().partition(|row| row.kind == 0);

@@ -35,7 +35,7 @@ pub struct Again {
 pub enum Page {
     Filed(Vec<Filing>),
     /// More must be known of a mail first.
-    Stale,
+    Incomplete,
     /// Another watcher was here.
     Moved,
     /// The connection has ended.
@@ -109,7 +109,7 @@ impl Store {
             Advanced::Moved => return Ok(Page::Moved),
             Advanced::Gone => return Ok(Page::Gone),
         }
-        let Some(filings) = decide(facts) else { return Ok(Page::Stale) };
+        let Some(filings) = decide(facts) else { return Ok(Page::Incomplete) };
         self.room_for(&filings)?;
         record::write(&mut tx, &filings.iter().collect::<Vec<_>>()).await?;
         advance.learn(&mut tx, &filings).await?;

@@ -26,7 +26,6 @@ macro_rules! inbox_columns {
 }
 
 /// Messages of a conversation that a user sent or got: it is the user's, or the user has it, too (B9).
-/// PostgreSQL would read all verdicts for an `exists`, and SQLite all of the user's without `coalesce`.
 macro_rules! seen {
     ($of:literal, $user:literal, $conversation:literal) => {
         concat!(
@@ -36,12 +35,9 @@ macro_rules! seen {
             $conversation,
             " and m.conversation_id is not null and (m.user_id = ",
             $user,
-            " or (select 1 from verdicts where verdicts.sub_account = ",
-            $of,
-            " and verdicts.stored_message_id = m.id and verdicts.stored_message_id is not null
-                and coalesce(verdicts.user_id, null) = ",
-            $user,
-            " limit 1) is not null)"
+            " or ",
+            super::verdicts::is_seen_by!($of, "m.id", $user),
+            ")"
         )
     };
     (asked) => {

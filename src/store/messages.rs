@@ -50,14 +50,12 @@ statements! {
     /// Of those that a user sent, got, or was seen to have (B9).
     MESSAGES_OF_USER_BEFORE = concat!("select ", message_columns!(), " from messages
         where sub_account = $1 and conversation_id = $2 and conversation_id is not null
-        and (at, id) < ($3, $4) and (user_id = $6 or exists (select 1 from verdicts
-            where verdicts.sub_account = $1 and verdicts.stored_message_id = messages.id
-            and verdicts.stored_message_id is not null and coalesce(verdicts.user_id, null) = $6))
+        and (at, id) < ($3, $4) and (user_id = $6 or ",
+        super::verdicts::is_seen_by!("$1", "messages.id", "$6"), ")
         order by at desc, id desc limit $5");
-    IS_OF_USER = "select messages.id from messages
-        where sub_account = $1 and id = $2 and (user_id = $3 or exists (select 1 from verdicts
-            where verdicts.sub_account = $1 and verdicts.stored_message_id = messages.id
-            and verdicts.stored_message_id is not null and coalesce(verdicts.user_id, null) = $3))";
+    IS_OF_USER = concat!("select messages.id from messages
+        where sub_account = $1 and id = $2 and (user_id = $3 or ",
+        super::verdicts::is_seen_by!("$1", "messages.id", "$3"), ")");
     SKIPPED_BY = "select stored_message_id, id from verdicts
         where (sub_account, stored_message_id) in {rows uuid uuid}
         and stored_message_id is not null and outcome = 'skipped'";

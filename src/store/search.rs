@@ -34,7 +34,7 @@ statements! {
             and messages.id = search_messages.message_id \
         where messages.conversation_id is not null \
         order by search_messages.position desc";
-    PREVIEWS = "select asked.column2, messages.direction, messages.state, \
+    PREVIEWS = concat!("select asked.column2, messages.direction, messages.state, \
             coalesce(search_messages.preview, '') as preview, outbox.status \
         from {rows uuid uuid uuid} as asked cross join messages \
         left join search_messages on search_messages.sub_account = messages.sub_account \
@@ -43,12 +43,9 @@ statements! {
         where messages.sub_account = asked.column1 and messages.id = (select m.id from messages m \
             where m.sub_account = asked.column1 and m.conversation_id = asked.column2 \
                 and m.conversation_id is not null \
-                and (asked.column3 is null or m.user_id = asked.column3 \
-                    or (select 1 from verdicts where verdicts.sub_account = asked.column1 \
-                        and verdicts.stored_message_id = m.id \
-                        and verdicts.stored_message_id is not null \
-                        and coalesce(verdicts.user_id, null) = asked.column3 limit 1) is not null) \
-            order by m.at desc, m.id desc limit 1)";
+                and (asked.column3 is null or m.user_id = asked.column3 or ",
+        super::verdicts::is_seen_by!("asked.column1", "m.id", "asked.column3"), ") \
+            order by m.at desc, m.id desc limit 1)");
     PROGRESS = "select position from search_progress where sub_account = $1";
     BEGIN_PROGRESS = "insert into search_progress (sub_account, position) \
         select sub_account, 0 from sub_accounts where sub_account = $1 on conflict do nothing";

@@ -19,6 +19,24 @@ macro_rules! verdict_columns {
 
 pub(super) use verdict_columns;
 
+/// Has a user seen a message, whoever's it is (B9)? PostgreSQL would read all verdicts for an `exists`, and
+/// SQLite all of the user's without `coalesce`.
+macro_rules! is_seen_by {
+    ($of:expr, $message:expr, $user:expr) => {
+        concat!(
+            "(select 1 from verdicts where verdicts.sub_account = ",
+            $of,
+            " and verdicts.stored_message_id = ",
+            $message,
+            " and verdicts.stored_message_id is not null and coalesce(verdicts.user_id, null) = ",
+            $user,
+            " limit 1) is not null"
+        )
+    };
+}
+
+pub(super) use is_seen_by;
+
 /// The filters that every list of verdicts has; each is left out by null.
 macro_rules! verdict_filters {
     () => {

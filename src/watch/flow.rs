@@ -87,7 +87,7 @@ pub async fn page<M: Mailbox>(
             None => filed.await?,
         };
         match filed {
-            Page::Stale => {
+            Page::Incomplete => {
                 rounds += 1;
                 let first_left = complete(way, mailbox, &mut mails, &needs, rounds).await?;
                 if let Some(first_left) = first_left {
