@@ -38,7 +38,7 @@ pub struct SignedIn {
     /// The own mailbox waits for its consent.
     needs_consent: bool,
     /// So many mails wait for somebody to decide, that the reader sees.
-    held: i64,
+    pub held: i64,
     now: Time,
 }
 

@@ -19,7 +19,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::model::{Message, StoredMessageId};
+use crate::model::{ConversationId, Message, StoredMessageId};
 use crate::web::State;
 use crate::web::ui::SignedIn;
 use crate::web::ui::failure::Failure;
@@ -48,6 +48,14 @@ pub fn router() -> Router<Arc<State>> {
         .route("/conversations/messages/{id}/raw", get(download::raw))
         .route("/conversations/messages/{id}/without-files", post(thread::file_without_files))
         .route("/conversations/files/{id}", get(download::file))
+}
+
+/// Where a conversation is; without one, where all are.
+fn path(conversation: Option<ConversationId>) -> String {
+    match conversation {
+        Some(id) => format!("/conversations/{id}"),
+        None => "/conversations".to_owned(),
+    }
 }
 
 /// A message that who is signed in may read. Somebody else's is as if there were none.

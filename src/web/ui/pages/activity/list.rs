@@ -116,10 +116,9 @@ pub async fn show(
     let position = |seen: &Seen| Position { at: 0, id: seen.verdict.id.0 };
     let readers = Readers::of(&state, &signed_in, &found).await?;
     let rows = listing.page(found, position, |seen| row(seen, &readers));
-    let held = state.store.held_count(of, signed_in.scope()).await?;
     let activity = Activity {
         shell: signed_in.shell(Tab::Activity),
-        tabs: tabs(&asked, held),
+        tabs: tabs(&asked, signed_in.held),
         outcome: asked.outcome.map_or("", Outcome::name),
         is_why: asked.message_id().is_some(),
         more: rows.next_cursor.map(|cursor| asked.href(asked.outcome, Some(&cursor))),
@@ -200,7 +199,7 @@ fn row(seen: Seen, readers: &Readers) -> Row {
     let verdict = &seen.verdict;
     let outcome = verdict.outcome();
     let href = format!("/activity/{}", verdict.id);
-    let is_held = outcome == Outcome::Held && verdict.stored_message_id.is_some();
+    let is_held = super::one::is_held(verdict);
     let owner = verdict.user_id.and_then(|user| readers.others.get(&user));
     Row {
         release: (is_held && !super::one::needs_contact(verdict))

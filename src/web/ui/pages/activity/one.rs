@@ -122,7 +122,7 @@ pub fn needs_contact(verdict: &Verdict) -> bool {
 }
 
 /// Does it wait for somebody to decide?
-fn is_held(verdict: &Verdict) -> bool {
+pub fn is_held(verdict: &Verdict) -> bool {
     verdict.outcome() == Outcome::Held && verdict.stored_message_id.is_some()
 }
 

@@ -11,7 +11,7 @@ use axum_extra::extract::cookie::CookieJar;
 use super::compose::{new_id, place};
 use super::draft::Content;
 use super::files::Attached;
-use super::readable;
+use super::{path, readable};
 use crate::clock;
 use crate::model::outgoing::DeliveryState;
 use crate::model::{Address, ConversationId, Message, NewIds, SendStatus, StoredMessageId};
@@ -31,9 +31,7 @@ pub async fn take_back(
 ) -> Result<Response, Failure> {
     let message = readable(&state, &signed_in, StoredMessageId(id)).await?;
     let of = signed_in.sub_account();
-    let there = message
-        .conversation_id
-        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    let there = path(message.conversation_id);
     match state.store.cancel(of, message.id, crate::web::now_and_ids()).await? {
         Some(Cancelled::Yes) => {}
         _ => return Ok(done(jar, "flash.not_taken_back", &there)),
@@ -141,8 +139,6 @@ pub async fn resolve(
     let (now, mut ids) = (clock::now(), NewIds::new(clock::now(), clock::seed()));
     let event = crate::model::EventId(ids.next_id());
     state.store.resolve(of, message.id, resolution, event, now).await?;
-    let there = message
-        .conversation_id
-        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    let there = path(message.conversation_id);
     Ok(done(jar, "flash.resolved", &there))
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::draft::{Composer, Content, lines_of, people};
 use super::files::{self, Form, Gone};
-use super::readable;
+use super::{path, readable};
 use super::{quote, thread};
 use crate::clock;
 use crate::mail::compose::NewFile;
@@ -161,8 +161,7 @@ pub async fn submit(
 ) -> Result<Response, Failure> {
     let mut content = Content::of_fields(&fields);
     let conversation = fields.text("conversation").parse::<Uuid>().ok();
-    let back = conversation
-        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    let back = path(conversation.map(ConversationId));
     match fields.text("do") {
         "discard" => {
             if let Ok(id) = fields.text("draft").parse() {
@@ -397,8 +396,7 @@ async fn after(
 ) -> Result<Response, Failure> {
     let message = state.store.message(signed_in.sub_account(), sent.message).await?;
     let conversation = message.and_then(|message| message.conversation_id);
-    let there = conversation
-        .map_or_else(|| "/conversations".to_owned(), |id| format!("/conversations/{id}"));
+    let there = path(conversation);
     match sent.is_later {
         true => Ok(done(jar, "flash.scheduled", &there)),
         false => {
