@@ -2,9 +2,12 @@
 //! that the bodies are fetched, and all is recorded with the folder's cursor in one transaction. Read
 //! this first.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
@@ -19,6 +22,8 @@ use super::unclaimed::Unclaimed;
 
 /// Bytes of bodies in memory at once, but for one mail alone.
 const BODIES_BYTES_MAX: usize = 4 * 1_048_576;
+/// So many mails are asked for in one command. Each way to Exchange and back takes a tenth of a second.
+const BEGINNINGS_MAX: usize = 8;
 /// So often are parts of a page fetched: an answer to an answer on one page takes one round more.
 const ROUNDS_MAX: usize = 16;
 
@@ -74,26 +79,19 @@ pub async fn page<M: Mailbox>(
 ) -> Result<Progress, Error> {
     let mut mails: Vec<Mail> =
         headers.into_iter().filter_map(|header| Mail::of(way, folder.role, header)).collect();
-    let (mut rounds, mut ahead, mut left) = (0, None, None);
+    let (mut rounds, mut left) = (0, None);
     loop {
         let mut needs = Vec::new();
-        let filed = file(way, folder, &mails, step.uid_next, &mut needs);
-        let filed = match step.ahead.take() {
-            Some((from, to)) => {
-                let (filed, headers) = tokio::join!(filed, mailbox.headers(from, to));
-                ahead = Some(headers);
-                filed?
-            }
-            None => filed.await?,
-        };
-        match filed {
+        let (decided, is_decided) = oneshot::channel();
+        let filed = file(way, folder, &mails, step.uid_next, (&mut needs, decided));
+        let (filed, ahead) = tokio::join!(filed, look_ahead(mailbox, step.ahead, is_decided));
+        match filed? {
             Page::Incomplete => {
                 rounds += 1;
                 let first_left = complete(way, mailbox, &mut mails, &needs, rounds).await?;
                 if let Some(first_left) = first_left {
                     left = Some(first_left);
                     step = step.uid_next.map_or(step, |_| Step::to(first_left));
-                    ahead = None;
                 }
             }
             Page::Moved => return Err(Error::Lost("another watcher was here".to_owned())),
@@ -113,13 +111,25 @@ pub async fn page<M: Mailbox>(
     }
 }
 
-/// Decides and records, in one transaction; where more must be known, nothing is done, and `needs` says what.
+/// Asks for the headers ahead once nothing more is asked about this page, while the store writes.
+async fn look_ahead<M: Mailbox>(
+    mailbox: &mut M,
+    ahead: Option<(u32, u32)>,
+    is_decided: oneshot::Receiver<()>,
+) -> Option<Result<Vec<Header>, Error>> {
+    let (from, to) = ahead?;
+    is_decided.await.ok()?;
+    Some(mailbox.headers(from, to).await)
+}
+
+/// Decides and records, in one transaction, and tells when it has decided; where more must be known, nothing
+/// is done, and `needs` says what.
 async fn file(
     way: &Way,
     folder: &Folder,
     mails: &[Mail],
     uid_next: Option<u32>,
-    needs: &mut Vec<(usize, Part)>,
+    (needs, decided): (&mut Vec<(usize, Part)>, oneshot::Sender<()>),
 ) -> Result<Page, Error> {
     let advance = Advance {
         sub_account: way.watched.sub_account,
@@ -128,12 +138,18 @@ async fn file(
         now: clock::now(),
     };
     let (now, seed) = (clock::now(), clock::seed());
+    let mut decided = Some(decided);
     let decide = |facts| {
         let judged = judge(mails, facts, NewIds::new(now, seed));
         *needs = judged.needs;
         let filings = judged.filings.into_iter();
         let filings = filings.map(|(mail, filing)| claimed(way, mail, filing));
-        needs.is_empty().then(|| filings.collect())
+        let filings = needs.is_empty().then(|| filings.collect());
+        if let Some(decided) = filings.as_ref().and_then(|_| decided.take()) {
+            // Nobody may be waiting to look ahead.
+            let _ = decided.send(());
+        }
+        filings
     };
     Ok(way.store.file_page(&questions(way, mails), &advance, decide).await?)
 }
@@ -164,11 +180,17 @@ async fn fetch<M: Mailbox>(
     needs: &[(usize, Part)],
 ) -> Result<Option<usize>, Error> {
     let mut bytes: usize = mails.iter().map(|mail| mail.content.kept_bytes()).sum();
-    for (at, part) in needs {
-        let Some(mail) = mails.get_mut(*at) else { continue };
+    let (mut asked, mut beginnings) = (Vec::new(), BTreeMap::new());
+    for (place, (at, part)) in needs.iter().enumerate() {
         if bytes > BODIES_BYTES_MAX && *at > 0 {
             return Ok(Some(*at));
         }
+        let Some(uid) = mails.get(*at).map(|mail| mail.uid) else { continue };
+        if *part == Part::Whole && !asked.contains(&uid) {
+            asked = wholes(mails, needs.iter().skip(place));
+            beginnings = mailbox.beginnings(&asked).await?;
+        }
+        let Some(mail) = mails.get_mut(*at) else { continue };
         match part {
             Part::People => {
                 let people = mailbox.people(mail.uid).await?;
@@ -179,7 +201,8 @@ async fn fetch<M: Mailbox>(
                 mail.add_people(way, &people, reported);
             }
             Part::Whole => {
-                match mailbox.body(mail.uid, way.message_bytes_max).await? {
+                let beginning = beginnings.remove(&mail.uid);
+                match mailbox.body(mail.uid, beginning, way.message_bytes_max).await? {
                     Body::Whole(content) => mail.become_whole(way, content, Fetched::Whole),
                     Body::TooLarge(header) => mail.become_whole(way, header, Fetched::TooLarge),
                     Body::Gone => mail.is_gone = true,
@@ -189,6 +212,12 @@ async fn fetch<M: Mailbox>(
         }
     }
     Ok(None)
+}
+
+/// The next mails that are wanted whole, as many as are asked for in one command.
+fn wholes<'n>(mails: &[Mail], needs: impl Iterator<Item = &'n (usize, Part)>) -> Vec<u32> {
+    let wholes = needs.filter(|(_, part)| *part == Part::Whole);
+    wholes.filter_map(|(at, _)| Some(mails.get(*at)?.uid)).take(BEGINNINGS_MAX).collect()
 }
 
 fn questions(way: &Way, mails: &[Mail]) -> Vec<(SubAccountId, Question)> {

@@ -1,5 +1,6 @@
 //! A mailbox as the flow sees it: whatever protocol is behind it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use crate::access::Trouble;
@@ -112,10 +113,17 @@ pub trait Mailbox {
     /// Of a delivery report, the ids in the header of the mail that it gives back.
     fn reported(&mut self, uid: u32) -> impl Future<Output = Result<Vec<MessageId>, Error>> + Send;
 
-    /// A whole mail, at most `bytes_max`.
+    /// How these mails begin, of which little is in memory at once. Any may be missing.
+    fn beginnings(
+        &mut self,
+        uids: &[u32],
+    ) -> impl Future<Output = Result<BTreeMap<u32, Vec<u8>>, Error>> + Send;
+
+    /// A whole mail, at most `bytes_max`; of its beginning, if it is known, no more is asked for.
     fn body(
         &mut self,
         uid: u32,
+        beginning: Option<Vec<u8>>,
         bytes_max: usize,
     ) -> impl Future<Output = Result<Body, Error>> + Send;
 }

@@ -41,17 +41,27 @@ impl Session {
         items: &str,
         bytes_max: u64,
     ) -> Result<BTreeMap<u32, Fetched>, Error> {
-        let mut all: BTreeMap<u32, Fetched> = BTreeMap::new();
         let range = match to {
             u32::MAX => format!("{from}:*"),
             _ if from == to => from.to_string(),
             _ => format!("{from}:{to}"),
         };
+        // `n:*` answers with the last mail, whatever its UID (RFC 3501 6.4.8).
+        self.fetch_all(&range, |uid| (from..=to).contains(&uid), items, bytes_max).await
+    }
+
+    async fn fetch_all(
+        &mut self,
+        range: &str,
+        is_asked: impl Fn(u32) -> bool,
+        items: &str,
+        bytes_max: u64,
+    ) -> Result<BTreeMap<u32, Fetched>, Error> {
+        let mut all: BTreeMap<u32, Fetched> = BTreeMap::new();
         self.run(&format!("UID FETCH {range} (UID {items})"), bytes_max, |response| {
             let Response::Fetch(_, attributes) = response else { return };
             let uid = attributes.iter().find_map(uid_of);
-            // `n:*` answers with the last mail, whatever its UID (RFC 3501 6.4.8).
-            let Some(uid) = uid.filter(|uid| (from..=to).contains(uid)) else { return };
+            let Some(uid) = uid.filter(|uid| is_asked(*uid)) else { return };
             let fetched = read(attributes);
             // An unsolicited FETCH tells of flags, and has no section; NIL is no answer either.
             if !fetched.sections.is_empty() {
@@ -92,11 +102,31 @@ impl Session {
         }
     }
 
-    async fn pieces(&mut self, uid: u32, bytes_max: usize) -> Result<Option<Vec<u8>>, Error> {
+    /// First pieces of several mails, in one command.
+    async fn first_pieces(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
+        let range: Vec<String> = uids.iter().map(u32::to_string).collect();
+        let (range, items) = (range.join(","), format!("BODY.PEEK[]<0.{PIECE_BYTES}>"));
+        let budget = SMALL + 2 * (PIECE_BYTES * uids.len()) as u64;
+        let found = self.fetch_all(&range, |uid| uids.contains(&uid), &items, budget).await?;
+        let pieces =
+            found.into_iter().filter_map(|(uid, it)| Some((uid, it.sections.into_iter().next()?)));
+        Ok(pieces.collect())
+    }
+
+    async fn pieces(
+        &mut self,
+        uid: u32,
+        mut first: Option<Vec<u8>>,
+        bytes_max: usize,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let mut content: Vec<u8> = Vec::new();
         loop {
             let section = format!("[]<{}.{PIECE_BYTES}>", content.len());
-            let piece = match self.section(uid, &section).await? {
+            let piece = match first.take() {
+                Some(first) => Some(first),
+                None => self.section(uid, &section).await?,
+            };
+            let piece = match piece {
                 Some(piece) => piece,
                 None if content.is_empty() => return Ok(None),
                 // Behind its end a mail has nothing, and neither has one that was moved away meanwhile.
@@ -210,8 +240,21 @@ impl Mailbox for Session {
         Ok(headers.message_id.into_iter().collect())
     }
 
-    async fn body(&mut self, uid: u32, bytes_max: usize) -> Result<Body, mailbox::Error> {
-        Ok(match self.pieces(uid, bytes_max).await.map_err(of_mails)? {
+    async fn beginnings(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Vec<u8>>, mailbox::Error> {
+        match self.first_pieces(uids).await {
+            // One of them may be the reason: each is asked for alone.
+            Err(Error::Refused { .. }) => Ok(BTreeMap::new()),
+            pieces => pieces.map_err(of_mails),
+        }
+    }
+
+    async fn body(
+        &mut self,
+        uid: u32,
+        beginning: Option<Vec<u8>>,
+        bytes_max: usize,
+    ) -> Result<Body, mailbox::Error> {
+        Ok(match self.pieces(uid, beginning, bytes_max).await.map_err(of_mails)? {
             // Exchange sometimes gives nothing of a mail that is there (MailKit#1615).
             None if self.uids(uid, uid).await?.contains(&uid) => {
                 let why = format!("mail {uid} is there and is not given");

@@ -129,7 +129,11 @@ impl Mailbox for Memory {
         Ok(MessageId::parse(id).into_iter().collect())
     }
 
-    async fn body(&mut self, uid: u32, _: usize) -> Result<Body, Error> {
+    async fn beginnings(&mut self, _: &[u32]) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn body(&mut self, uid: u32, _: Option<Vec<u8>>, _: usize) -> Result<Body, Error> {
         if self.cut_at == Some(uid) {
             self.cut_at = None;
             return Err(Error::Lost("cut".to_owned()));
