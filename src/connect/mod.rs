@@ -30,6 +30,7 @@ pub use begin::{Again, Started, Wanted};
 pub use finish::{Callback, Finished};
 pub use prove::{Proof, Step};
 pub use remedy::Failure;
+pub use told::detail;
 
 /// What connecting works with.
 pub struct Options {

@@ -160,6 +160,20 @@ pub fn watching(trouble: &Trouble, account: &Account) -> Failure {
     }
 }
 
+/// What is said of a mailbox whose server has so many mails that it does not give.
+pub fn withheld(count: i64, account: &Account) -> Failure {
+    let host = &account.imap;
+    let (what, them) = match count {
+        1 => (format!("The IMAP server {host} has a mail that it does not give."), "It is"),
+        _ => (format!("The IMAP server {host} has {count} mails that it does not give."), "They are"),
+    };
+    let remedy = format!(
+        "{them} asked for again for a week. What you miss may come when you move it to another folder in \
+         your mail program, and back."
+    );
+    failure(what, &remedy)
+}
+
 fn tls(host: &Host, why: &str) -> Failure {
     let what = format!("The certificate of {host} cannot be believed: {}.", quoted(why));
     failure(what, CERTIFICATE)
@@ -259,6 +273,13 @@ mod tests {
             let said = watching(&trouble, &account(Auth::Xoauth2)).to_string();
             assert!(said.contains(words), "{said}");
         }
+    }
+
+    #[test]
+    fn mails_that_are_not_given_are_counted() {
+        let said = |count| withheld(count, &account(Auth::Xoauth2)).to_string();
+        assert!(said(1).contains("has a mail that") && said(1).contains("It is asked"));
+        assert!(said(3).contains("has 3 mails that") && said(3).contains("They are asked"));
     }
 
     #[test]

@@ -5,7 +5,17 @@ use super::settle::NO_SENT_FOLDER;
 use super::{Inner, Place, remedy};
 use crate::access::Trouble;
 use crate::model::MailboxState;
-use crate::store;
+use crate::store::{self, StoredConnection};
+
+/// Everything that its user should know of a connection: why it does not work, and what its server does not
+/// give (V1).
+pub fn detail(connection: &StoredConnection) -> Option<String> {
+    let is_active = connection.state == MailboxState::Active;
+    let withheld = (is_active && connection.withheld > 0)
+        .then(|| remedy::withheld(connection.withheld, &connection.account).to_string());
+    let said: Vec<String> = connection.detail.iter().cloned().chain(withheld).collect();
+    (!said.is_empty()).then(|| said.join(" "))
+}
 
 impl Inner {
     /// Says it. That it is not said harms nothing but the page, so that it is tried with the next session.

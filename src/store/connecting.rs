@@ -52,6 +52,7 @@ statements! {
         and sync = 'tracked'";
     REMOVE_FOLDERS = "delete from folders where sub_account = $1 and connection_id = $2";
     REMOVE_SEARCHES = "delete from searches where sub_account = $1 and connection_id = $2";
+    REMOVE_WITHHELD = "delete from withheld where sub_account = $1 and connection_id = $2";
     REMOVE_CONSENTS = "delete from consents where sub_account = $1 and connection_id = $2";
     TRACK_IN = "update users set connection_id = $3 where sub_account = $1 and id = $2";
     THREADS_TO_RESUME = "select threads.id from threads join connections \
@@ -373,7 +374,7 @@ async fn end(
     }
     tx.execute(END, values![of, id, None::<&str>]).await?;
     tx.execute(STOP_THREADS, values![of, id, reason]).await?;
-    for sql in [REMOVE_FOLDERS, REMOVE_SEARCHES, REMOVE_CONSENTS] {
+    for sql in [REMOVE_FOLDERS, REMOVE_SEARCHES, REMOVE_WITHHELD, REMOVE_CONSENTS] {
         tx.execute(sql, values![of, id]).await?;
     }
     let address = address.as_deref().and_then(Address::parse);

@@ -19,7 +19,9 @@ statements! {
     CONNECTIONS = "select connections.id, connections.mailbox_id, connections.user_id, \
             connections.provider, connections.address, connections.account, connections.state, \
             connections.detail, connections.sent_folder, connections.connected_at, \
-            connections.last_sync_at \
+            connections.last_sync_at, \
+            (select count(*) from withheld where withheld.sub_account = connections.sub_account \
+                and withheld.connection_id = connections.id) as withheld \
         from {rows uuid uuid} as asked cross join connections \
         where connections.sub_account = asked.column1 and connections.id = asked.column2";
     SECRET = "select secret, secret_version from connections where sub_account = $1 and id = $2";
@@ -75,6 +77,8 @@ pub struct StoredConnection {
     pub sent_folder: Option<String>,
     pub connected_at: Option<Time>,
     pub last_sync_at: Option<Time>,
+    /// So many mails its server lists and does not give.
+    pub withheld: i64,
 }
 
 /// A sealed secret, and how often it was changed.
@@ -100,6 +104,7 @@ struct ConnectionRow {
     sent_folder: Option<String>,
     connected_at: Option<i64>,
     last_sync_at: Option<i64>,
+    withheld: i64,
 }
 
 impl Store {
@@ -288,6 +293,7 @@ impl ConnectionRow {
             sent_folder: self.sent_folder,
             connected_at: self.connected_at.map(Time::from_micros),
             last_sync_at: self.last_sync_at.map(Time::from_micros),
+            withheld: self.withheld,
         })
     }
 }

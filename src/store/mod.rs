@@ -90,6 +90,7 @@ mod wal;
 mod watching;
 mod webhooks;
 mod window;
+mod withheld;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -134,6 +135,7 @@ pub use verdicts::VerdictFilter;
 pub use watching::{Advance, Watched};
 pub use webhooks::NewWebhook;
 pub use window::{Position, Window};
+pub use withheld::Withheld;
 
 /// Where everything is kept.
 pub struct Store {
@@ -261,6 +263,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         verdicts::STATEMENTS,
         watching::STATEMENTS,
         webhooks::STATEMENTS,
+        withheld::STATEMENTS,
     ];
     files.into_iter().flatten().copied().chain(outbox::all_statements())
 }

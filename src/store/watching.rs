@@ -34,8 +34,9 @@ statements! {
             when state = 'active' and sent_folder is null then null else detail end, \
             files_sent_at = case when sent_folder is null or sent_folder = $3 then files_sent_at end \
         where sub_account = $1 and id = $2";
-    /// Where a thread is to be searched for, or a sent copy can be filed.
+    /// Where a thread is to be searched for, a withheld mail asked for, or a sent copy can be filed.
     ALL_SEARCHES = "select sub_account, connection_id from searches where created_at <= $1 \
+        union select sub_account, connection_id from withheld where next_at <= $1 \
         union select outbox.sub_account, outbox.connection_id from outbox \
         join connections on connections.sub_account = outbox.sub_account \
             and connections.id = outbox.connection_id \
@@ -193,7 +194,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// The connections in which something is to be searched for (T10, S5), or a copy filed (S6).
+    /// The connections in which something is to be searched for (T10, S5), asked for again (V1), or a copy
+    /// filed (S6).
     pub async fn connections_to_search(&self) -> Result<Vec<(SubAccountId, ConnectionId)>> {
         let mut tx = self.reader().await?;
         let rows: Vec<(Uuid, Uuid)> = tx.all(ALL_SEARCHES, values![clock::now()]).await?;

@@ -1,6 +1,8 @@
 //! How a folder is read on when a server's answers about its mails cannot be read, are refused, or never
 //! come: in ever smaller pages, down to the one mail that it is about; and that one is left out in the end,
-//! so that it does not keep all others from being seen. Pure.
+//! so that it does not keep all others from being seen, and asked for again later. Pure.
+
+use crate::model::Time;
 
 /// Headers that are judged at once.
 const PAGE: u32 = 500;
@@ -8,6 +10,11 @@ const PAGE: u32 = 500;
 const UNREADABLE_TRIES_MAX: u32 = 3;
 /// The same where the server refuses or hangs up: it may be busy, so patience is hours, as the waits grow.
 const REFUSED_TRIES_MAX: u32 = 12;
+/// A mail that was left out is asked for again after so long; each wait is twice the one before.
+const ASK_AGAIN_SECONDS: i64 = 300;
+const ASK_AGAIN_SECONDS_MAX: i64 = 24 * 3_600;
+/// And that for so long.
+const ASKED_FOR_SECONDS: i64 = 7 * 24 * 3_600;
 
 /// What came of asking for mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +83,38 @@ impl Caution {
     }
 }
 
+/// When a mail is asked for that was left out then, and asked for so often since. `None`: never again.
+pub fn ask_again(since: Time, tries: u32, now: Time) -> Option<Time> {
+    // Ten doublings are beyond the longest wait.
+    let wait = ASK_AGAIN_SECONDS << tries.min(10);
+    let at = now.plus_seconds(wait.min(ASK_AGAIN_SECONDS_MAX));
+    (at <= since.plus_seconds(ASKED_FOR_SECONDS)).then_some(at)
+}
+
+/// When it is asked for once more, should the last time come to nothing for another reason than its own.
+pub fn last_time(now: Time) -> Time {
+    now.plus_seconds(ASK_AGAIN_SECONDS_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_left_out_is_asked_for_ever_more_rarely_and_for_a_week() {
+        let since = Time::from_seconds(1_000_000);
+        let (mut now, mut waits) = (since, Vec::new());
+        while let Some(at) = ask_again(since, waits.len() as u32, now) {
+            waits.push((at.as_seconds() - now.as_seconds()) / 60);
+            now = at;
+        }
+        let day = 24 * 60;
+        assert_eq!(waits[..9], [5, 10, 20, 40, 80, 160, 320, 640, 1_280]);
+        assert_eq!(waits[9..], [day; 5]);
+        assert!(ask_again(since, u32::MAX, since).is_some(), "no number is too large");
+        // Who was away for longer asks once, and no more.
+        assert_eq!(ask_again(since, 3, since.plus_seconds(30 * 24 * 3_600)), None);
+    }
 
     #[test]
     fn one_mail_that_cannot_be_read_is_found_and_left_out() {

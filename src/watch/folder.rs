@@ -7,9 +7,9 @@ use crate::clock;
 use crate::decide::{Fetched, Found, Submission};
 use crate::mail::Automatic;
 use crate::model::{Address, Door, Folder, FolderRole, MessageId, Trust, TrustResults};
-use crate::store::RawMail;
+use crate::store::{Advance, Page, RawMail};
 
-use super::caution::Caution;
+use super::caution::{self, Caution};
 use super::flow::{self, Progress, Step, Way};
 use super::mailbox::{Among, Error, Header, Mailbox};
 
@@ -118,7 +118,9 @@ pub async fn catch_up<M: Mailbox>(
             Some(headers) => without_gaps(mailbox, headers?, from, to - 1).await?,
             None if caution.gives_up() => {
                 others_are_given(mailbox, from, uid_next - 1).await?;
-                left_out(from)
+                leave_out(way, folder).await?;
+                caution.handle_page();
+                continue;
             }
             None => {
                 let headers = mailbox.headers(from, to - 1).await?;
@@ -182,15 +184,22 @@ async fn others_are_given<M: Mailbox>(mailbox: &mut M, uid: u32, last: u32) -> R
     refusal
 }
 
-/// What is said of a mail that keeps all others from being read: nothing.
-fn left_out(uid: u32) -> Vec<Header> {
+/// The next mail keeps all others from being read: it is left out for now, and asked for again later (V1).
+async fn leave_out(way: &Way, folder: &mut Folder) -> Result<(), Error> {
+    let (connection, uid) = (way.watched.connection, folder.uid_next);
+    let (now, after) = (clock::now(), uid.saturating_add(1));
+    let (sub_account, step) = (way.watched.sub_account, Some((&*folder, after)));
+    let advance = Advance { sub_account, connection, step, now };
+    let next_at = caution::ask_again(now, 0, now).unwrap_or(now);
+    match way.store.withhold(&advance, next_at).await? {
+        Page::Filed(_) | Page::Incomplete => {}
+        Page::Moved => return Err(Error::Lost("another watcher was here".to_owned())),
+        Page::Gone => return Err(Error::Ended),
+    }
+    folder.uid_next = after;
     metrics::counter!("mailweave_unfetchable_mails_total").increment(1);
-    tracing::error!(
-        code = "mail_unreadable",
-        uid,
-        "The server's answers on mail {uid} cannot be read; it is left out."
-    );
-    Vec::new()
+    tracing::error!(connection.id = %connection, code = "mail_unreadable", uid, "The server of connection {connection} does not give mail {uid}; it is left out, and asked for again later.");
+    Ok(())
 }
 
 /// Reads what came since the last look, when the server only told that something did.

@@ -1,7 +1,8 @@
 //! What one session of a mailbox looks after. Two are enough: one waits at the Inbox; the other waits at
-//! Sent, looks into the folders that rules may move mail to, and does the chores (T8, T10).
+//! Sent, looks into the folders that rules may move mail to, and does the chores (T8, T10, V1).
 
 mod chores;
+mod withheld;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -6,4 +6,5 @@ mod hostile;
 mod laboratory;
 mod patience;
 mod scripted;
+mod withheld;
 mod world;

@@ -5,7 +5,7 @@ use futures_util::stream::{self, StreamExt};
 use crate::access::{LoginError, Logins};
 use crate::app::App;
 use crate::config::Config;
-use crate::connect::{Connector, Failure};
+use crate::connect::{Connector, Failure, detail};
 use crate::model::{Address, ConnectionId, MailboxState, SubAccountId};
 use crate::store::{Holder, StoredConnection};
 
@@ -106,7 +106,7 @@ fn state(of: SubAccountId, connection: &StoredConnection) -> Check {
     let address = connection.address.as_ref().map(ToString::to_string).unwrap_or_default();
     let (state, provider) = (connection.state.name(), &connection.provider);
     let found = format!("{address} of sub-account {of} is {state} ({provider})");
-    let detail = connection.detail.clone();
+    let detail = detail(connection);
     let advice = || detail.clone().unwrap_or_else(|| "authorise it again".to_owned());
     match connection.state {
         MailboxState::Active => match &detail {

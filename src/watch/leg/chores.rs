@@ -1,8 +1,9 @@
-//! What a session is called away for: threads to be searched for (T10, S5), and copies to be filed (S6).
+//! What a session is called away for: threads to be searched for (T10, S5), copies to be filed (S6), and mail
+//! to be asked for again that was not given (V1).
 
 use tokio::time::{Duration, Instant};
 
-use super::super::flow::Way;
+use super::super::flow::{Progress, Way};
 use super::super::folder::{self, OWN_ID};
 use super::super::imap::{self, Session};
 use super::super::mailbox::{Among, Error, Mailbox};
@@ -28,7 +29,8 @@ const NOT_NOW: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const AFTER_LOSS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
 
 impl View {
-    /// Searches, and files copies. What is not done is asked for again and again, and answered more rarely.
+    /// Searches, files copies, and asks for what was not given. What is not done is asked for again and
+    /// again, and answered more rarely.
     pub(super) async fn do_chores(
         &mut self,
         way: &Way,
@@ -36,7 +38,10 @@ impl View {
     ) -> Result<(), Error> {
         let chores = async {
             let is_searched = self.search(way, session).await?;
-            Ok(self.file_copies(way, session).await? && is_searched)
+            let is_filed = self.file_copies(way, session).await?;
+            // Last: to ask for such a mail may end the session.
+            Box::pin(self.ask_for_withheld(way, session)).await?;
+            Ok(is_filed && is_searched)
         };
         let done = chores.await;
         match &done {
@@ -183,18 +188,19 @@ impl View {
         }
     }
 
-    async fn enter_to_search(
+    /// Opens a folder for what is known to be in it.
+    pub(super) async fn enter_to_search(
         &mut self,
         way: &Way,
         session: &mut Session,
         name: &str,
         role: FolderRole,
-    ) -> Result<(), Error> {
+    ) -> Result<Progress, Error> {
         match role {
             // How far it is read is known by its own session alone, which reads on meanwhile.
-            FolderRole::Inbox => self.visit_inbox(way, session).await,
-            _ if self.open.name == name => Ok(()),
-            role => self.enter(way, session, name, role).await.map(drop),
+            FolderRole::Inbox => self.visit_inbox(way, session).await.map(|()| Progress::default()),
+            _ if self.open.name == name => Ok(Progress::default()),
+            role => self.enter(way, session, name, role).await,
         }
     }
 }

@@ -218,7 +218,7 @@ impl Mailbox {
             user_id: user.0,
             address: shown.and_then(address),
             state: shown.map_or(StateName::Disconnected, |it| it.state.into()),
-            detail: shown.and_then(|it| it.detail.clone()),
+            detail: shown.and_then(connect::detail),
             connected_at: time(shown.and_then(|it| it.connected_at)),
             last_sync_at: time(shown.and_then(|it| it.last_sync_at)),
             pending,

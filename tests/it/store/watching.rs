@@ -602,6 +602,46 @@ async fn a_mail_is_left_out_when_it_alone_is_refused_and_in_no_outage() {
     }
 }
 
+/// V1: what is passed over is known with the cursor that passed it, and asked for once it is due.
+#[tokio::test]
+async fn a_mail_that_is_left_out_is_known_with_the_cursor_and_goes_with_its_user() {
+    for world in worlds().await {
+        let store = &world.way.store;
+        let mut mailbox = Memory { refused: vec![2], ..Memory::default() };
+        for n in 1..=3 {
+            mailbox.add(&mail(&format!("{n}@z"), "zoe@z.example", ANN, ""));
+        }
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        let mut caution = Caution::default();
+        while inbox.uid_next < 4 {
+            let read =
+                folder::catch_up(&world.way, &mut mailbox, &mut inbox, 4, &mut caution).await;
+            assert_eq!(world.fresh.count("withheld").await, usize::from(inbox.uid_next > 2));
+            if read.is_err() {
+                caution.handle_trouble(Trouble::Refused);
+            }
+        }
+        world.fresh.sql("delete from searches").await;
+        let (place, now) = ((ACCOUNT, CONNECTION), mailweave::clock::now());
+        assert!(store.withheld(place, now).await.unwrap().is_empty(), "not at once");
+        assert!(store.connections_to_search().await.unwrap().is_empty());
+        world.fresh.sql("update withheld set next_at = 5").await;
+        assert_eq!(store.connections_to_search().await.unwrap(), [place]);
+        let due = store.withheld(place, now).await.unwrap().remove(0);
+        assert_eq!((due.uid_validity, due.uid, due.tries), (9, 2, 0));
+        let connection = store.connection(ACCOUNT, CONNECTION).await.unwrap().unwrap();
+        assert_eq!(connection.withheld, 1);
+        let said = mailweave::connect::detail(&connection).unwrap();
+        assert!(said.contains("has a mail that it does not give"), "{said}");
+        store.put_withheld_off(place, &due, now.plus_seconds(9)).await.unwrap();
+        assert!(store.withheld(place, now).await.unwrap().is_empty());
+        let later = store.withheld(place, now.plus_seconds(10)).await.unwrap().remove(0);
+        assert_eq!(later.tries, 1);
+        store.erase_user(ACCOUNT, USER, Mail::Erase, now).await.unwrap();
+        assert_eq!(world.fresh.count("withheld").await, 0);
+    }
+}
+
 #[tokio::test]
 async fn what_is_asked_for_during_a_search_is_searched_for_again() {
     for world in worlds().await {

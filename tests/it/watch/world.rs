@@ -171,6 +171,11 @@ impl World {
         fresh.sql(&format!("update users set connection_id = {id}")).await;
     }
 
+    /// The connection, as a statement has it.
+    pub fn connection(&self) -> String {
+        self.fresh.id(CONNECTION.0)
+    }
+
     /// A mail comes to Ann's smart BCC address.
     pub async fn arrives(&self, mail: &str) {
         let content = Arc::new(mail.replace('\n', "\r\n").into_bytes());

@@ -9,7 +9,7 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
 
-use crate::connect::{Again, Error, Started, Wanted, folder_name};
+use crate::connect::{self, Again, Error, Started, Wanted, folder_name};
 use crate::model::{Access, Address, Auth, ConnectionId, MailboxId, MailboxState, Time};
 use crate::store::{StoredConnection, StoredMailbox, Window};
 use crate::web::State;
@@ -77,7 +77,7 @@ impl Mailbox {
             connection: shown.id,
             address: address(&shown),
             state: shown.state,
-            detail: shown.detail,
+            detail: connect::detail(&shown),
             sent_folder: shown.sent_folder.as_deref().map(folder_name),
             last_sync_at: shown.last_sync_at,
             connected_at: shown.connected_at,
