@@ -140,6 +140,8 @@ impl AccountFacts {
             Change::AddMessage(_)
             | Change::Enqueue(_)
             | Change::LinkContact { .. }
+            | Change::Name { .. }
+            | Change::Claim { .. }
             | Change::AskAgain { .. }
             | Change::Bounced { .. } => {}
             Change::SentCopySeen { message, .. } => {

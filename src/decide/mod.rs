@@ -83,6 +83,18 @@ pub enum Change {
         key: MessageKey,
         user: UserId,
     },
+    /// A mail in a mailbox that is not kept names an id, here by its keyed hash (T1).
+    Name {
+        key: MessageKey,
+        connection: ConnectionId,
+        until: Time,
+    },
+    /// The message brings an id to its thread, by its keyed hash: what named it before, in whichever mailbox,
+    /// is to be looked for (T2, T10).
+    Claim {
+        key: MessageKey,
+        message: StoredMessageId,
+    },
     /// The mail is in a user's Sent folder: if it is held as unverified, it is judged again (B2).
     AskAgain {
         key: MessageKey,

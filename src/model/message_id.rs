@@ -102,8 +102,13 @@ impl Pepper {
 
     /// The key of an id in a sub-account.
     pub fn key(&self, of: SubAccountId, id: &MessageId) -> MessageKey {
+        self.keyed(of, id.key())
+    }
+
+    /// The same of an id of which only the plain key is known.
+    pub fn keyed(&self, of: SubAccountId, key: MessageKey) -> MessageKey {
         // The input after the secret has a fixed length, so that nothing can be appended to it.
-        let hash = Sha256::new().chain_update(self.0).chain_update(of.0).chain_update(id.key().0);
+        let hash = Sha256::new().chain_update(self.0).chain_update(of.0).chain_update(key.0);
         MessageKey::of(Sha256::digest(hash.finalize()).into())
     }
 }

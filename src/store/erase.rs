@@ -107,6 +107,7 @@ statements! {
     REMOVE_FOLDERS = "delete from folders where (sub_account, connection_id) in {rows uuid uuid}";
     REMOVE_SEARCHES = "delete from searches where (sub_account, connection_id) in {rows uuid uuid}";
     REMOVE_WITHHELD = "delete from withheld where (sub_account, connection_id) in {rows uuid uuid}";
+    REMOVE_UNCLAIMED = "delete from unclaimed where (sub_account, connection_id) in {rows uuid uuid}";
     REMOVE_CONSENTS = "delete from consents where (sub_account, connection_id) in {rows uuid uuid}";
     REMOVE_CONNECTIONS = "delete from connections where sub_account = $1 and user_id = $2";
     MAILBOXES_OF_USER = "select id from mailboxes where sub_account = $1 and user_id = $2";
@@ -133,6 +134,7 @@ const TABLES: &[&str] = &[
     "delete from folders where sub_account = $1",
     "delete from searches where sub_account = $1",
     "delete from withheld where sub_account = $1",
+    "delete from unclaimed where sub_account = $1",
     "delete from outbox where sub_account = $1",
     "delete from users where sub_account = $1",
     "delete from user_addresses where sub_account = $1",
@@ -270,7 +272,8 @@ async fn erase_mailboxes_of_user(tx: &mut Tx<'_>, of: SubAccountId, user: UserId
     tx.execute(STOP_THREADS_OF_USER, values![of, user]).await?;
     let connections: Vec<(Uuid,)> = tx.all(CONNECTIONS_OF_USER, values![of, user]).await?;
     let rows: Vec<_> = connections.iter().flat_map(|(id,)| values![of, *id]).collect();
-    for sql in [REMOVE_FOLDERS, REMOVE_SEARCHES, REMOVE_WITHHELD, REMOVE_CONSENTS] {
+    let all = [REMOVE_FOLDERS, REMOVE_SEARCHES, REMOVE_WITHHELD, REMOVE_UNCLAIMED, REMOVE_CONSENTS];
+    for sql in all {
         tx.execute_rows(sql, rows.clone()).await?;
     }
     tx.execute(REMOVE_CONNECTIONS, values![of, user]).await?;

@@ -1,5 +1,5 @@
 //! What goes by itself when its time is over: held mail after 30 days (B13), traces of mail that was
-//! never stored (T1), answers kept for their repetition.
+//! never stored, and of what it named (T1), answers kept for their repetition.
 
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ statements! {
             reason = case when outcome = 'held' then 'expired' else reason end \
         where (sub_account, id) in {rows uuid uuid}";
     FORGET = "delete from verdicts where expires_at <= $1 and reason = 'not_a_crm_thread'";
+    FORGET_NAMED = "delete from unclaimed where expires_at <= $1";
     FORGET_LINKS = "delete from sign_in_links where expires_at <= $1";
     FORGET_ADDRESS_LINKS = "delete from address_links where expires_at <= $1";
     FORGET_SESSIONS = "delete from sessions where expires_at <= $1";
@@ -37,6 +38,7 @@ impl Store {
     pub async fn expire_held(&self, now: Time) -> Result<usize> {
         let mut tx = self.writer().await?;
         tx.execute(FORGET, values![now]).await?;
+        tx.execute(FORGET_NAMED, values![now]).await?;
         let overdue: Vec<(Uuid, Uuid, Option<Uuid>)> = tx.all(OVERDUE, values![now]).await?;
         let messages: Vec<_> = overdue
             .iter()

@@ -83,6 +83,7 @@ mod space;
 mod tokens;
 mod tracking;
 mod tx;
+mod unclaimed;
 mod users;
 mod value;
 mod verdicts;
@@ -259,6 +260,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         sign_in::STATEMENTS,
         tokens::STATEMENTS,
         tracking::STATEMENTS,
+        unclaimed::STATEMENTS,
         users::STATEMENTS,
         verdicts::STATEMENTS,
         watching::STATEMENTS,

@@ -223,6 +223,8 @@ impl Rows {
             Change::MergeThread { from, into, .. } => self.merges.push((of, *from, *into)),
             Change::TrackThread { .. }
             | Change::Keep { .. }
+            | Change::Name { .. }
+            | Change::Claim { .. }
             | Change::AskAgain { .. }
             | Change::SentCopySeen { .. }
             | Change::Bounced { .. } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::tx::Tx;
 use super::value::{Value, values};
-use super::{Result, outbox};
+use super::{Result, outbox, unclaimed};
 use crate::decide::Change;
 use crate::model::{Event, EventType, StoredMessageId, SubAccountId, Time};
 
@@ -29,11 +29,13 @@ statements! {
         where sub_account = $1 and id = $2 and sync = 'none'";
 }
 
-/// What a batch says of tracking; rare, but for the searches, so one statement each.
+/// What a batch says of tracking; rare, but for the searches and the ids, so one statement each.
 #[derive(Default)]
 pub(super) struct Tracking {
     changes: Vec<(SubAccountId, Change)>,
     searches: Vec<Value>,
+    named: Vec<Value>,
+    claims: unclaimed::Claims,
     /// When the first of them was decided.
     at: Time,
 }
@@ -52,10 +54,21 @@ impl News {
 
 impl Tracking {
     pub(super) fn add(&mut self, of: SubAccountId, change: &Change, now: Time) {
-        if let Change::TrackThread { thread, connection, search: true } = change {
-            self.searches.extend(values![of, *connection, *thread, now]);
-        }
         self.at = now;
+        match change {
+            Change::Name { key, connection, until } => {
+                self.named.extend(values![of, *key, *connection, *until]);
+                return;
+            }
+            Change::Claim { key, message } => {
+                self.claims.insert((of, *key), *message);
+                return;
+            }
+            Change::TrackThread { thread, connection, search: true } => {
+                self.searches.extend(values![of, *connection, *thread, now]);
+            }
+            _ => {}
+        }
         self.changes.push((of, change.clone()));
     }
 
@@ -75,6 +88,9 @@ impl Tracking {
             }
         }
         tx.execute_rows(ADD_SEARCHES, self.searches).await?;
+        // What this batch names it may also bring, in the order that the folder has it.
+        tx.execute_rows(unclaimed::NAME, self.named).await?;
+        unclaimed::claim(tx, &self.claims, self.at).await?;
         Ok(news)
     }
 }

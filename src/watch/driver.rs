@@ -20,7 +20,6 @@ use super::leg::{Leg, View};
 use super::mailbox::Error;
 use super::plan::{End, Next, Pace, Plan};
 use super::turns::Turns;
-use super::unclaimed::Unclaimed;
 use crate::access::{LoginError, Logins, Trouble};
 use crate::clock;
 use crate::ingest::prepare::Reader;
@@ -129,7 +128,6 @@ impl<L: Logins> Shared<L> {
             reader: self.reader.clone(),
             watched,
             message_bytes_max: self.options.message_bytes_max,
-            unclaimed: Unclaimed::default(),
             knows_sent,
         });
         for leg in [Leg::Inbox, Leg::Sent] {

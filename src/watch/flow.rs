@@ -2,7 +2,7 @@
 //! that the bodies are fetched, and all is recorded with the folder's cursor in one transaction. Read
 //! this first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,15 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::decide::{self, Change, Decision, Facts, Fetched, Part, Question, Tracked};
+use crate::decide::{self, Change, Facts, Fetched, Part, Question, Tracked};
 use crate::ingest::flow::tell;
 use crate::ingest::prepare::Reader;
-use crate::model::{Folder, FolderRole, MessageId, MessageKey, NewIds, Reason, SubAccountId};
+use crate::mail::Headers;
+use crate::model::{
+    Folder, FolderRole, MessageId, MessageKey, NewIds, Reason, StoredMessageId, SubAccountId,
+};
 use crate::store::{Advance, Filing, Page, Store, Watched};
 
 use super::folder::Mail;
 use super::mailbox::{Body, Error, Header, Mailbox};
-use super::unclaimed::Unclaimed;
 
 /// Bytes of bodies in memory at once, but for one mail alone.
 const BODIES_BYTES_MAX: usize = 4 * 1_048_576;
@@ -26,6 +28,8 @@ const BODIES_BYTES_MAX: usize = 4 * 1_048_576;
 const BEGINNINGS_MAX: usize = 8;
 /// So often are parts of a page fetched: an answer to an answer on one page takes one round more.
 const ROUNDS_MAX: usize = 16;
+/// So many ids that a private mail names are kept.
+const NAMED_MAX: usize = 20;
 
 /// What the flow needs beside the mailbox.
 pub struct Way {
@@ -34,7 +38,6 @@ pub struct Way {
     pub watched: Watched,
     /// Larger mails are left out (A2).
     pub message_bytes_max: usize,
-    pub unclaimed: Unclaimed,
     /// The folder of sent mail is known for certain: a copy that turns up elsewhere is none (T8).
     pub knows_sent: AtomicBool,
 }
@@ -98,9 +101,6 @@ pub async fn page<M: Mailbox>(
             Page::Gone => return Err(Error::Ended),
             Page::Filed(filings) => {
                 folder.uid_next = step.uid_next.unwrap_or(folder.uid_next);
-                for filing in &filings {
-                    way.unclaimed.forget(&keys(&filing.decision));
-                }
                 let progress = progress(&filings);
                 if progress.found_sent && folder.role == FolderRole::Sent {
                     way.knows_sent.store(true, Ordering::Relaxed);
@@ -252,34 +252,41 @@ fn judge(mails: &[Mail], mut facts: Facts, mut ids: NewIds) -> Judged<'_> {
     judged
 }
 
-/// T2: what a private mail names is remembered; where a mail is filed that one before it had named, its
-/// thread is searched for in the same transaction (T10).
+/// T2: the ids that a private mail names are kept, by keyed hashes; and those that a mail brings to its thread are
+/// held against them, so that what named them before is searched for (T10).
 fn claimed(way: &Way, mail: &Mail, mut filing: Filing) -> Filing {
+    let keyed = |key| way.reader.pepper.keyed(way.watched.sub_account, key);
     let decision = &mut filing.decision;
     if decision.verdict.reason == Reason::NotACrmThread {
-        let headers = &mail.submission.email.headers;
-        let named = headers.in_reply_to.iter().chain(&headers.references);
-        way.unclaimed.note(named.map(MessageId::key), clock::now());
+        let (connection, until) =
+            (way.watched.connection, decision.verdict.expires_at.unwrap_or_default());
+        let named = named(&mail.submission.email.headers).into_iter();
+        let name = |key| Change::Name { key: keyed(key), connection, until };
+        decision.changes.extend(named.map(name));
         return filing;
     }
-    let thread = decision.changes.iter().find_map(|change| match change {
-        Change::AddMessage(message) => message.thread_id,
-        _ => None,
-    });
-    if let Some(thread) = thread.filter(|_| way.unclaimed.has(&keys(decision))) {
-        let connection = way.watched.connection;
-        decision.changes.push(Change::TrackThread { thread, connection, search: true });
-    }
+    let own = mail.submission.message_id.key();
+    let brought = brought(&decision.changes, own).into_iter();
+    let claim = |(key, message)| Change::Claim { key: keyed(key), message };
+    decision.changes.extend(brought.map(claim));
     filing
 }
 
-/// The ids that a mail brings to its thread: its own, and those it names.
-fn keys(decision: &Decision) -> Vec<MessageKey> {
-    let alias = |change: &Change| match change {
-        Change::AddAlias { key, .. } => Some(*key),
+/// The ids that a mail names, of very many the newest.
+fn named(headers: &Headers) -> BTreeSet<MessageKey> {
+    let named = headers.in_reply_to.iter().chain(headers.references.iter().rev());
+    named.take(NAMED_MAX).map(MessageId::key).collect()
+}
+
+/// The ids by which messages are known from now on: those of a mail that is filed, those it names, and the
+/// one of a mail that was filed by another way.
+fn brought(changes: &[Change], own: MessageKey) -> BTreeSet<(MessageKey, StoredMessageId)> {
+    let id = |change: &Change| match change {
+        Change::AddAlias { key, message, .. } => Some((*key, *message)),
+        Change::SeenAt { message, .. } => Some((own, *message)),
         _ => None,
     };
-    decision.changes.iter().filter_map(alias).collect()
+    changes.iter().filter_map(id).collect()
 }
 
 /// V4: a mail on which our own code fails harms no other. What of it was not fetched stays where it is.

@@ -14,6 +14,5 @@ pub mod mailbox;
 pub mod pause;
 pub mod plan;
 mod turns;
-pub mod unclaimed;
 
 pub use mailbox::{Among, Body, Error, Header, Mailbox};

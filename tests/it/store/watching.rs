@@ -15,7 +15,6 @@ use mailweave::model::{
 use mailweave::store::{Inbox, RawMail, Watched};
 use mailweave::watch::caution::{Caution, Trouble};
 use mailweave::watch::flow::Way;
-use mailweave::watch::unclaimed::Unclaimed;
 use mailweave::watch::{Among, Body, Error, Header, Mailbox, folder};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -202,9 +201,8 @@ async fn way(fresh: &Fresh) -> Way {
         limits: mailweave::mail::Limits::default(),
         pepper: Pepper::new([3; 32]),
     };
-    let unclaimed = Unclaimed::default();
     let knows_sent = AtomicBool::new(false);
-    Way { store, reader, watched, message_bytes_max: 10_000_000, unclaimed, knows_sent }
+    Way { store, reader, watched, message_bytes_max: 10_000_000, knows_sent }
 }
 
 impl World {
@@ -237,6 +235,20 @@ impl World {
         folder::catch_up(&self.way, mailbox, folder, end, &mut Caution::default()).await.unwrap();
         let stored = self.way.store.folders(ACCOUNT, CONNECTION).await.unwrap();
         assert!(stored.contains(folder) && folder.uid_next == end, "{stored:?} {folder:?}");
+    }
+
+    /// Searches a folder for what is to be searched for, until nothing is.
+    async fn search(&self, mailbox: &mut Memory, folder: &mut Folder) {
+        let store = &self.way.store;
+        let due = store.connections_to_search().await.unwrap();
+        assert_eq!(due, [(ACCOUNT, CONNECTION)]);
+        let next = async || store.searches(ACCOUNT, CONNECTION).await.unwrap().first().copied();
+        while let Some(search) = next().await {
+            let (thread, _) = search;
+            let ids = store.ids_of_thread(ACCOUNT, thread).await.unwrap();
+            folder::search(&self.way, mailbox, folder, &ids).await.unwrap();
+            store.searched(ACCOUNT, CONNECTION, search).await.unwrap();
+        }
     }
 
     async fn reasons(&self) -> Vec<String> {
@@ -448,20 +460,66 @@ async fn a_thread_that_is_tracked_late_is_searched_for() {
 
         // The smart BCC copy comes after the reply, and names an earlier mail.
         world.arrives(&mail("late@acme", ANN, CARL, "References: <older@acme>\n")).await;
-        let due = world.way.store.connections_to_search().await.unwrap();
-        assert_eq!(due, [(ACCOUNT, CONNECTION)]);
-        let threads = world.way.store.searches(ACCOUNT, CONNECTION).await.unwrap();
-        for search @ (thread, _) in threads {
-            let ids = world.way.store.ids_of_thread(ACCOUNT, thread).await.unwrap();
-            folder::search(&world.way, &mut mailbox, &mut inbox, &ids).await.unwrap();
-            world.way.store.searched(ACCOUNT, CONNECTION, search).await.unwrap();
-        }
+        world.search(&mut mailbox, &mut inbox).await;
         assert!(world.way.store.connections_to_search().await.unwrap().is_empty());
         assert_eq!(world.fresh.count("messages").await, 3);
         // The mail has one verdict, and now it is this (V1).
         let mut reasons = world.reasons().await;
         reasons.sort();
         assert_eq!(reasons, ["filed", "filed", "filed", "not_a_crm_thread"]);
+    }
+}
+
+/// T2: the order of arrival changes nothing, whatever was between.
+#[tokio::test]
+async fn an_answer_that_came_before_what_it_answers_is_found_after_a_restart() {
+    for world in worlds().await {
+        world.fresh.sql("delete from searches").await;
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("answer@c", CARL, ANN, "References: <older@c> <parent@c>\n"));
+        let many: String = (0..90).map(|n| format!(" <{n}@z>")).collect();
+        let many = format!("References:{many}\n");
+        mailbox.add(&mail("private@z", "zoe@z.example", ANN, &many));
+        let mut inbox = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.reasons().await[1..], ["not_a_crm_thread", "not_a_crm_thread"]);
+        assert_eq!(world.fresh.count("unclaimed").await, 2 + 20);
+
+        let world = World { way: way(&world.fresh).await, ..world };
+        mailbox.add(&mail("parent@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.fresh.count("messages").await, 2);
+        world.search(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.fresh.count("messages").await, 3);
+        // What was claimed is claimed once: a further answer is searched for by nobody.
+        mailbox.add(&mail("further@c", CARL, ANN, "In-Reply-To: <parent@c>\n"));
+        world.catch_up(&mut mailbox, &mut inbox).await;
+        assert_eq!(world.fresh.count("messages").await, 4);
+        assert!(world.way.store.connections_to_search().await.unwrap().is_empty());
+
+        let later = mailweave::clock::now().plus_seconds(31 * 24 * 3_600);
+        world.way.store.expire_held(later).await.unwrap();
+        assert_eq!(world.fresh.count("unclaimed").await, 0);
+    }
+}
+
+/// S7: an answer to the id that a server gave may be read before the copy that tells of it.
+#[tokio::test]
+async fn an_answer_to_a_rewritten_id_that_came_before_the_copy_is_found() {
+    for world in worlds().await {
+        world.fresh.sql("delete from searches").await;
+        let mut inbox = Memory::default();
+        inbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <NEW@outlook>\n"));
+        let mut folder = world.folder(FolderRole::Inbox).await;
+        world.catch_up(&mut inbox, &mut folder).await;
+        assert_eq!(world.fresh.count("messages").await, 1);
+        let mut sent = Memory::default();
+        sent.add(&mail("NEW@outlook", ANN, CARL, "X-Mailweave-Message-ID: <first@acme>\n"));
+        let mut sent_folder = world.folder(FolderRole::Sent).await;
+        world.catch_up(&mut sent, &mut sent_folder).await;
+        world.search(&mut inbox, &mut folder).await;
+        assert_eq!(world.fresh.count("messages").await, 2);
+        assert_eq!(world.fresh.count("unclaimed").await, 0);
     }
 }
 
