@@ -5,7 +5,8 @@ use uuid::Uuid;
 use super::doubt;
 use crate::model::outgoing::Route;
 use crate::model::{
-    ContactId, Event, EventId, EventType, NewIds, SendStatus, StoredMessageId, SubAccountId, Time,
+    Account, ContactId, Event, EventId, EventType, NewIds, SendStatus, StoredMessageId,
+    SubAccountId, Time,
 };
 use crate::store::messages::{json, known};
 use crate::store::tx::Tx;
@@ -25,7 +26,13 @@ statements! {
             sent_at = coalesce(sent_at, $6) \
         where sub_account = $1 and id = $2";
     RESOLVE_SENT = "update outbox set status = 'sent', sent_at = coalesce(sent_at, $3), \
-            detail = null, lease = null where sub_account = $1 and id = $2";
+            detail = null, lease = null, \
+            copy_wanted = (copy_wanted or $4) and copy_seen_at is null and copied_at is null \
+        where sub_account = $1 and id = $2";
+    ACCOUNT = "select connections.account from outbox join connections \
+            on connections.sub_account = outbox.sub_account \
+            and connections.id = outbox.connection_id \
+        where outbox.sub_account = $1 and outbox.id = $2 and connections.state <> 'disconnected'";
     RESOLVE_RESEND = "update outbox set status = 'retrying', due_at = $3, handed_at = null, \
             deadline = null, searched_at = null, lease = null, detail = null \
         where sub_account = $1 and id = $2";
@@ -119,7 +126,8 @@ impl Store {
         }
         match resolution {
             Resolution::Sent => {
-                tx.execute(RESOLVE_SENT, values![of, id, now]).await?;
+                let copy_wanted = lacks_copies(&mut tx, of, id).await?;
+                tx.execute(RESOLVE_SENT, values![of, id, now, copy_wanted]).await?;
                 let event_type = EventType::MessageSent;
                 let event = Event { id: event, event_type, object_id: id.0, at: now };
                 events::append(&mut tx, &[(of, event)]).await?;
@@ -169,6 +177,14 @@ impl Store {
         let found: Vec<(String,)> = tx.all_of_rows(UNSUBSCRIBED_OF, rows).await?;
         Ok(found.into_iter().map(|(address,)| address).collect())
     }
+}
+
+/// S6: went it through a mailbox whose provider files no copies? Then Sent is given one, unless one is found
+/// there: who says that a mail was sent expects it where sent mail is.
+async fn lacks_copies(tx: &mut Tx<'_>, of: SubAccountId, id: StoredMessageId) -> Result<bool> {
+    let row: Option<(String,)> = tx.optional(ACCOUNT, values![of, id]).await?;
+    let account: Option<Account> = row.map(|(account,)| json(&account)).transpose()?;
+    Ok(account.is_some_and(|account| !account.saves_sent))
 }
 
 /// Those who have it cannot be told otherwise: of them it is sent, of the others refused.

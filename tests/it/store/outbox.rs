@@ -14,6 +14,7 @@ const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(70));
 const PACE: Pace =
     Pace { per_mailbox_per_minute: 30, connections_per_mailbox: 3, connections_per_relay: 20 };
 const LEASE_SECONDS: i64 = 60;
+const HOSTS: &str = r#"{"imap":"127.0.0.1:993","smtp":"127.0.0.1:587","username":"ann","auth":"password","saves_sent":true}"#;
 const QUARTER_OF_AN_HOUR: i64 = 15 * 60;
 
 /// A mailbox that is watched, and known to file what is sent through it or not.
@@ -24,7 +25,7 @@ async fn add_mailbox(fresh: &Fresh, files_sent: bool) {
         .sql(&format!(
             "insert into connections (sub_account, id, mailbox_id, user_id, provider, account, \
                 secret_version, state, sent_folder, files_sent_at, created_at, connected_at) \
-            values ({of}, {id}, {id}, {user}, 'outlook', '{{}}', 0, 'active', 'Sent', \
+            values ({of}, {id}, {id}, {user}, 'outlook', '{HOSTS}', 0, 'active', 'Sent', \
                 {files_sent_at}, 0, 0)"
         ))
         .await;
@@ -332,6 +333,35 @@ async fn a_user_says_what_became_of_it() {
         assert_eq!(resolve(id, Resolution::Sent, 14).await, Resolved::Yes);
         assert_eq!((status(&fresh, id).await, told(&fresh).await), (SendStatus::Sent, 1));
         assert_eq!(claim(&fresh, 100_000).await.len(), 0);
+    }
+}
+
+/// S6: where the provider files copies there is one, or comes one; elsewhere Sent is given it, once.
+#[tokio::test]
+async fn what_a_user_says_was_sent_stands_in_sent() {
+    let nothing = "update outbox set attempts = attempts";
+    let seen = "update outbox set copy_seen_at = 5";
+    let ended = "update connections set state = 'disconnected'";
+    for (files_copies, change, wants) in [
+        ("true", nothing, false),
+        ("false", nothing, true),
+        ("false", seen, false),
+        ("false", ended, false),
+    ] {
+        for fresh in both().await {
+            add_mailbox(&fresh, false).await;
+            let hosts =
+                HOSTS.replace("\"saves_sent\":true", &format!("\"saves_sent\":{files_copies}"));
+            fresh.sql(&format!("update connections set account = '{hosts}'")).await;
+            let id = unknown(&fresh).await;
+            fresh.sql(change).await;
+            let event = EventId(Uuid::now_v7());
+            let resolved = fresh.store.resolve(ACCOUNT, id, Resolution::Sent, event, at(10));
+            assert_eq!(resolved.await.unwrap(), Some(Resolved::Yes));
+            let copy = fresh.store.wanted_copy(ACCOUNT, MAILBOX).await.unwrap();
+            assert_eq!(copy.is_some(), wants, "{files_copies} {change}");
+            assert_eq!(status(&fresh, id).await, SendStatus::Sent);
+        }
     }
 }
 
