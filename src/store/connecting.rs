@@ -3,12 +3,11 @@
 
 use uuid::Uuid;
 
-use super::events;
 use super::mailboxes::{StoredMailbox, read_mailbox};
 use super::tx::Tx;
 use super::users::LOCK_USER;
 use super::value::values;
-use super::{Error, Result, Store};
+use super::{Error, Result, Store, events, outbox};
 use crate::model::{
     Account, Address, ConnectionId, Event, EventId, EventType, MailboxId, MailboxState,
     SubAccountId, Time, UserId,
@@ -243,6 +242,7 @@ impl Store {
         };
         tx.execute(SET_CONNECTION, values![of, mailbox.id, id]).await?;
         tx.execute(TRACK_IN, values![of, mailbox.user, id]).await?;
+        outbox::follow(&mut tx, of, (mailbox.id, id), &proved.address).await?;
         tell(&mut tx, of, (event, EventType::MailboxActive, mailbox.id), now).await?;
         tx.commit().await?;
         Ok(ended)

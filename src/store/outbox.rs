@@ -9,6 +9,7 @@
 mod actions;
 mod claim;
 mod doubt;
+mod follow;
 mod read;
 mod settle;
 
@@ -16,6 +17,7 @@ pub use actions::{Cancelled, Resolution, Resolved};
 pub use claim::Claimed;
 pub use doubt::Wanted;
 pub(super) use doubt::{bounced, copy_seen};
+pub(super) use follow::follow;
 pub use read::{Answered, Progress, Shipment};
 pub use settle::Settle;
 
@@ -73,6 +75,7 @@ pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
         actions::STATEMENTS,
         claim::STATEMENTS,
         doubt::STATEMENTS,
+        follow::STATEMENTS,
         read::STATEMENTS,
         settle::STATEMENTS,
     ];

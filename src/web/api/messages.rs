@@ -136,12 +136,18 @@ pub struct SendingRecipient {
 
 /// S1: why a mail waits that nothing else is wrong with.
 const NEEDS_REAUTH: &str = "It waits until the mailbox is authorised again.";
+/// Of a mail for later.
+const DISCONNECTED: &str =
+    "It is sent only if its mailbox is connected again, with the same address, before it is due.";
 
 impl From<&Shipment> for SendingDetails {
     fn from(shipment: &Shipment) -> Self {
         let is_waiting = matches!(shipment.status, SendStatus::Queued | SendStatus::Retrying);
-        let needs_reauth = shipment.mailbox == Some(MailboxState::NeedsReauth);
-        let waits = (is_waiting && needs_reauth).then(|| NEEDS_REAUTH.to_owned());
+        let waits = match shipment.mailbox.filter(|_| is_waiting) {
+            Some(MailboxState::NeedsReauth) => Some(NEEDS_REAUTH.to_owned()),
+            Some(MailboxState::Disconnected) => Some(DISCONNECTED.to_owned()),
+            _ => None,
+        };
         let bounce = |address: &Address| {
             let mut hard = shipment.report.iter().filter(|it| it.hard);
             hard.find(|it| Address::parse(&it.address).as_ref() == Some(address))

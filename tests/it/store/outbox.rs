@@ -3,12 +3,13 @@
 
 use mailweave::decide::send::Pace;
 use mailweave::model::outgoing::{DeliveryState, Route as Envelope};
-use mailweave::model::{ConnectionId, NewIds, Outgoing, SendKind, SendStatus, Via};
+use mailweave::model::{Account, ConnectionId, NewIds, Outgoing, SendKind, SendStatus, Via};
 use mailweave::store::{Claimed, Resolution, Resolved, Settle};
 
 use super::*;
 
 mod earlier;
+mod follow;
 
 const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(70));
 const PACE: Pace =

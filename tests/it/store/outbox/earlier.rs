@@ -1,7 +1,7 @@
 //! Mail that takes several tries, and mail that cannot go: what an earlier try did is neither forgotten nor
 //! taken for the work of a later one, and nobody waits for what is not theirs (S1, S5, S6).
 
-use mailweave::model::{Account, Auth, RecipientReport};
+use mailweave::model::{Auth, RecipientReport};
 use mailweave::store::StoredConnection;
 
 use super::*;

@@ -104,7 +104,7 @@ async fn the_page_says_whether_a_password_did_and_lets_one_leave_what_did_not() 
         assert_eq!(api.post("/messages", later).await.status, StatusCode::ACCEPTED);
         let shown = browser.get("/settings/email").await;
         shown.has("from the present address, also those for later, are not sent then: 1.");
-        shown.has("Mails that wait to be sent, also those for later, are not sent then: 1.");
+        shown.has("only if this address is connected again before they are due: 1.");
 
         // Whose thread has stopped is led to where it goes on.
         let verdict = api.mail_in(&ann, &mail("one@x", "Offer", "\nHi\n"), Trust::Dmarc).await;
