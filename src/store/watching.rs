@@ -72,9 +72,10 @@ pub struct Watched {
 pub struct Advance<'a> {
     pub sub_account: SubAccountId,
     pub connection: ConnectionId,
-    /// The folder as it was read, and the lowest UID that is not seen then; `None` for mail that was
-    /// searched for.
-    pub step: Option<(&'a Folder, u32)>,
+    /// The folder as it was read.
+    pub folder: &'a Folder,
+    /// The lowest UID that is not seen then; `None` for mail that was searched for, or asked for again.
+    pub uid_next: Option<u32>,
     pub now: Time,
 }
 
@@ -95,13 +96,9 @@ impl Advance<'_> {
         if tx.execute(TOUCH, touch).await? == 0 {
             return Ok(Advanced::Gone);
         }
-        let Some((folder, uid_next)) = self.step else { return Ok(Advanced::Yes) };
-        let step = values![
-            folder.name.as_str(),
-            i64::from(folder.uid_validity),
-            i64::from(folder.uid_next),
-            i64::from(uid_next),
-        ];
+        let Some(uid_next) = self.uid_next else { return Ok(Advanced::Yes) };
+        let folder = self.folder;
+        let step = values![folder.name.as_str(), folder.uid_validity, folder.uid_next, uid_next];
         let moved = tx.execute(ADVANCE, [place, step].concat()).await?;
         Ok(if moved > 0 { Advanced::Yes } else { Advanced::Moved })
     }
@@ -111,13 +108,11 @@ impl Advance<'_> {
     pub(super) async fn learn(&self, tx: &mut Tx<'_>, filings: &[Filing]) -> Result<()> {
         let is_copy = |change: &Change| matches!(change, Change::SentCopySeen { .. });
         let has_copy = filings.iter().any(|filing| filing.decision.changes.iter().any(is_copy));
-        match self.step.filter(|(folder, _)| has_copy && folder.role == FolderRole::Other) {
-            Some((folder, _)) => {
-                let values = values![self.sub_account, self.connection, folder.name.as_str()];
-                tx.execute(SENT_FOLDER, values).await.map(drop)
-            }
-            None => Ok(()),
+        if !has_copy || self.folder.role != FolderRole::Other {
+            return Ok(());
         }
+        let values = values![self.sub_account, self.connection, self.folder.name.as_str()];
+        tx.execute(SENT_FOLDER, values).await.map(drop)
     }
 }
 

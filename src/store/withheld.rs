@@ -47,11 +47,10 @@ impl Store {
             Advanced::Moved => return Ok(Page::Moved),
             Advanced::Gone => return Ok(Page::Gone),
         }
-        if let Some((folder, _)) = advance.step {
-            let mut values = values![advance.sub_account, advance.connection, folder.name.as_str()];
-            values.extend(values![folder.uid_validity, folder.uid_next, advance.now, next_at]);
-            tx.execute(ADD, values).await?;
-        }
+        let folder = advance.folder;
+        let mut values = values![advance.sub_account, advance.connection, folder.name.as_str()];
+        values.extend(values![folder.uid_validity, folder.uid_next, advance.now, next_at]);
+        tx.execute(ADD, values).await?;
         tx.commit().await?;
         Ok(Page::Filed(Vec::new()))
     }

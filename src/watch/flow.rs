@@ -134,7 +134,8 @@ async fn file(
     let advance = Advance {
         sub_account: way.watched.sub_account,
         connection: way.watched.connection,
-        step: uid_next.map(|uid_next| (folder, uid_next)),
+        folder,
+        uid_next,
         now: clock::now(),
     };
     let (now, seed) = (clock::now(), clock::seed());

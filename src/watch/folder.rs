@@ -188,8 +188,8 @@ async fn others_are_given<M: Mailbox>(mailbox: &mut M, uid: u32, last: u32) -> R
 async fn leave_out(way: &Way, folder: &mut Folder) -> Result<(), Error> {
     let (connection, uid) = (way.watched.connection, folder.uid_next);
     let (now, after) = (clock::now(), uid.saturating_add(1));
-    let (sub_account, step) = (way.watched.sub_account, Some((&*folder, after)));
-    let advance = Advance { sub_account, connection, step, now };
+    let (sub_account, uid_next) = (way.watched.sub_account, Some(after));
+    let advance = Advance { sub_account, connection, folder, uid_next, now };
     let next_at = caution::ask_again(now, 0, now).unwrap_or(now);
     match way.store.withhold(&advance, next_at).await? {
         Page::Filed(_) | Page::Incomplete => {}

@@ -619,6 +619,29 @@ async fn a_search_finds_what_is_there_whatever_the_server_says_of_its_day() {
     }
 }
 
+/// T8: also where the copy was not come upon but searched for.
+#[tokio::test]
+async fn where_a_search_finds_the_copy_is_where_sent_mail_is_kept() {
+    for world in worlds().await {
+        let connection = world.fresh.id(CONNECTION.0);
+        world.fresh.sql(&format!(
+            "insert into outbox (sub_account, id, conversation_id, user_id, kind, connection_id, \
+                status, route, attempts, copy_wanted, created_at) \
+            select sub_account, id, conversation_id, user_id, 'individual', {connection}, 'sent', \
+                '{{\"from\":\"ann@acme.example\",\"recipients\":[]}}', 1, {no}, 0 from messages",
+            no = if world.fresh.is_postgres() { "false" } else { "0" }
+        )).await;
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("first@acme", ANN, CARL, "X-Mailweave-Message-ID: <first@acme>\n"));
+        let mut other = world.folder(FolderRole::Other).await;
+        other.uid_next = 2;
+        let ids = [MessageId::parse("first@acme").unwrap()];
+        folder::search(&world.way, &mut mailbox, &mut other, &ids).await.unwrap();
+        let sent = world.way.store.sent_folder(ACCOUNT, CONNECTION).await.unwrap();
+        assert_eq!(sent.as_ref(), Some(&other.name));
+    }
+}
+
 #[tokio::test]
 async fn a_search_that_finds_everything_looks_at_the_newest() {
     for world in worlds().await {
