@@ -3,7 +3,7 @@
 
 mod admit;
 
-pub use admit::{Admission, Lane, Load, Open, Pace, admit, deal};
+pub use admit::{Admission, Lane, Load, Loads, Open, Pace, admit, deal};
 
 use std::collections::BTreeSet;
 

@@ -10,6 +10,7 @@ mod actions;
 mod claim;
 mod doubt;
 mod follow;
+mod load;
 mod read;
 mod settle;
 
@@ -76,6 +77,7 @@ pub(super) fn all_statements() -> Vec<(&'static str, &'static str)> {
         claim::STATEMENTS,
         doubt::STATEMENTS,
         follow::STATEMENTS,
+        load::STATEMENTS,
         read::STATEMENTS,
         settle::STATEMENTS,
     ];

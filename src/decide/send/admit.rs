@@ -29,6 +29,37 @@ pub struct Load {
     pub first_recent: Option<Time>,
 }
 
+/// What all ways carry. Those that lead through one mailbox carry it together (M6).
+#[derive(Clone, Debug, Default)]
+pub struct Loads {
+    by_mailbox: BTreeMap<Lane, Load>,
+    same: BTreeMap<Lane, Lane>,
+}
+
+impl Loads {
+    /// Nothing yet; `same`: of ways that lead through the same mailbox as others, the first of these.
+    pub const fn new(same: BTreeMap<Lane, Lane>) -> Self {
+        Self { by_mailbox: BTreeMap::new(), same }
+    }
+
+    /// This way carries so much more.
+    pub fn add(&mut self, lane: Lane, more: Load) {
+        let load = self.by_mailbox.entry(self.mailbox(lane)).or_default();
+        load.in_flight = load.in_flight.saturating_add(more.in_flight);
+        load.recent = load.recent.saturating_add(more.recent);
+        load.first_recent = load.first_recent.into_iter().chain(more.first_recent).min();
+    }
+
+    /// The way that stands for all through its mailbox.
+    fn mailbox(&self, lane: Lane) -> Lane {
+        self.same.get(&lane).copied().unwrap_or(lane)
+    }
+
+    fn of(&self, mailbox: Lane) -> Load {
+        self.by_mailbox.get(&mailbox).copied().unwrap_or_default()
+    }
+}
+
 /// Who may send now, and who later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
@@ -50,12 +81,22 @@ pub struct Open {
 const MINUTE: i64 = 60;
 
 /// Which ways are open, of those that have mail; `lanes` are in the order in which they have waited. More
-/// than `room` of them are not needed.
-pub fn admit(lanes: &[Lane], loads: &BTreeMap<Lane, Load>, pace: &Pace, room: usize) -> Admission {
+/// than `room` of them are not needed. What is free of a mailbox is shared by the ways through it.
+pub fn admit(lanes: &[Lane], loads: &Loads, pace: &Pace, room: usize) -> Admission {
     let mut admission = Admission::default();
+    let mut sharers: BTreeMap<Lane, usize> = BTreeMap::new();
     for lane in lanes {
-        let load = loads.get(lane).copied().unwrap_or_default();
-        let most = free(lane.1, &load, pace).min(room);
+        *sharers.entry(loads.mailbox(*lane)).or_default() += 1;
+    }
+    let mut given: BTreeMap<Lane, usize> = BTreeMap::new();
+    for lane in lanes {
+        let mailbox = loads.mailbox(*lane);
+        let load = loads.of(mailbox);
+        let (left, given) =
+            (sharers.entry(mailbox).or_default(), given.entry(mailbox).or_default());
+        let free = free(lane.1, &load, pace).saturating_sub(*given);
+        let most = free.div_ceil((*left).max(1)).min(room);
+        (*left, *given) = (left.saturating_sub(1), *given + most);
         if most > 0 {
             admission.open.push(Open { lane: *lane, in_flight: load.in_flight, most });
         }
@@ -112,8 +153,14 @@ mod tests {
     const OF: SubAccountId = SubAccountId(Uuid::from_u128(1));
     const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(2));
 
+    fn loads<const N: usize>(all: [(Lane, Load); N]) -> Loads {
+        let mut loads = Loads::default();
+        all.into_iter().for_each(|(lane, load)| loads.add(lane, load));
+        loads
+    }
+
     fn admitted(via: Via, load: Load) -> Admission {
-        admit(&[(OF, via)], &BTreeMap::from([((OF, via), load)]), &PACE, 64)
+        admit(&[(OF, via)], &loads([((OF, via), load)]), &PACE, 64)
     }
 
     #[test]
@@ -135,6 +182,38 @@ mod tests {
         }
     }
 
+    /// M6.
+    #[test]
+    fn a_mailbox_that_several_have_connected_has_its_limits_once() {
+        let [one, two, three, other] = [1, 2, 3, 4].map(|n| {
+            let of = SubAccountId(Uuid::from_u128(n));
+            (of, Via::Mailbox(ConnectionId(Uuid::from_u128(10 + n))))
+        });
+        let lanes = [one, two, three, other];
+        let same = || BTreeMap::from([one, two, three].map(|lane| (lane, one)));
+        let shares = |load: Load| {
+            let mut loads = Loads::new(same());
+            loads.add(three, load);
+            let admission = admit(&lanes, &loads, &PACE, 64);
+            let most = |lane: &Lane| {
+                let open = admission.open.iter().find(|it| it.lane == *lane);
+                open.map_or(0, |open| open.most)
+            };
+            (lanes.each_ref().map(most), admission.paused.len())
+        };
+        let first_recent = Some(Time::from_seconds(1_000));
+        let recent = |recent, in_flight| Load { in_flight, recent, first_recent };
+        assert_eq!(shares(Load::default()), ([1, 1, 1, 3], 0));
+        assert_eq!(shares(recent(5, 1)), ([1, 1, 0, 3], 0));
+        assert_eq!(shares(recent(29, 0)), ([1, 0, 0, 3], 0));
+        assert_eq!(shares(recent(30, 0)), ([0, 0, 0, 3], 3));
+        // Who goes alone has all of it.
+        let mut loads = Loads::new(same());
+        loads.add(two, recent(10, 1));
+        loads.add(three, recent(10, 0));
+        assert_eq!(admit(&[one], &loads, &PACE, 64).open[0].most, 2);
+    }
+
     #[test]
     fn a_relay_has_connections_and_no_rate() {
         let load = Load { in_flight: 4, recent: 10_000, first_recent: None };
@@ -147,7 +226,7 @@ mod tests {
         let relay = |n| (SubAccountId(Uuid::from_u128(n)), Via::Relay);
         let lanes = [relay(1), relay(2), relay(3), (OF, Via::Mailbox(MAILBOX))];
         let load = |in_flight| Load { in_flight, ..Load::default() };
-        let loads = BTreeMap::from([(relay(1), load(8)), (relay(2), load(1))]);
+        let loads = loads([(relay(1), load(8)), (relay(2), load(1))]);
         let admission = admit(&lanes, &loads, &PACE, 100);
         let open: Vec<_> = admission.open.iter().map(|it| (it.lane, it.most)).collect();
         let [much, some, none, mailbox] = lanes;

@@ -1,12 +1,13 @@
 //! Taking what is due, under a lease, within the limits of its way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::load::{self, Addressed};
 use super::{connection, via};
-use crate::decide::send::{Lane, Load, Pace, admit, deal};
+use crate::decide::send::{Lane, Pace, admit, deal};
 use crate::model::outgoing::Route;
 use crate::model::{Address, MailboxState, SendKind, StoredMessageId, SubAccountId, Time, Via};
 use crate::store::messages::{json, known};
@@ -41,7 +42,7 @@ statements! {
                     and sub_account = lanes.account \
                     and coalesce(connection_id, sub_account) = lanes.lane) as due \
                 from lanes where lane is not null) \
-        select waiting.account, waiting.lane from waiting \
+        select waiting.account, waiting.lane, connections.address from waiting \
         left join connections on connections.sub_account = waiting.account \
             and connections.id = waiting.lane \
         where waiting.due <= $1 \
@@ -60,13 +61,6 @@ statements! {
                 and (before.due_at is not null or before.leased_until is not null) \
                 and (before.send_at is null or before.send_at <= $3)) \
         order by outbox.due_at, outbox.id limit $4";
-    IN_FLIGHT = "select sub_account, connection_id, count(*) from outbox \
-        where leased_until >= $1 group by sub_account, connection_id";
-    /// Beside those that are in flight.
-    RECENT = "select sub_account, connection_id, count(*), min(handed_at) from outbox \
-        where handed_at > $1 and connection_id is not null \
-            and (leased_until is null or leased_until < $2) \
-        group by sub_account, connection_id";
     PAUSE = "update outbox set due_at = $3 where sub_account = $1 \
         and coalesce(connection_id, sub_account) = $2 \
         and due_at < $3 and due_at is not null and (leased_until is null or leased_until < $4)";
@@ -153,12 +147,14 @@ impl Store {
         if tx.is_postgres() {
             tx.optional::<(i64,)>(LOCK_CLAIMS_ON_POSTGRES, Vec::new()).await?;
         }
-        let lanes: Vec<(Uuid, Uuid)> = tx.all(LANES, values![now]).await?;
+        let lanes: Vec<(Uuid, Uuid, Option<String>)> = tx.all(LANES, values![now]).await?;
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
-        let lanes: Vec<Lane> = lanes.into_iter().map(lane).collect();
-        let admission = admit(&lanes, &loads(&mut tx, now).await?, pace, room);
+        let lanes: Vec<Addressed> = lanes.into_iter().map(lane).collect();
+        let loads = load::loads(&mut tx, &lanes, now).await?;
+        let lanes: Vec<Lane> = lanes.into_iter().map(|(lane, _)| lane).collect();
+        let admission = admit(&lanes, &loads, pace, room);
         for (of, connection, until) in admission.paused {
             tx.execute(PAUSE, values![of, connection, until, now]).await?;
         }
@@ -175,8 +171,8 @@ impl Store {
 }
 
 /// The way of a row: a sub-account's relay has its id.
-fn lane((of, lane): (Uuid, Uuid)) -> Lane {
-    (SubAccountId(of), via((lane != of).then_some(lane)))
+fn lane((of, lane, address): (Uuid, Uuid, Option<String>)) -> Addressed {
+    ((SubAccountId(of), via((lane != of).then_some(lane))), address)
 }
 
 /// The first mails that are due on a way.
@@ -190,24 +186,6 @@ async fn due(
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let rows: Vec<(Uuid,)> = tx.all(DUE, values![of, lane, now, most]).await?;
     Ok(rows.into_iter().map(|(id,)| (of, StoredMessageId(id))).collect())
-}
-
-async fn loads(tx: &mut Tx<'_>, now: Time) -> Result<BTreeMap<Lane, Load>> {
-    let mut loads: BTreeMap<Lane, Load> = BTreeMap::new();
-    let flying: Vec<(Uuid, Option<Uuid>, i64)> = tx.all(IN_FLIGHT, values![now]).await?;
-    for (of, connection, count) in flying {
-        let load = loads.entry((SubAccountId(of), via(connection))).or_default();
-        load.in_flight = usize::try_from(count).unwrap_or(usize::MAX);
-    }
-    let minute_ago = now.plus_seconds(-60);
-    let recent: Vec<(Uuid, Option<Uuid>, i64, i64)> =
-        tx.all(RECENT, values![minute_ago, now]).await?;
-    for (of, connection, count, first) in recent {
-        let load = loads.entry((SubAccountId(of), via(connection))).or_default();
-        load.recent = usize::try_from(count).unwrap_or(usize::MAX);
-        load.first_recent = Some(Time::from_micros(first));
-    }
-    Ok(loads)
 }
 
 async fn take(

@@ -10,6 +10,7 @@ use super::*;
 
 mod earlier;
 mod follow;
+mod limits;
 
 const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(70));
 const PACE: Pace =
