@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::access::Trouble;
 use crate::model::{Account, Auth, Host};
+use crate::reach;
 use crate::submission::{self, SMTP_OFF};
 use crate::watch::imap;
 
@@ -38,8 +39,19 @@ const NEW_PASSWORD: &str = "Check user name and password; many providers want an
 const IMAP_OFF: &str = "An administrator can turn IMAP on for the mailbox (Exchange: Set-CASMailbox \
                         -ImapEnabled $true); check, too, that the account that consented owns the mailbox \
                         and that it has a licence.";
-const CERTIFICATE: &str = "Its certificate must be valid, for this name, and from an authority that is known \
-                           here; the operator can add a private one with tls.extra_roots.";
+/// What helps with a certificate, by what is wrong with it; with TLS otherwise.
+const CERTIFICATES: [(&str, &str); 4] = [
+    (reach::EXPIRED, "Whoever runs that server must renew it."),
+    (reach::OTHER_NAME, "Check the host: it must be one of the names that the certificate is for."),
+    (
+        reach::UNKNOWN_ISSUER,
+        "The server needs a certificate of a public authority; the operator can add a private one with \
+         tls.extra_roots.",
+    ),
+    (reach::NOT_VALID, "Ask who runs that server."),
+];
+const HANDSHAKE: &str = "Check the host and the port, and that nothing in between answers in its place; the \
+                         server must have TLS 1.2 or 1.3.";
 const REACH: &str =
     "Check the host and the port, and that nothing between here and there blocks it.";
 
@@ -175,8 +187,11 @@ pub fn withheld(count: i64, account: &Account) -> Failure {
 }
 
 fn tls(host: &Host, why: &str) -> Failure {
-    let what = format!("The certificate of {host} cannot be believed: {}.", quoted(why));
-    failure(what, CERTIFICATE)
+    let why = why.strip_prefix(&host.name).and_then(|it| it.strip_prefix(": ")).unwrap_or(why);
+    match CERTIFICATES.iter().find(|(words, _)| why.contains(words)) {
+        Some((_, remedy)) => failure(format!("{host} is not to be trusted: {}.", quoted(why)), remedy),
+        None => failure(format!("TLS with {host} cannot be begun: {}.", quoted(why)), HANDSHAKE),
+    }
 }
 
 fn private(host: &Host, why: &str) -> Failure {
@@ -267,7 +282,7 @@ mod tests {
                 Trouble::Refused("User is authenticated but not connected.".to_owned()),
                 "wait some minutes",
             ),
-            (Trouble::Untrusted("invalid peer certificate: Expired".to_owned()), "tls.extra_roots"),
+            (Trouble::Untrusted(format!("a.example: {}", reach::EXPIRED)), "must renew it"),
             (Trouble::Broken(why()), "no IMAP server"),
         ] {
             let said = watching(&trouble, &account(Auth::Xoauth2)).to_string();
@@ -289,7 +304,10 @@ mod tests {
             (denied("AUTHENTICATE failed."), "ImapEnabled"),
             (denied("User is authenticated but not connected."), "is not the mailbox's"),
             (imap::Error::Unsupported("IDLE"), "IDLE on"),
-            (imap::Error::Tls("invalid peer certificate: Expired".to_owned()), "tls.extra_roots"),
+            (imap::Error::Tls(reach::EXPIRED.to_owned()), "must renew it"),
+            (imap::Error::Tls(format!("{} (b.example)", reach::OTHER_NAME)), "Check the host: it"),
+            (imap::Error::Tls(reach::UNKNOWN_ISSUER.to_owned()), "tls.extra_roots"),
+            (imap::Error::Tls("received corrupt message".to_owned()), "cannot be begun"),
             (imap::Error::Private("x is private".to_owned()), "outgoing.allowed_networks"),
             (imap::Error::Unreachable("refused".to_owned()), "Check the host"),
             (imap::Error::Lost("Connection is closed. 13".to_owned()), "Try again"),

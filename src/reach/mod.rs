@@ -1,6 +1,7 @@
 //! Connections to mail servers. A host that the operator's configuration names may be anywhere; any other
 //! was named by a user, and is reached inside the perimeter only (D12).
 
+mod untrusted;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use tokio::net::TcpStream;
 use crate::model::Host;
 use crate::perimeter::{self, Perimeter};
 
+pub use untrusted::{EXPIRED, NOT_VALID, OTHER_NAME, UNKNOWN_ISSUER};
 pub use wire::Wire;
 
 /// Where connections to mail servers may lead.

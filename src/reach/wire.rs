@@ -32,7 +32,8 @@ impl Wire {
         let name = ServerName::try_from(host.dial().0.to_owned())
             .map_err(|_| format!("{} is no name that a certificate can have", host.name))?;
         let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-        let stream = connected.map_err(|error| format!("{}: {error}", host.name))?;
+        let stream = connected
+            .map_err(|error| format!("{}: {}", host.name, super::untrusted::in_words(&error)))?;
         Ok(Self::Tls(Box::new(stream)))
     }
 

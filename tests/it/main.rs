@@ -5,6 +5,7 @@
 
 mod backup;
 mod browser;
+mod certificates;
 mod commands;
 mod crash;
 mod decide;

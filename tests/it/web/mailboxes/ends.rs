@@ -56,7 +56,7 @@ async fn why_a_mailbox_cannot_be_watched_is_shown_for_as_long_as_it_is_so() {
         let of = desk.api.sub_account();
         let detail = async || desk.mailbox(&id).await["detail"].clone();
         let usual = detail().await;
-        let trouble = Trouble::Untrusted("invalid peer certificate: Expired".to_owned());
+        let trouble = Trouble::Untrusted(mailweave::reach::UNKNOWN_ISSUER.to_owned());
         desk.connector().watched(of, connection, Some(&trouble)).await;
         assert!(detail().await.as_str().unwrap().contains("tls.extra_roots"));
         assert_eq!(desk.mailbox(&id).await["state"], "active");
