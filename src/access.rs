@@ -43,6 +43,10 @@ pub enum Trouble {
     Untrusted(String),
     /// It answers what no server should.
     Broken(String),
+    /// What it answers about some mails cannot be read.
+    Unreadable(String),
+    /// Our own code failed.
+    Failed,
 }
 
 /// Why there is nothing to sign in with.

@@ -39,6 +39,8 @@ const OTHER_BROWSER: &str = "This consent was asked for in another browser, or y
                              Nothing was connected. Sign in, and start again on the settings page.";
 const FOREIGN: &str = "The answer came from another provider than the one that was asked. Nothing was \
                        connected. Start again on the settings page.";
+const OURS: &str = "The gateway itself failed over this answer, and its log says where. Start again on the \
+                    settings page; if it stays so, tell who runs the gateway.";
 const STORE: &str = "The gateway cannot reach its store just now. Start again in a moment.";
 
 /// Scopes that are about the user and the tokens, not about mail.
@@ -52,7 +54,7 @@ impl Connector {
         match Self::to_the_end(work).await {
             Some(Ok((address, is_from_page))) => Finished::Connected { address, is_from_page },
             Some(Err(words)) => Finished::Refused(words),
-            None => Finished::Refused(STORE.to_owned()),
+            None => Finished::Refused(OURS.to_owned()),
         }
     }
 

@@ -29,6 +29,13 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// What our own code failed over is not proved.
+    pub fn failed() -> Self {
+        let mut proof = Self::default();
+        proof.add("proof", Err(remedy::failed()));
+        proof
+    }
+
     /// The first thing that failed.
     pub fn failure(&self) -> Option<&Failure> {
         self.steps.iter().find_map(|step| step.result.as_ref().err())
@@ -92,7 +99,7 @@ async fn read(proof: &mut Proof, mut session: Session, account: &Account) {
         session.idle(IDLE, std::future::pending()).await
     };
     let idle = idle.await.map(|_| "the server tells of new mail by itself".to_owned());
-    let idle = idle.map_err(|error| remedy::imap(&error, account));
+    let idle = idle.map_err(|error| remedy::reading(&error, account));
     if !proof.add("imap idle", idle) {
         return;
     }
@@ -103,7 +110,7 @@ async fn read(proof: &mut Proof, mut session: Session, account: &Account) {
         }
         Ok::<_, imap::Error>(roles.sent)
     };
-    let found = sent.await.map_err(|error| remedy::imap(&error, account));
+    let found = sent.await.map_err(|error| remedy::reading(&error, account));
     proof.sent_folder = found.as_ref().ok().cloned().flatten();
     let found = found.map(|name| match name {
         Some(name) => format!("sent mail is in {name}"),

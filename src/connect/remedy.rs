@@ -169,7 +169,35 @@ pub fn watching(trouble: &Trouble, account: &Account) -> Failure {
         ),
         Trouble::Untrusted(why) => tls(host, why),
         Trouble::Broken(why) => hostile("IMAP", host, why),
+        Trouble::Unreadable(why) => unreadable(host, why),
+        Trouble::Failed => failed(),
     }
+}
+
+/// What was refused by a server that has signed us in, or what became of that: it is an IMAP server, then.
+pub fn reading(error: &imap::Error, account: &Account) -> Failure {
+    match error {
+        imap::Error::Hostile(why) => unreadable(&account.imap, why),
+        error => imap(error, account),
+    }
+}
+
+fn unreadable(host: &Host, why: &str) -> Failure {
+    failure(
+        format!(
+            "The IMAP server {host} signs in, and then answers what cannot be read: {}.",
+            quoted(why)
+        ),
+        "Ask who runs that server, and tell who runs the gateway, whose log says when it was.",
+    )
+}
+
+/// It is not the server's doing.
+pub fn failed() -> Failure {
+    failure(
+        "The gateway itself failed over this mailbox.",
+        "Tell who runs the gateway, whose log says where; nothing is wrong with the mailbox.",
+    )
 }
 
 /// What is said of a mailbox whose server has so many mails that it does not give.
@@ -177,7 +205,9 @@ pub fn withheld(count: i64, account: &Account) -> Failure {
     let host = &account.imap;
     let (what, them) = match count {
         1 => (format!("The IMAP server {host} has a mail that it does not give."), "It is"),
-        _ => (format!("The IMAP server {host} has {count} mails that it does not give."), "They are"),
+        _ => {
+            (format!("The IMAP server {host} has {count} mails that it does not give."), "They are")
+        }
     };
     let remedy = format!(
         "{them} asked for again for a week. What you miss may come when you move it to another folder in \
@@ -189,7 +219,9 @@ pub fn withheld(count: i64, account: &Account) -> Failure {
 fn tls(host: &Host, why: &str) -> Failure {
     let why = why.strip_prefix(&host.name).and_then(|it| it.strip_prefix(": ")).unwrap_or(why);
     match CERTIFICATES.iter().find(|(words, _)| why.contains(words)) {
-        Some((_, remedy)) => failure(format!("{host} is not to be trusted: {}.", quoted(why)), remedy),
+        Some((_, remedy)) => {
+            failure(format!("{host} is not to be trusted: {}.", quoted(why)), remedy)
+        }
         None => failure(format!("TLS with {host} cannot be begun: {}.", quoted(why)), HANDSHAKE),
     }
 }
@@ -284,10 +316,23 @@ mod tests {
             ),
             (Trouble::Untrusted(format!("a.example: {}", reach::EXPIRED)), "must renew it"),
             (Trouble::Broken(why()), "no IMAP server"),
+            (Trouble::Unreadable(why()), "answers what cannot be read: because."),
+            (Trouble::Failed, "The gateway itself failed"),
         ] {
             let said = watching(&trouble, &account(Auth::Xoauth2)).to_string();
             assert!(said.contains(words), "{said}");
         }
+    }
+
+    #[test]
+    fn who_has_signed_us_in_is_an_imap_server() {
+        let error = imap::Error::Hostile("the server's answer cannot be read".to_owned());
+        let account = account(Auth::Xoauth2);
+        assert!(imap(&error, &account).what.contains("no IMAP server"));
+        let said = reading(&error, &account).to_string();
+        assert!(said.contains("signs in, and then") && !said.contains("no IMAP server"), "{said}");
+        let idle = imap::Error::Unsupported("IDLE");
+        assert_eq!(reading(&idle, &account), imap(&idle, &account));
     }
 
     #[test]

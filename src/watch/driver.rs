@@ -187,12 +187,11 @@ impl<L: Logins> Watcher<L> {
             let tries = (&mut plan, &mut signed_in_at);
             let session = AssertUnwindSafe(self.session(tries, &mut view, renew));
             // Whatever fails in it, the mailbox is watched again: nobody else would notice.
-            let failed = |_| Error::Broken("our own code failed".to_owned());
-            let error = session.catch_unwind().await.unwrap_or_else(failed);
+            let error = session.catch_unwind().await.unwrap_or(Error::Failed);
             let end = match &error {
                 Error::Ended => return self.stop.cancel(),
                 Error::Denied(_) => End::Denied,
-                Error::Broken(_) | Error::Untrusted(_) => End::Broken,
+                Error::Broken(_) | Error::Untrusted(_) | Error::Failed => End::Broken,
                 Error::Unready(_) | Error::Unreachable(_) => End::Unready,
                 Error::Lost(_) | Error::Refused(_) | Error::Unreadable(_) | Error::Store(_) => {
                     End::Lost

@@ -55,6 +55,9 @@ pub enum Error {
     /// It answers what no server should; not soon again.
     #[error("{0}")]
     Broken(String),
+    /// Our own code failed over it; not soon again.
+    #[error("our own code failed")]
+    Failed,
     #[error(transparent)]
     Store(#[from] crate::store::Error),
     /// The connection has ended here: nothing is to be done any more.
@@ -70,7 +73,9 @@ impl Error {
             Self::Lost(why) => Some(Trouble::Lost(why.clone())),
             Self::Refused(why) => Some(Trouble::Refused(why.clone())),
             Self::Untrusted(why) => Some(Trouble::Untrusted(why.clone())),
-            Self::Broken(why) | Self::Unreadable(why) => Some(Trouble::Broken(why.clone())),
+            Self::Broken(why) => Some(Trouble::Broken(why.clone())),
+            Self::Unreadable(why) => Some(Trouble::Unreadable(why.clone())),
+            Self::Failed => Some(Trouble::Failed),
             // Who signs in tells of that; the rest is ours.
             Self::Unready(_) | Self::Denied(_) | Self::Store(_) | Self::Ended => None,
         }

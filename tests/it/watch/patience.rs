@@ -163,11 +163,14 @@ async fn a_failure_of_our_own_code_ends_no_watch() {
     let server = server(&["Sent"], ("nothing", 0, &[]));
     let [fresh, _] = both().await;
     let mut world = World::of_scripted(fresh, server.address).await;
-    world.keys.failures.store(2, Ordering::SeqCst);
+    world.keys.failures.store(4, Ordering::SeqCst);
     world.start();
+    let trouble = |world: &World| world.keys.trouble.lock().unwrap().clone();
+    world.until("it is told", async |world| trouble(world) == Some(Trouble::Failed)).await;
     comes(&server, "INBOX", reply("r1@c", CARL, ANN, "first@acme"));
     comes(&server, "Sent", reply("o1@acme", ANN, CARL, "first@acme"));
     world.until_messages(3).await;
+    world.until("it is told no more", async |world| trouble(world).is_none()).await;
     world.stop().await;
     assert_eq!(world.keys.failures.load(Ordering::SeqCst), 0);
 }
