@@ -10,6 +10,7 @@ use mailweave::connect::{self, Connector, Step};
 use mailweave::model::{Account, Auth, Credentials, Login};
 use mailweave::reach::Reach;
 use mailweave::secrets::Secrets;
+use mailweave::submission::{self, Demand};
 use mailweave::watch::imap::{self, Session};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -175,6 +176,28 @@ async fn each_fault_of_a_certificate_has_its_sentence_at_both_ends() {
             }
             let said = at_imap.await.unwrap() + at_smtp.await.unwrap().as_str();
             assert!(!said.contains("canary") && !said.contains("AUTH"), "{said}");
+        }
+    }
+}
+
+/// E3: what is offered is used, and there is no way back to clear text, whatever is asked of the server.
+#[tokio::test]
+async fn a_relay_whose_certificate_has_a_fault_is_given_nothing_in_clear() {
+    let authority = Authority::new();
+    mailweave::tls::install_provider();
+    let tls = mailweave::tls::client_config(Some(&authority.file())).unwrap();
+    let options = submission::Options::new(tls, Reach::anywhere(), "localhost");
+    for fault in [Fault::Expired, Fault::OtherName, Fault::SelfSigned] {
+        for demand in [Demand::Everything, Demand::Tls, Demand::Nothing] {
+            let (port, served) = serve(SMTP, Some(authority.server(fault))).await;
+            let host = format!("localhost:{port}?starttls").parse().unwrap();
+            let login = login();
+            let opened =
+                submission::Connection::open_with(&options, &host, Some(&login), demand).await;
+            let refused = opened.err().unwrap();
+            assert!(matches!(refused, submission::Error::Tls(_)), "{refused:?}");
+            let said = served.await.unwrap();
+            assert_eq!(said, "EHLO localhost\r\nSTARTTLS\r\n", "{fault:?} {demand:?}");
         }
     }
 }

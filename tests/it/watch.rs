@@ -6,5 +6,6 @@ mod hostile;
 mod laboratory;
 mod patience;
 mod scripted;
+mod unsteady;
 mod withheld;
 mod world;

@@ -11,6 +11,7 @@ use super::*;
 mod earlier;
 mod follow;
 mod limits;
+mod outage;
 
 const MAILBOX: ConnectionId = ConnectionId(Uuid::from_u128(70));
 const PACE: Pace =

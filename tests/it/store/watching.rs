@@ -196,6 +196,10 @@ async fn way(fresh: &Fresh) -> Way {
         connected_at: Time::from_micros(0),
     };
     assert_eq!(watched, expected);
+    way_of(store, watched)
+}
+
+fn way_of(store: Arc<Store>, watched: Watched) -> Way {
     let reader = Reader {
         bcc_domains: Arc::from(["bcc.example".to_owned()]),
         limits: mailweave::mail::Limits::default(),
@@ -503,23 +507,62 @@ async fn an_answer_that_came_before_what_it_answers_is_found_after_a_restart() {
     }
 }
 
-/// S7: an answer to the id that a server gave may be read before the copy that tells of it.
+/// T2: also where what it answers came by the other door, and only its copy is read in the mailbox.
 #[tokio::test]
-async fn an_answer_to_a_rewritten_id_that_came_before_the_copy_is_found() {
+async fn an_answer_that_came_before_a_copy_of_what_it_answers_is_found() {
     for world in worlds().await {
         world.fresh.sql("delete from searches").await;
         let mut inbox = Memory::default();
-        inbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <NEW@outlook>\n"));
+        inbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <second@acme>\n"));
         let mut folder = world.folder(FolderRole::Inbox).await;
         world.catch_up(&mut inbox, &mut folder).await;
-        assert_eq!(world.fresh.count("messages").await, 1);
+        let second = mail("second@acme", ANN, CARL, "In-Reply-To: <first@acme>\n");
+        world.arrives(&second).await;
+        assert_eq!(world.fresh.count("messages").await, 2);
+        assert!(world.way.store.connections_to_search().await.unwrap().is_empty());
         let mut sent = Memory::default();
-        sent.add(&mail("NEW@outlook", ANN, CARL, "X-Mailweave-Message-ID: <first@acme>\n"));
+        sent.add(&second);
         let mut sent_folder = world.folder(FolderRole::Sent).await;
         world.catch_up(&mut sent, &mut sent_folder).await;
         world.search(&mut inbox, &mut folder).await;
-        assert_eq!(world.fresh.count("messages").await, 2);
+        assert_eq!(world.fresh.count("messages").await, 3);
         assert_eq!(world.fresh.count("unclaimed").await, 0);
+    }
+}
+
+/// M6, F13: each has its own threads, and no mail twice.
+#[tokio::test]
+async fn a_mailbox_that_three_have_connected_has_each_mail_once_where_it_belongs() {
+    for world in worlds().await {
+        let (bob, others) = (UserId(Uuid::from_u128(3)), SubAccountId(Uuid::from_u128(9)));
+        world.fresh.add_account(others).await;
+        let mut ways = vec![world.way];
+        for (of, user, n) in [(ACCOUNT, bob, 71), (others, USER, 72)] {
+            let id = ConnectionId(Uuid::from_u128(n));
+            let (of, user, new) =
+                (world.fresh.id(of.0), world.fresh.id(user.0), world.fresh.id(id.0));
+            world.fresh.sql(&format!("insert into connections (sub_account, id, mailbox_id, user_id, provider, account, secret_version, state, created_at, connected_at) select {of}, {new}, {new}, {user}, provider, account, 0, 'active', 0, 0 from connections where id = {own}", own = world.fresh.id(CONNECTION.0))).await;
+            let store = Arc::new(open(&world.fresh.url).await);
+            let mut watched = store.watched().await.unwrap();
+            watched.retain(|it| it.connection == id);
+            ways.push(way_of(store, watched.remove(0)));
+        }
+        let mut mailbox = Memory::default();
+        mailbox.add(&mail("r1@c", CARL, ANN, "In-Reply-To: <first@acme>\n"));
+        for way in &ways {
+            let (name, role) = ("INBOX".to_owned(), FolderRole::Inbox);
+            let mut inbox = Folder { name, role, uid_validity: 9, uid_next: 1 };
+            let (of, connection) = (way.watched.sub_account, way.watched.connection);
+            way.store.set_folder(of, connection, &inbox).await.unwrap();
+            let mut caution = Caution::default();
+            folder::catch_up(way, &mut mailbox, &mut inbox, 2, &mut caution).await.unwrap();
+        }
+        let messages = "select message_id from messages order by message_id";
+        assert_eq!(world.fresh.sql(messages).await, [["first@acme"], ["r1@c"]]);
+        let of = world.fresh.id(others.0);
+        let theirs = format!("select reason from verdicts where sub_account = {of}");
+        assert_eq!(world.fresh.sql(&theirs).await, [["not_a_crm_thread"]]);
+        assert_eq!(mailbox.bodies, [1], "it is fetched where it belongs");
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! A dialog: `on PART OF A COMMAND [N times | always]`, then what is answered: `S:` lines, `!raw` bytes,
 //! `!default` (what a server should say), `!data` (that without its end), `!first` (its first line),
-//! `!idle`, `!close`, `!hang`. `without ID` names mails that the server keeps from us for good.
+//! `!trickle` (a byte now and then), `!idle`, `!close`, `!hang`. `without ID` names mails that the server keeps from us for good.
 
 use std::fs;
 use std::future::pending;
@@ -67,7 +67,7 @@ impl Dialog {
             faults: self.faults.clone(),
             poison: self.poison,
             internal_date: self.internal_date.clone().unwrap_or(date),
-            connections: 0,
+            ..State::default()
         })
     }
 }

@@ -24,6 +24,12 @@ pub struct State {
     /// When its mails came, as it says.
     pub internal_date: String,
     pub connections: usize,
+    /// Connections that are open now.
+    pub open: usize,
+    /// It numbers its Inbox anew each time that it is opened.
+    pub is_restless: bool,
+    /// It ends all connections, and takes none.
+    pub is_down: bool,
 }
 
 /// A folder.
@@ -65,7 +71,11 @@ impl Server {
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let mut connection = Connection::new(socket, Arc::clone(&shared));
-                thread::spawn(move || connection.serve());
+                thread::spawn(move || {
+                    connection.state().open += 1;
+                    connection.serve();
+                    connection.state().open -= 1;
+                });
             }
         });
         Self { address, state }
@@ -101,12 +111,18 @@ impl Connection {
 
     fn serve(&mut self) {
         self.state().connections += 1;
+        if self.state().is_down {
+            return;
+        }
         let greeting = vec!["* OK ready\r\n".to_owned()];
         if self.answer("*", "GREETING", &greeting) == Then::Close {
             return;
         }
         let mut line = String::new();
         while self.socket.read_line(&mut line).is_ok_and(|count| count > 0) {
+            if self.state().is_down {
+                return;
+            }
             let command = line.trim_end().to_owned();
             line.clear();
             let (tag, command) = command.split_once(' ').unwrap_or((&command, ""));
@@ -150,6 +166,11 @@ impl Connection {
                 "!data" => self.write(&proper.concat()),
                 "!first" => self.write(proper.first().map_or("", String::as_str)),
                 "!idle" => return self.idle(tag),
+                line if line.starts_with("!trickle ") => {
+                    if !self.trickles(&expanded(&line["!trickle ".len()..])) {
+                        return Then::Close;
+                    }
+                }
                 line => {
                     let text = expanded(line.strip_prefix("!raw ").unwrap_or(line));
                     let text = text.replace("$ ", &format!("{tag} "));
@@ -159,6 +180,14 @@ impl Connection {
             }
         }
         Then::GoOn
+    }
+
+    /// Writes a byte now and then. Answers if somebody waited for it all.
+    fn trickles(&mut self, text: &str) -> bool {
+        text.bytes().all(|byte| {
+            thread::sleep(Duration::from_millis(200));
+            self.socket.get_mut().write_all(&[byte]).is_ok()
+        })
     }
 
     fn take_appended(&mut self, command: &str) {
@@ -178,6 +207,9 @@ impl Connection {
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
         let mut line = String::new();
         loop {
+            if self.state().is_down {
+                return Then::Close;
+            }
             let now = count(&self.state(), &self.open);
             if now != told {
                 told = now;
@@ -209,6 +241,9 @@ impl Connection {
             self.open = quoted_in(command);
         }
         let mut state = self.state();
+        if verb == "EXAMINE" && self.open == "INBOX" && state.is_restless {
+            state.folders.entry("INBOX".to_owned()).or_default().uid_validity += 1;
+        }
         let line = |text: String| vec![format!("{text}\r\n")];
         match verb {
             "CAPABILITY" => line("* CAPABILITY IMAP4rev1 IDLE SASL-IR AUTH=PLAIN".to_owned()),
