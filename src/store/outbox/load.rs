@@ -14,9 +14,10 @@ use crate::store::tx::Tx;
 use crate::store::value::values;
 
 statements! {
+    /// Grouped in this order SQLite, left the choice, reads what is leased, and in the other all that waits.
     IN_FLIGHT = "select flying.sub_account, flying.connection_id, connections.address, flying.mails \
         from (select sub_account, connection_id, count(*) as mails from outbox \
-            where leased_until >= $1 group by sub_account, connection_id) as flying \
+            where leased_until >= $1 group by connection_id, sub_account) as flying \
         left join connections on connections.sub_account = flying.sub_account \
             and connections.id = flying.connection_id";
     /// Beside those that are in flight.

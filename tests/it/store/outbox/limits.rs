@@ -55,3 +55,12 @@ async fn the_same_address_at_another_server_is_another_mailbox() {
         assert_eq!(claim_slowly(&fresh, 0).await.len(), 4);
     }
 }
+
+#[tokio::test]
+async fn what_waits_is_not_read_to_count_what_is_on_its_way() {
+    let [fresh, _] = both().await;
+    let mut statements = mailweave::store::statements_as_text(false);
+    let (_, sql) = statements.find(|(name, _)| *name == "IN_FLIGHT").unwrap();
+    let plan = fresh.sql(&format!("explain query plan {sql}")).await.concat().join(" ");
+    assert!(plan.contains("outbox_leased"), "{plan}");
+}
