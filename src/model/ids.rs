@@ -67,6 +67,14 @@ impl SubAccountId {
     pub const OPERATOR: Self = Self(Uuid::nil());
 }
 
+impl VerdictId {
+    /// The least that a verdict of then, or later, can have.
+    pub fn first_at(time: Time) -> Self {
+        let unix_ms = u128::try_from(time.as_millis()).unwrap_or(0);
+        Self(Uuid::from_u128(unix_ms << 80))
+    }
+}
+
 /// Makes ids without a clock or a random source of its own: the driver seeds it, and equal seeds
 /// give equal ids, which is what lets the decisions be pure. Ids of one source ascend.
 #[derive(Debug, Clone)]

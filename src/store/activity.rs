@@ -9,7 +9,7 @@ use super::value::values;
 use super::verdicts::{Row, VerdictFilter};
 use super::window::containing;
 use super::{Result, Store, Tx, Window};
-use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict};
+use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict, VerdictId};
 
 statements! {
     /// Looks at so many verdicts and no further, so that the answer comes soon however many there are.
@@ -27,6 +27,11 @@ statements! {
             or lower(recipients_cc) like $6 escape '!' or lower(matched) like $6 escape '!'
             or lower(message_id) like $6 escape '!'
         order by id desc limit $3");
+    /// Whose they are that were made since.
+    OWNERS_AFTER = "select id, user_id from verdicts where sub_account = $1 and id > $2
+        order by id limit $3";
+    OWNERS = "select verdicts.user_id from {rows uuid uuid} as asked cross join verdicts
+        where verdicts.sub_account = asked.column1 and verdicts.id = asked.column2";
     MAIL = "select messages.id, messages.subject, messages.sender, messages.recipients_to
         from {rows uuid uuid} as asked cross join messages
         where messages.sub_account = asked.column1 and messages.id = asked.column2";
@@ -107,6 +112,31 @@ impl Store {
     pub async fn seen(&self, of: SubAccountId, verdict: Verdict) -> Result<Option<Seen>> {
         let mut tx = self.reader().await?;
         Ok(with_mail(&mut tx, of, vec![verdict]).await?.into_iter().next())
+    }
+
+    /// Verdicts that were made after one, in order, and whose they are.
+    pub async fn verdict_owners_after(
+        &self,
+        of: SubAccountId,
+        after: VerdictId,
+        limit: u32,
+    ) -> Result<Vec<(VerdictId, Option<UserId>)>> {
+        let mut tx = self.reader().await?;
+        let rows: Vec<(Uuid, Option<Uuid>)> =
+            tx.all(OWNERS_AFTER, values![of, after, limit]).await?;
+        Ok(rows.into_iter().map(|(id, user)| (VerdictId(id), user.map(UserId))).collect())
+    }
+
+    /// Whose verdicts these are.
+    pub async fn verdict_owners(
+        &self,
+        of: SubAccountId,
+        ids: impl IntoIterator<Item = VerdictId>,
+    ) -> Result<Vec<Option<UserId>>> {
+        let asked = ids.into_iter().flat_map(|id| values![of, id]).collect();
+        let mut tx = self.reader().await?;
+        let rows: Vec<(Option<Uuid>,)> = tx.all_of_rows(OWNERS, asked).await?;
+        Ok(rows.into_iter().map(|(user,)| user.map(UserId)).collect())
     }
 
     /// How many mails wait for somebody; 100 stands for more, too.

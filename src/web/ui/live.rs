@@ -1,11 +1,13 @@
-//! What pages hear while they are open: which conversations have changed, and that the own mailbox has, a few
-//! times a second at most, and nothing of what is in them. The page then asks for itself anew, as who it is.
+//! What pages hear while they are open: which conversations have changed, and that the own mailbox, the
+//! activity, the contacts or the gateway have, a few times a second at most, and nothing of what is in them.
+//! The page then asks for itself anew, as who it is.
 //!
-//! Events are read once for all pages of a sub-account, and not at all while no page is open.
+//! Events are read once for all pages of a sub-account, and not at all while no page is open. Most verdicts make
+//! none (V1: what is ignored has one, too), so the ids of new verdicts are looked at beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State as Shared;
@@ -20,9 +22,10 @@ use uuid::Uuid;
 use super::SignedIn;
 use crate::clock;
 use crate::model::{
-    ConversationId, EventType, MailboxId, Message, StoredMessageId, SubAccountId, UserId,
+    ConversationId, EventType, MailboxId, Message, Role, StoredMessageId, SubAccountId, UserId,
+    VerdictId,
 };
-use crate::store::{Error, News, Store};
+use crate::store::{Error, News, Store, StoredEvent};
 use crate::web::State;
 use crate::web::api::events::UNBUFFERED;
 
@@ -32,12 +35,17 @@ const TOGETHER: Duration = Duration::from_millis(400);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Events that are read to say which conversations have changed; of more, it is only said that much has.
 const READ_MAX: u32 = 200;
+/// What came so lately is news to who has just begun to listen: verdicts in seconds, and events.
+const JUST_NOW_SECONDS: i64 = 10;
+const WAKING_EVENTS: i64 = 10;
 /// A sign of life this often.
 const SIGN_EVERY: Duration = Duration::from_secs(20);
 
 /// What all open pages listen to.
 pub struct Live {
     changes: broadcast::Sender<Arc<Change>>,
+    /// How many pages of each sub-account are open. A mutex: held for a look, never while waiting.
+    pages: Mutex<BTreeMap<SubAccountId, usize>>,
     closed: CancellationToken,
 }
 
@@ -49,13 +57,21 @@ struct Change {
     conversations: BTreeMap<Option<UserId>, BTreeSet<ConversationId>>,
     /// Whose mailboxes have changed how they stand.
     mailboxes: BTreeSet<UserId>,
+    /// Whose verdicts are new, or others than before.
+    verdicts: BTreeSet<Option<UserId>>,
+    /// There are more contacts, or others.
+    has_contacts: bool,
     /// Too much to say what.
     is_much: bool,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { changes: broadcast::Sender::new(64), closed: CancellationToken::new() }
+        Self {
+            changes: broadcast::Sender::new(64),
+            pages: Mutex::default(),
+            closed: CancellationToken::new(),
+        }
     }
 }
 
@@ -63,57 +79,87 @@ impl Live {
     /// Follows the events until it is told to stop.
     pub async fn follow(&self, store: Arc<Store>, stop: CancellationToken) {
         let mut news = store.news();
-        let mut reached: BTreeMap<SubAccountId, i64> = BTreeMap::new();
+        let mut reached: BTreeMap<SubAccountId, Reached> = BTreeMap::new();
         while !stop.is_cancelled() {
             let Some(fresh) = stop.run_until_cancelled(heard(&mut news)).await else { break };
-            if self.changes.receiver_count() == 0 {
+            let listening = self.listening();
+            if listening.is_empty() {
                 reached.clear();
                 continue;
             }
-            let accounts: BTreeSet<_> = fresh.into_iter().chain(reached.keys().copied()).collect();
-            for of in accounts {
-                if let Err(error) = self.tell(&store, of, &mut reached).await {
+            reached.retain(|of, _| listening.contains(of));
+            for of in listening {
+                let is_fresh = fresh.contains(&of);
+                if let Err(error) = self.tell(&store, (of, is_fresh), &mut reached).await {
                     tracing::debug!(%error, "Open pages could not be told of changes.");
                 }
+            }
+            if !fresh.is_empty() {
+                let _ = self.changes.send(Arc::new(Change::nothing(SubAccountId::OPERATOR)));
             }
         }
         self.closed.cancel();
     }
 
-    /// Tells what the events of a sub-account say that were not told yet.
+    /// The sub-accounts of which a page is open.
+    fn listening(&self) -> BTreeSet<SubAccountId> {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.keys().copied().collect()
+    }
+
+    fn count(&self, of: SubAccountId, by: isize) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = pages.entry(of).or_default();
+        *count = count.saturating_add_signed(by);
+        if *count == 0 {
+            pages.remove(&of);
+        }
+    }
+
+    /// Tells what the events and verdicts of a sub-account say that were not told yet.
     async fn tell(
         &self,
         store: &Store,
-        of: SubAccountId,
-        reached: &mut BTreeMap<SubAccountId, i64>,
+        (of, is_fresh): (SubAccountId, bool),
+        reached: &mut BTreeMap<SubAccountId, Reached>,
     ) -> Result<(), Error> {
         let last = store.event_bounds(of).await?.last;
-        let from = *reached.entry(of).or_insert(last - 1);
-        if last <= from {
+        let place = reached.entry(of).or_insert_with(|| Reached::now(last, is_fresh));
+        let verdicts = store.verdict_owners_after(of, place.verdict, READ_MAX).await?;
+        let before = std::mem::replace(&mut place.event, last);
+        place.verdict = verdicts.last().map_or(place.verdict, |(newest, _)| *newest);
+        if last <= before && verdicts.is_empty() {
             return Ok(());
         }
-        reached.insert(of, last);
-        let is_much = last - from > i64::from(READ_MAX);
+        let read_max = i64::from(READ_MAX);
         let mut change = Change::nothing(of);
-        change.is_much = is_much;
-        if !is_much {
-            let events = store.events_after(of, from, READ_MAX).await?;
-            let of_type = |is_wanted: fn(EventType) -> bool| -> BTreeSet<Uuid> {
-                let told = events.iter().filter(|event| is_wanted(event.event_type));
-                told.filter_map(|it| it.object_id).collect()
-            };
-            let messages = of_type(is_of_message).into_iter().map(StoredMessageId);
-            for Message { user_id, conversation_id, .. } in store.messages(of, messages).await? {
-                change.conversations.entry(user_id).or_default().extend(conversation_id);
-            }
-            for id in of_type(is_of_mailbox) {
-                let mailbox = store.mailbox(of, MailboxId(id)).await?;
-                change.mailboxes.extend(mailbox.map(|mailbox| mailbox.user));
-            }
+        change.is_much = last - before > read_max || verdicts.len() as i64 == read_max;
+        if change.is_much {
+            place.verdict = VerdictId::first_at(clock::now());
+        } else {
+            let events = store.events_after(of, before, READ_MAX).await?;
+            change.verdicts.extend(verdicts.into_iter().map(|(_, owner)| owner));
+            change.read(store, &events).await?;
         }
         // Nobody listens: nobody misses it.
         let _ = self.changes.send(Arc::new(change));
         Ok(())
+    }
+}
+
+/// How far the changes of a sub-account were told.
+struct Reached {
+    /// The position of the last event.
+    event: i64,
+    verdict: VerdictId,
+}
+
+impl Reached {
+    /// From here on; what has just woken us is told, too: a mail makes some events at once.
+    fn now(last: i64, is_fresh: bool) -> Self {
+        let since = clock::now().plus_seconds(-JUST_NOW_SECONDS);
+        let event = if is_fresh { last - WAKING_EVENTS } else { last };
+        Self { event, verdict: VerdictId::first_at(since) }
     }
 }
 
@@ -149,32 +195,103 @@ fn is_of_mailbox(event_type: EventType) -> bool {
     )
 }
 
+fn is_of_contact(event_type: EventType) -> bool {
+    matches!(event_type, EventType::ContactCreated | EventType::ContactUnsubscribed)
+}
+
+fn is_of_verdict(event_type: EventType) -> bool {
+    event_type == EventType::VerdictHeld
+}
+
 impl Change {
     const fn nothing(of: SubAccountId) -> Self {
-        Self { of, conversations: BTreeMap::new(), mailboxes: BTreeSet::new(), is_much: false }
+        Self {
+            of,
+            conversations: BTreeMap::new(),
+            mailboxes: BTreeSet::new(),
+            verdicts: BTreeSet::new(),
+            has_contacts: false,
+            is_much: false,
+        }
     }
 
-    /// What a page is told: the conversations, and `mailbox` for the own one; `*` for much. `None`: nothing
-    /// for it.
-    fn for_page(&self, of: SubAccountId, me: UserId, scope: Option<UserId>) -> Option<String> {
-        if self.of != of {
+    /// Is there mail of the page's sub-account in it, whoever's?
+    fn is_of_mail(&self, page: &Page) -> bool {
+        self.of == page.of && !self.conversations.is_empty()
+    }
+
+    /// Reads what events say.
+    async fn read(&mut self, store: &Store, events: &[StoredEvent]) -> Result<(), Error> {
+        let of = self.of;
+        let told = |is_wanted: fn(EventType) -> bool| -> BTreeSet<Uuid> {
+            let told = events.iter().filter(|event| is_wanted(event.event_type));
+            told.filter_map(|it| it.object_id).collect()
+        };
+        let messages = told(is_of_message).into_iter().map(StoredMessageId);
+        for Message { user_id, conversation_id, .. } in store.messages(of, messages).await? {
+            self.conversations.entry(user_id).or_default().extend(conversation_id);
+            // What is filed by hand has another verdict than before.
+            self.verdicts.insert(user_id);
+        }
+        for id in told(is_of_mailbox) {
+            let mailbox = store.mailbox(of, MailboxId(id)).await?;
+            self.mailboxes.extend(mailbox.map(|mailbox| mailbox.user));
+        }
+        let held = told(is_of_verdict).into_iter().map(VerdictId);
+        self.verdicts.extend(store.verdict_owners(of, held).await?);
+        self.has_contacts = events.iter().any(|event| is_of_contact(event.event_type));
+        Ok(())
+    }
+
+    /// What a page is told: the conversations; `mailbox` for the own one, `activity`, `contacts`; `*` for much;
+    /// and to who runs the gateway `admin`, whatever has changed where. `None`: nothing for it.
+    fn for_page(&self, page: &Page) -> Option<String> {
+        if self.of == SubAccountId::OPERATOR {
+            return page.is_operator.then(|| "admin".to_owned());
+        }
+        if self.of != page.of {
             return None;
         }
         if self.is_much {
             return Some("*".to_owned());
         }
-        let mine = self.conversations.iter().filter(|(user, _)| scope.is_none() || **user == scope);
-        let mut ids: BTreeSet<String> =
+        let is_seen = |user: &Option<UserId>| page.scope.is_none() || *user == page.scope;
+        let mine = self.conversations.iter().filter(|(user, _)| is_seen(user));
+        let mut told: BTreeSet<String> =
             mine.flat_map(|(_, ids)| ids).map(ConversationId::to_string).collect();
-        ids.extend(self.mailboxes.contains(&me).then(|| "mailbox".to_owned()));
-        (!ids.is_empty()).then(|| ids.into_iter().collect::<Vec<_>>().join(" "))
+        let others = [
+            ("mailbox", self.mailboxes.contains(&page.me)),
+            ("activity", self.verdicts.iter().any(is_seen)),
+            ("contacts", self.has_contacts),
+        ];
+        told.extend(others.iter().filter(|(_, is_so)| *is_so).map(|(name, _)| (*name).to_owned()));
+        (!told.is_empty()).then(|| told.into_iter().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Who looks at an open page.
+struct Page {
+    of: SubAccountId,
+    me: UserId,
+    /// Whose mail is seen; `None`: everybody's.
+    scope: Option<UserId>,
+    is_operator: bool,
+}
+
+impl Page {
+    fn of(signed_in: &SignedIn) -> Self {
+        Self {
+            of: signed_in.sub_account(),
+            me: signed_in.user.id,
+            scope: signed_in.scope(),
+            is_operator: signed_in.user.role >= Role::Operator,
+        }
     }
 }
 
 /// The stream of an open page.
 pub async fn stream(Shared(state): Shared<Arc<State>>, signed_in: SignedIn) -> impl IntoResponse {
-    let changes = state.live.changes.subscribe();
-    let listener = Listener { state, signed_in, changes };
+    let listener = Listener::new(state, signed_in);
     let stream = futures_util::stream::unfold(listener, |mut listener| async move {
         let data = listener.next().await?;
         Some((Event::default().event("changed").data(data), listener))
@@ -190,14 +307,29 @@ struct Listener {
     changes: broadcast::Receiver<Arc<Change>>,
 }
 
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.state.live.count(self.signed_in.sub_account(), -1);
+    }
+}
+
 impl Listener {
+    fn new(state: Arc<State>, signed_in: SignedIn) -> Self {
+        let changes = state.live.changes.subscribe();
+        state.live.count(signed_in.sub_account(), 1);
+        Self { state, signed_in, changes }
+    }
+
     /// What the page is told next. `None`: nothing any more.
     async fn next(&mut self) -> Option<String> {
         let closed = self.state.live.closed.clone();
-        let (of, me) = (self.signed_in.sub_account(), self.signed_in.user.id);
         loop {
+            let page = Page::of(&self.signed_in);
             let change = match closed.run_until_cancelled(self.changes.recv()).await? {
-                Ok(change) if change.for_page(of, me, None).is_none() => continue,
+                // Whoever has become an admin since sees the mail of others.
+                Ok(change) if change.for_page(&page).is_none() && !change.is_of_mail(&page) => {
+                    continue;
+                }
                 Ok(change) => Some(change),
                 Err(RecvError::Lagged(_)) => None,
                 Err(RecvError::Closed) => return None,
@@ -205,8 +337,8 @@ impl Listener {
             if !self.may_still_listen().await {
                 return None;
             }
-            let scope = self.signed_in.scope();
-            let data = change.map_or_else(|| Some("*".to_owned()), |it| it.for_page(of, me, scope));
+            let page = Page::of(&self.signed_in);
+            let data = change.map_or_else(|| Some("*".to_owned()), |it| it.for_page(&page));
             if data.is_some() {
                 return data;
             }
@@ -231,26 +363,60 @@ impl Listener {
 mod tests {
     use super::*;
 
+    const OF: SubAccountId = SubAccountId(Uuid::from_u128(1));
+    const ANN: UserId = UserId(Uuid::from_u128(3));
+    const BEA: UserId = UserId(Uuid::from_u128(4));
+
+    /// A page of a user of the sub-account.
+    fn page(me: UserId) -> Page {
+        Page { of: OF, me, scope: Some(me), is_operator: false }
+    }
+
     #[test]
     fn a_page_hears_of_its_own_mail_only() {
-        let (of, other) = (SubAccountId(Uuid::from_u128(1)), SubAccountId(Uuid::from_u128(2)));
-        let [ann, bea] = [3, 4].map(|n| UserId(Uuid::from_u128(n)));
         let id = ConversationId(Uuid::from_u128(5));
-        let mut change = Change::nothing(of);
-        change.conversations.insert(Some(ann), BTreeSet::from([id]));
-        assert_eq!(change.for_page(of, bea, None), Some(id.to_string()));
-        assert_eq!(change.for_page(of, ann, Some(ann)), Some(id.to_string()));
-        assert_eq!(change.for_page(of, bea, Some(bea)), None);
-        assert_eq!(change.for_page(other, ann, None), None);
+        let mut change = Change::nothing(OF);
+        change.conversations.insert(Some(ANN), BTreeSet::from([id]));
+        let everybody = Page { scope: None, ..page(BEA) };
+        assert_eq!(change.for_page(&everybody), Some(id.to_string()));
+        assert_eq!(change.for_page(&page(ANN)), Some(id.to_string()));
+        assert_eq!(change.for_page(&page(BEA)), None);
+        let other = SubAccountId(Uuid::from_u128(2));
+        assert_eq!(change.for_page(&Page { of: other, ..page(ANN) }), None);
     }
 
     #[test]
     fn the_mailbox_is_told_to_its_user_alone() {
-        let of = SubAccountId(Uuid::from_u128(1));
-        let [ann, bea] = [3, 4].map(|n| UserId(Uuid::from_u128(n)));
-        let mut change = Change::nothing(of);
-        change.mailboxes.insert(ann);
-        assert_eq!(change.for_page(of, ann, Some(ann)).as_deref(), Some("mailbox"));
-        assert_eq!(change.for_page(of, bea, None), None, "an admin has another");
+        let mut change = Change::nothing(OF);
+        change.mailboxes.insert(ANN);
+        assert_eq!(change.for_page(&page(ANN)).as_deref(), Some("mailbox"));
+        let admin = Page { scope: None, ..page(BEA) };
+        assert_eq!(change.for_page(&admin), None, "an admin has another");
+    }
+
+    #[test]
+    fn verdicts_are_told_to_who_sees_them_and_the_gateway_to_who_runs_it() {
+        let mut change = Change::nothing(OF);
+        change.verdicts.insert(Some(ANN));
+        assert_eq!(change.for_page(&page(ANN)).as_deref(), Some("activity"));
+        assert_eq!(change.for_page(&page(BEA)), None);
+        change.has_contacts = true;
+        assert_eq!(change.for_page(&page(BEA)).as_deref(), Some("contacts"));
+        let operator = Page { scope: None, is_operator: true, ..page(BEA) };
+        assert_eq!(change.for_page(&operator).as_deref(), Some("activity contacts"));
+        let anything = Change::nothing(SubAccountId::OPERATOR);
+        assert_eq!(anything.for_page(&operator).as_deref(), Some("admin"));
+        assert_eq!(anything.for_page(&page(ANN)), None);
+    }
+
+    #[test]
+    fn a_sub_account_is_looked_at_while_a_page_of_it_is_open() {
+        let live = Live::default();
+        live.count(OF, 1);
+        live.count(OF, 1);
+        live.count(OF, -1);
+        assert_eq!(live.listening(), BTreeSet::from([OF]));
+        live.count(OF, -1);
+        assert!(live.listening().is_empty());
     }
 }

@@ -37,6 +37,8 @@ pub fn router() -> Router<Arc<State>> {
 struct Contacts {
     shell: Shell,
     search: String,
+    /// It begins with the newest, and follows what comes.
+    is_first: bool,
     contacts: Vec<(StoredContact, Shown)>,
     more: Option<String>,
 }
@@ -73,8 +75,13 @@ async fn list(
         query.append_pair("q", search).append_pair("cursor", &cursor);
         format!("/contacts?{}", query.finish())
     });
-    let shell = signed_in.shell(Tab::Contacts);
-    Ok(page(&Contacts { shell, search: search.to_owned(), contacts: rows.items, more }))
+    Ok(page(&Contacts {
+        shell: signed_in.shell(Tab::Contacts),
+        search: search.to_owned(),
+        is_first: fields.filled("cursor").is_none(),
+        contacts: rows.items,
+        more,
+    }))
 }
 
 async fn show(

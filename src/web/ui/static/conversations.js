@@ -249,33 +249,38 @@ function renewMessage(here, now) {
   (same || here.querySelector("summary")).focus({ preventScroll: true });
 }
 
-// New mail, and how the mailbox stands, appear by themselves. The page hears which conversations have changed,
-// or that the mailbox has, and asks for itself anew.
-const live = document.querySelector("[data-live=true], [data-live=mailbox]");
+// New mail, verdicts, contacts, and how the mailbox and the gateway stand, appear by themselves. The page hears
+// which conversations have changed, or by name what else has, and asks for itself anew.
+const live = document.querySelector("[data-live]:not([data-live=false])");
 if (live) {
-  const isMailbox = live.dataset.live === "mailbox";
-  const mine = isMailbox ? "mailbox" : live.dataset.conversation;
+  const names = ["mailbox", "activity", "contacts", "admin"];
+  const name = names.includes(live.dataset.live) ? live.dataset.live : "";
+  const mine = name || live.dataset.conversation;
   let due = 0;
   let next = 0;
   let patience = 5000;
   let wait = 300;
   // One look that failed is not the last one.
   const renew = () => look().catch(() => {}).finally(awaitDue);
+  // Whoever has opened something, or stands on a button, is not disturbed.
+  const isBusy = () => {
+    const at = live.contains(document.activeElement) && document.activeElement;
+    return live.querySelector("details[open]") || (at && at !== live && !at.matches("a[href]"));
+  };
   const look = async () => {
     due = 0;
     if (document.hidden) return;
-    // Whoever writes, or has opened something, is not disturbed.
-    if (isMailbox) {
-      const isBusy = live.querySelector("details[open]") || live.contains(document.activeElement);
-      if (!isBusy) await refresh(location.href, ["#mailbox"]);
+    if (name && isBusy()) { due = setTimeout(renew, 3000); return; }
+    if (!mine || name) {
+      const part = name === "mailbox" ? "#mailbox" : "#list";
+      await refresh(location.href, [part, ".chips", "#consent", ".ways"]);
       return;
     }
-    if (!mine) { await refresh(location.href, ["#list", ".chips", "#consent"]); return; }
     const open = new Set([...document.querySelectorAll(".message > details[open]")].map((it) => it.parentNode.id));
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of ["#consent", ".beside"]) put(fresh, part);
+    for (const part of ["#consent", ".beside", ".ways"]) put(fresh, part);
     let added = 0;
     for (const message of fresh.querySelectorAll(".message")) {
       const here = document.getElementById(message.id);
@@ -310,7 +315,8 @@ if (live) {
   };
   const hear = (event) => {
     const ids = event.data.split(" ");
-    if (mine && ids[0] !== "*" && !ids.includes(mine) && !ids.includes("mailbox")) return;
+    const isOurs = (id) => id === mine || (!name && id === "mailbox") || (!mine && !names.includes(id));
+    if (ids[0] !== "*" && !ids.some(isOurs)) return;
     // The busier it is, the more rarely; and not all pages at the same instant.
     wait = ids[0] === "*" ? Math.min(wait * 2, 10000) : Math.max(300, wait / 2);
     if (!due) due = setTimeout(renew, wait * (0.5 + Math.random()));
@@ -326,6 +332,8 @@ if (live) {
   };
   listen();
   awaitDue();
+  // Not everything that is counted there makes an event.
+  if (live.dataset.every) setInterval(() => { if (!due) due = setTimeout(renew); }, live.dataset.every * 1000);
   document.addEventListener("visibilitychange", () => {
     source.close();
     if (document.hidden) return;

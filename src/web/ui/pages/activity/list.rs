@@ -31,6 +31,8 @@ struct Activity {
     search: String,
     /// A Message-ID was asked for, and this is the answer.
     is_why: bool,
+    /// It begins with the latest, and follows what comes.
+    is_first: bool,
     rows: Vec<Row>,
     more: Option<String>,
 }
@@ -121,6 +123,7 @@ pub async fn show(
         tabs: tabs(&asked, signed_in.held),
         outcome: asked.outcome.map_or("", Outcome::name),
         is_why: asked.message_id().is_some(),
+        is_first: asked.cursor.is_none(),
         more: rows.next_cursor.map(|cursor| asked.href(asked.outcome, Some(&cursor))),
         rows: rows.items,
         search: asked.search,
