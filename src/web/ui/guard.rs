@@ -1,21 +1,34 @@
 //! What every page goes through: forms from other sites are refused, headers forbid what no page does, a
 //! message that was shown is removed.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::{Request, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::assets;
 use super::failure::Failure;
 use super::flash;
 use crate::web::State;
 
-/// Everything comes from here, scripts and styles never from a page's own text, nothing frames a page.
-pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-    font-src 'self'; connect-src 'self'; manifest-src 'self'; frame-src 'self'; form-action 'self'; \
-    frame-ancestors 'none'; base-uri 'none'";
+/// Everything comes from here, scripts never from a page's own text, nothing frames a page. Of styles a page may
+/// carry the one stylesheet, as it is.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' {}; img-src 'self' data:; \
+         font-src 'self'; connect-src 'self'; manifest-src 'self'; frame-src 'self'; form-action 'self'; \
+         frame-ancestors 'none'; base-uri 'none'",
+        assets::style_source()
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// The policy of pages.
+pub fn policy() -> HeaderValue {
+    POLICY.clone()
+}
 
 /// Guards the pages.
 pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
@@ -29,7 +42,6 @@ pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Ne
     let was_shown = response.status().is_success() && is_html(response.headers());
     let headers = response.headers_mut();
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (
@@ -42,6 +54,7 @@ pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Ne
     for (name, value) in fixed {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(policy);
     if state.is_https() {
         let value = HeaderValue::from_static("max-age=31536000");
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);

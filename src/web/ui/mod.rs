@@ -6,7 +6,7 @@
 //! 1. **Words** go to `text/en/<part>.txt`, a line `part.key = words` each; a new file is named in `text.rs`.
 //!    A template writes `{{ "part.key"|t }}`, or `{{ "part.key"|with(name) }}` where the words have a `{}`.
 //! 2. **A template** in `templates/` that begins so, and has no inline style or script (the policy of
-//!    `guard` forbids them):
+//!    `guard` forbids them, but for the one stylesheet):
 //!
 //!    ```text
 //!    {% extends "layout.html" %}
@@ -65,7 +65,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -107,8 +107,7 @@ pub fn router(state: &Arc<State>) -> Router<Arc<State>> {
 pub fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => {
-            let policy = HeaderValue::from_static(guard::POLICY);
-            ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response()
+            ([(header::CONTENT_SECURITY_POLICY, guard::policy())], Html(html)).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "A page could not be written.");

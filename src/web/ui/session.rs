@@ -11,6 +11,7 @@ use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::assets;
 use super::failure::Failure;
 use super::flash::{self, Flash};
 use super::shell::{Shell, Tab};
@@ -35,6 +36,8 @@ pub struct SignedIn {
     pub user: User,
     pub session: Session,
     flash: Option<Flash>,
+    /// The browser has the stylesheet.
+    has_style: bool,
     /// The own mailbox waits for its consent.
     needs_consent: bool,
     /// So many mails wait for somebody to decide, that the reader sees.
@@ -83,6 +86,7 @@ impl SignedIn {
     /// What stands around a page.
     pub fn shell(&self, tab: Tab) -> Shell {
         let mut shell = Shell::new(tab, &self.user, self.flash, self.now);
+        shell.has_style = self.has_style;
         shell.needs_consent = self.needs_consent && tab != Tab::Email;
         shell.held = self.held;
         shell
@@ -108,8 +112,8 @@ impl FromRequestParts<Arc<State>> for SignedIn {
         }
         let mailbox = state.store.sending_mailbox(session.sub_account, user.id).await?;
         let needs_consent = mailbox.is_some_and(|it| it.state == MailboxState::NeedsReauth);
-        let mut signed_in =
-            Self { user, session, flash: flash::read(&jar), needs_consent, held: 0, now };
+        let (flash, has_style) = (flash::read(&jar), assets::is_style_kept(&jar));
+        let mut signed_in = Self { user, session, flash, has_style, needs_consent, held: 0, now };
         let (of, scope) = (signed_in.sub_account(), signed_in.scope());
         signed_in.held = state.store.held_count(of, scope).await?;
         Ok(signed_in)

@@ -1,5 +1,7 @@
 //! What stands around every page: where one can go, who is signed in, the message of the last form.
 
+use askama::filters::Safe;
+
 use super::assets;
 use super::flash::Flash;
 use super::time::{Clock, Shown};
@@ -26,6 +28,8 @@ pub struct Shell {
     pub email: String,
     role: Role,
     pub flash: Option<Flash>,
+    /// The browser has the stylesheet already.
+    pub has_style: bool,
     /// The reader's mailbox waits for its consent, and this page does not say so itself.
     pub needs_consent: bool,
     /// So many mails wait for somebody to decide: they are gone after a while (B13).
@@ -54,6 +58,7 @@ impl Shell {
             email: user.email.to_string(),
             role: user.role,
             flash,
+            has_style: false,
             needs_consent: false,
             held: 0,
             clock: Clock::new(&user.time_zone, now),
@@ -112,6 +117,11 @@ impl Shell {
     /// The stylesheet's address.
     pub fn style(&self) -> &'static str {
         assets::style()
+    }
+
+    /// The stylesheet itself, for a browser that has not.
+    pub const fn style_text(&self) -> Safe<&'static str> {
+        assets::style_text()
     }
 
     /// The script's address.

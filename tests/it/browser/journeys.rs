@@ -84,7 +84,11 @@ async fn the_copied_address_takes_a_forward_and_the_open_page_shows_it_filed() {
     visitor.click("[data-copy=bcc]").await;
     visitor.sees("Copied").await;
     visitor.is_clean().await;
+    // The first pages carried the stylesheet; by now the browser has it.
+    visitor.0.until("return document.cookie.includes('style=')").await;
     visitor.go(&url(&gateway, "/activity")).await;
+    visitor.find("link[rel=stylesheet]").await;
+    visitor.is_clean().await;
     let address = visitor.pasted().await;
     assert_eq!(address, shown);
     visitor.go(&url(&gateway, "/activity")).await;
@@ -143,7 +147,8 @@ async fn a_mail_with_a_dropped_file_is_taken_back_and_sent_after_all_once() {
 }
 
 /// The open thread says that its mail is sent.
-const IS_SENT: &str = "return document.querySelector('.message-foot .tag.good')?.textContent == 'Sent'";
+const IS_SENT: &str =
+    "return document.querySelector('.message-foot .tag.good')?.textContent == 'Sent'";
 
 /// The next full minute that is not too near, as the form takes it.
 const SOON: &str = "const at = new Date(Math.ceil((Date.now() + 15e3) / 6e4) * 6e4); \

@@ -1,6 +1,18 @@
 // What pages do beyond forms and links. Without it everything can still be read and set.
 "use strict";
 
+// The stylesheet stands in the first page that a browser sees. For those after it, it is kept.
+const sheet = document.currentScript.dataset.sheet;
+if (sheet) {
+  window.addEventListener("load", async () => {
+    const answer = await fetch(sheet, { priority: "low" }).catch(() => ({}));
+    if (!answer.ok) return;
+    await answer.text();
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `style=${sheet.split(".").at(-2)}; path=/; max-age=31536000; samesite=lax${secure}`;
+  });
+}
+
 // Buttons that copy: <button data-copy="id of the text" hidden>; shown where copying works.
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;

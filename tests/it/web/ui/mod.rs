@@ -10,11 +10,14 @@ mod threads;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mailweave::clock;
 use mailweave::model::{Role, User, UserId};
 use mailweave::store::{Link, Purpose};
 use mailweave::web::auth::token_hash;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 
 pub use super::api::Api;
@@ -270,9 +273,34 @@ async fn forms_of_other_sites_are_refused_and_pages_forbid_what_they_do_not_do()
     }
     assert!(!policy.contains("unsafe") && !shown.html.contains("style="), "{policy}");
     assert_eq!(shown.headers[header::CACHE_CONTROL], "no-store");
+}
+
+#[tokio::test]
+async fn the_first_page_carries_the_stylesheet_and_the_others_name_what_is_kept() {
+    let [api, _] = Api::both().await;
+    let mut browser = Browser::of(&api, "ann@example.com", "user").await;
+    for path in ["/settings/email", "/sign-in", "/no/such/page"] {
+        let shown = browser.get(path).await;
+        let text = shown.html.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+        let policy = shown.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let hash = STANDARD.encode(Sha256::digest(text));
+        assert!(policy.contains(&format!("style-src 'self' 'sha256-{hash}';")), "{policy}");
+        assert!(!shown.html.contains("rel=\"stylesheet\""));
+    }
+    let shown = browser.get("/settings/email").await;
+    let sheet = shown.html.split("data-sheet=\"").nth(1).unwrap().split('"').next().unwrap();
     // What the page names is there, for a year.
-    let style = shown.html.split("href=\"/assets/").nth(1).unwrap().split('"').next().unwrap();
-    let style = browser.get(&format!("/assets/{style}")).await;
+    let style = browser.get(sheet).await;
     assert!(style.status == StatusCode::OK && style.html.contains("--accent"));
     assert!(style.headers[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+    // The script says so when the browser has it; one of another release is another.
+    let mark = sheet.split('.').nth(1).unwrap();
+    for (kept, is_linked) in [("00000000", false), (mark, true)] {
+        browser.cookies.retain(|(name, _)| name != "style");
+        browser.cookies.push(("style".to_owned(), kept.to_owned()));
+        let shown = browser.get("/settings/email").await;
+        let link = format!("<link rel=\"stylesheet\" href=\"{sheet}\">");
+        assert_eq!(shown.html.contains(&link), is_linked, "{kept}");
+        assert_eq!(shown.html.contains("<style>"), !is_linked, "{kept}");
+    }
 }
