@@ -17,7 +17,7 @@
 //!                            |         |                            |
 //!               oauth   submission   store -------------------------+        the only SQL; one transaction type
 //!                                      |
-//!                          decide -> mail -> model           pure
+//!                          decide -> mail -> model -> text   pure; `text` has every word that people read
 //! ```
 //!
 //! # How a mail becomes a conversation
@@ -66,8 +66,9 @@
 
 #![cfg_attr(test, allow(clippy::string_slice, reason = "tests know their texts"))]
 
-// L0: nouns, pure
+// L0: words and nouns, pure
 pub mod model;
+pub mod text;
 // L1: bytes to nouns, and policy; pure
 pub mod decide;
 pub mod mail;

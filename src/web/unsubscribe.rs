@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use super::{State, now_and_ids};
 use crate::model::EventId;
+use crate::text;
 
 /// The routes of unsubscribing.
 pub fn router() -> Router<Arc<State>> {
@@ -21,12 +25,7 @@ pub fn router() -> Router<Arc<State>> {
 /// Shows the button.
 async fn ask(Shared(state): Shared<Arc<State>>, Path(token): Path<String>) -> Response {
     match state.office.links.read(&token) {
-        Some(_) => page(
-            StatusCode::OK,
-            "Unsubscribe",
-            "<p>You will get no more of these mails. Mail that a person writes to you is not \
-             affected.</p><form method=post><button autofocus>Unsubscribe</button></form>",
-        ),
+        Some(_) => page(StatusCode::OK, "unsubscribe.ask", &button("unsubscribe.do")),
         None => unknown(),
     }
 }
@@ -39,22 +38,20 @@ async fn unsubscribe(Shared(state): Shared<Arc<State>>, Path(token): Path<String
     let event = EventId(ids.next_id());
     match state.store.unsubscribe(mail, named.address, event, now).await {
         // Who was erased gets nothing any more, either.
-        Ok(_) => page(
-            StatusCode::OK,
-            "You are unsubscribed",
-            "<p>You will get no more of these mails. You can close this page.</p>",
-        ),
+        Ok(_) => page(StatusCode::OK, "unsubscribe.done", ""),
         Err(error) => {
             tracing::warn!(code = "unsubscribe_failed", %error, "Somebody could not be unsubscribed.");
-            let body = "<p>That did not work just now. Please try again in a moment.</p>";
-            page(StatusCode::SERVICE_UNAVAILABLE, "Not just now", body)
+            page(StatusCode::SERVICE_UNAVAILABLE, "unsubscribe.failed", "")
         }
     }
 }
 
 fn unknown() -> Response {
-    let body = "<p>Please use the link as it stands in the mail, to its end.</p>";
-    page(StatusCode::NOT_FOUND, "This link is not complete", body)
+    page(StatusCode::NOT_FOUND, "unsubscribe.unknown", "")
+}
+
+fn button(key: &str) -> String {
+    format!("<form method=post><button autofocus>{}</button></form>", text::words(key))
 }
 
 const STYLE: &str = "body{font:1.05rem/1.6 system-ui,sans-serif;max-width:36rem;margin:12vh auto;\
@@ -62,16 +59,22 @@ const STYLE: &str = "body{font:1.05rem/1.6 system-ui,sans-serif;max-width:36rem;
     button{font:inherit;padding:.6rem 1.6rem;border:0;border-radius:.5rem;background:#1d5fd1;\
     color:#fff;cursor:pointer}button:focus-visible{outline:3px solid #7fb0ff;outline-offset:2px}";
 
-/// A page on which nothing runs and nothing is fetched, and that names nobody.
-fn page(status: StatusCode, title: &str, body: &str) -> Response {
+/// A page on which nothing runs and nothing is fetched, and that names nobody. It has the words of `KEY` and
+/// `KEY_detail`.
+fn page(status: StatusCode, key: &str, form: &str) -> Response {
+    let title = text::words(key);
+    let detail = format!("{key}_detail");
     let html = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><meta name=robots content=noindex>\
-         <title>{title}</title><style>{STYLE}</style><main><h1>{title}</h1>{body}</main></html>"
+         <title>{title}</title><style>{STYLE}</style><main><h1>{title}</h1><p>{}</p>{form}</main></html>",
+        text::words(&detail)
     );
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
-                  frame-ancestors 'none'; base-uri 'none'";
-    let headers: [(HeaderName, HeaderValue); 1] =
-        [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))];
-    (status, headers, Html(html)).into_response()
+    let policy = HeaderValue::from_str(&format!(
+        "default-src 'none'; style-src 'sha256-{}'; form-action 'self'; frame-ancestors 'none'; \
+         base-uri 'none'",
+        STANDARD.encode(Sha256::digest(STYLE))
+    ));
+    let policy = policy.unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    (status, [(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response()
 }

@@ -18,6 +18,16 @@ pub fn with<D: std::fmt::Display>(key: &str, _: &dyn Values, what: D) -> askama:
     Ok(text::with(key, what))
 }
 
+/// The words of a key for so many of something.
+#[askama::filter_fn]
+pub fn counted<D: std::fmt::Display>(
+    key: &str,
+    _: &dyn Values,
+    count: D,
+) -> askama::Result<String> {
+    Ok(text::counted(key, count))
+}
+
 /// The words of a key with a time put in.
 #[askama::filter_fn]
 pub fn at(key: &str, _: &dyn Values, time: Shown) -> askama::Result<Safe<String>> {

@@ -3,7 +3,7 @@
 //!
 //! # How to add a page
 //!
-//! 1. **Words** go to `text/en/<part>.txt`, a line `part.key = words` each; a new file is named in `text.rs`.
+//! 1. **Words** go to `src/text/en/<part>.txt`, a line `part.key = words` each; a new file is named in `text.rs`.
 //!    A template writes `{{ "part.key"|t }}`, or `{{ "part.key"|with(name) }}` where the words have a `{}`.
 //! 2. **A template** in `templates/` that begins so, and has no inline style or script (the policy of
 //!    `guard` forbids them, but for the one stylesheet):
@@ -56,7 +56,6 @@ mod people;
 pub mod session;
 pub mod shell;
 pub mod sign_in;
-pub mod text;
 pub mod time;
 
 use std::sync::Arc;
@@ -83,6 +82,8 @@ pub use pages::Readings;
 pub use session::{Admin, Operator, SignedIn};
 pub use shell::{Shell, Tab};
 pub use sign_in::Doors;
+
+pub use crate::text;
 
 /// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 1_048_576;

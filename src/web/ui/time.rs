@@ -6,6 +6,7 @@ use askama::filters::HtmlSafe;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::text;
 use crate::model::Time;
 
 /// The reader's clock.
@@ -32,20 +33,17 @@ impl Clock {
     pub fn show(&self, time: Time) -> Shown {
         let (at, now) = (self.zoned(time), self.zoned(self.now));
         let days = at.date().until(now.date()).map_or(i32::MAX, |span| span.get_days());
+        let said = |format: &str| at.strftime(format).to_string();
         let short = match days {
-            0 => at.strftime("%H:%M"),
-            1 => at.strftime("yesterday %H:%M"),
-            2..=6 => at.strftime("%A %H:%M"),
+            0 => said("%H:%M"),
+            1 => format!("{} {}", text::words("time.yesterday"), said("%H:%M")),
+            2..=6 => said("%A %H:%M"),
             // What is to come.
-            i32::MIN..0 if at.year() != now.year() => at.strftime("%-d %b %Y %H:%M"),
-            _ if at.year() == now.year() => at.strftime("%-d %b %H:%M"),
-            _ => at.strftime("%-d %b %Y"),
+            i32::MIN..0 if at.year() != now.year() => said("%-d %b %Y %H:%M"),
+            _ if at.year() == now.year() => said("%-d %b %H:%M"),
+            _ => said("%-d %b %Y"),
         };
-        Shown {
-            exact: time.to_rfc3339(),
-            full: at.strftime("%A %-d %B %Y, %H:%M:%S %Z").to_string(),
-            short: short.to_string(),
-        }
+        Shown { exact: time.to_rfc3339(), full: said("%A %-d %B %Y, %H:%M:%S %Z"), short }
     }
 
     fn zoned(&self, time: Time) -> Zoned {

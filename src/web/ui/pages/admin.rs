@@ -131,7 +131,7 @@ fn bar(hour: usize, [filed, held, other]: [i64; 3], most: i64) -> Bar {
         filed: filed_piece,
         held: held_piece,
         other: other_piece,
-        words: format!("{ago} h: {filed} / {held} / {other}"),
+        words: text::fill("admin.bar", &[&ago, &filed, &held, &other]),
     }
 }
 

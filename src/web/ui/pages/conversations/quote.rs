@@ -7,8 +7,8 @@ use crate::mail::{self, Limits};
 use crate::model::{Message, Person, Time};
 use crate::web::State;
 use crate::web::error::Problem;
-use crate::web::ui::SignedIn;
 use crate::web::ui::people::Shown;
+use crate::web::ui::{SignedIn, text};
 
 /// What is quoted.
 pub struct Quoted {
@@ -32,7 +32,7 @@ pub async fn of(state: &State, signed_in: &SignedIn, message: &Message) -> Resul
     drop(turn);
     let at = day(message.date.unwrap_or(message.at), &signed_in.user.time_zone);
     let author = message.from.as_ref().map(|from| Shown::person(from).line()).unwrap_or_default();
-    Ok(Quoted { introduction: format!("On {at}, {author} wrote:"), text })
+    Ok(Quoted { introduction: text::fill("compose.wrote", &[&at, &author]), text })
 }
 
 /// B6: of a forward, what was forwarded; the customer is not told what a colleague wrote above it.
@@ -83,7 +83,7 @@ fn lines(text: &str) -> String {
 fn day(time: Time, zone: &str) -> String {
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
     let at = Timestamp::from_microsecond(time.as_micros()).unwrap_or(Timestamp::UNIX_EPOCH);
-    at.to_zoned(zone).strftime("%A %-d %B %Y at %H:%M").to_string()
+    at.to_zoned(zone).strftime(text::words("compose.wrote_at")).to_string()
 }
 
 #[cfg(test)]

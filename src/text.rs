@@ -1,7 +1,12 @@
-//! Every word of the pages, by key. The words are in `text/en/`, a file for each part of the pages, a line
-//! `key = words` for each; `{}` stands for what is put in. A translation is a second folder like it.
+//! Every word that people read, by key: on pages, in the sentences of verdicts, in what the gateway writes. The
+//! words are in `text/en/`, a file for each part, a line `key = words` for each; `{}` stands for what is put in.
+//! A translation is a second folder like it, with a rule of its own for [`counted`]. Pure.
+//!
+//! The API speaks to programs: its problems stay where they are made. What is kept with a mailbox that failed is
+//! said in `connect`, as it is written down once and read by nobody but who can mend it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::LazyLock;
 
 const FILES: &[&str] = &[
@@ -19,6 +24,8 @@ const FILES: &[&str] = &[
     include_str!("text/en/conversations.txt"),
     include_str!("text/en/callback.txt"),
     include_str!("text/en/mail.txt"),
+    include_str!("text/en/verdicts.txt"),
+    include_str!("text/en/unsubscribe.txt"),
 ];
 
 static ENGLISH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
@@ -37,8 +44,31 @@ pub fn known(key: &str) -> Option<&'static str> {
 }
 
 /// The words of a key with something put in.
-pub fn with(key: &str, what: impl std::fmt::Display) -> String {
-    words(key).replacen("{}", &what.to_string(), 1)
+pub fn with(key: &str, what: impl Display) -> String {
+    fill(key, &[&what])
+}
+
+/// The words of a key with several things put in, in their order.
+pub fn fill(key: &str, what: &[&dyn Display]) -> String {
+    let mut parts = words(key).split("{}");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    let mut what = what.iter();
+    for part in parts {
+        match what.next() {
+            Some(what) => text.push_str(&what.to_string()),
+            None => text.push_str("{}"),
+        }
+        text.push_str(part);
+    }
+    text
+}
+
+/// The words of a key for so many of something: English has others for one, by the key with `_one` behind it.
+pub fn counted(key: &str, count: impl Display) -> String {
+    let count = count.to_string();
+    let one = format!("{key}_one");
+    let is_one = count == "1" && known(&one).is_some();
+    with(if is_one { &one } else { key }, count)
 }
 
 #[cfg(test)]
@@ -67,9 +97,9 @@ mod tests {
 
     #[test]
     fn every_key_of_the_templates_has_words_and_all_words_have_their_own_key() {
-        let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/ui");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut found = Vec::new();
-        files(&ui.join("templates"), &mut found);
+        files(&source.join("web/ui/templates"), &mut found);
         for path in found {
             let text = std::fs::read_to_string(&path).unwrap();
             for key in keys(&text).filter(|key| text.contains(&format!("\"{key}\"|"))) {
@@ -79,7 +109,23 @@ mod tests {
         let lines = FILES.iter().flat_map(|file| file.lines()).filter(|line| line.contains(" = "));
         assert_eq!(lines.filter(|line| !line.starts_with('#')).count(), ENGLISH.len());
         let mut written = Vec::new();
-        files(&ui.join("text/en"), &mut written);
+        files(&source.join("text/en"), &mut written);
         assert_eq!(written.len(), FILES.len(), "a file of words is not read");
+    }
+
+    #[test]
+    fn what_is_put_in_stands_in_its_place() {
+        assert_eq!(fill("compose.wrote", &[&"Monday", &"{}"]), "On Monday, {} wrote:");
+        assert_eq!(fill("compose.wrote", &[&"Monday"]), "On Monday, {} wrote:");
+        assert_eq!(with("common.copy", "nothing"), "Copy");
+    }
+
+    #[test]
+    fn one_is_said_otherwise_than_many() {
+        let said = [0, 1, 2, 11].map(|count| counted("admin.days", count));
+        assert_eq!(said, ["0 days left", "1 day left", "2 days left", "11 days left"]);
+        assert_eq!(counted("settings.effect_hold", 1), with("settings.effect_hold", 1));
+        let ones = ENGLISH.keys().filter_map(|key| key.strip_suffix("_one"));
+        ones.for_each(|key| assert!(known(key).is_some(), "{key} has words for one alone"));
     }
 }
