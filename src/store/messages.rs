@@ -23,6 +23,9 @@ macro_rules! message_columns {
 }
 
 statements! {
+    /// Of several that have it as their own, the first.
+    HAVING_ID = "select message_id from aliases where sub_account = $1 and key = $2 and own
+        order by slot limit 1";
     MESSAGE = concat!("select ", message_columns!(), " from messages
         where sub_account = $1 and id = $2");
     MESSAGES = concat!("select ", message_columns!(), " from messages
@@ -211,6 +214,17 @@ impl Store {
             }
         };
         with_attachments(&mut tx, of, rows).await
+    }
+
+    /// The message that has a Message-ID as its own.
+    pub async fn message_having(
+        &self,
+        of: SubAccountId,
+        id: &MessageId,
+    ) -> Result<Option<StoredMessageId>> {
+        let mut tx = self.reader().await?;
+        let row: Option<(Uuid,)> = tx.optional(HAVING_ID, values![of, id.key()]).await?;
+        Ok(row.map(|(id,)| StoredMessageId(id)))
     }
 
     /// Did the user send or get the message?

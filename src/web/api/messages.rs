@@ -289,6 +289,16 @@ pub async fn new_text(
     Ok(content(state, of, message).await?.new_text)
 }
 
+/// All that a message says, as text and, where it has one, as HTML.
+pub async fn texts(
+    state: &State,
+    of: SubAccountId,
+    message: &model::Message,
+) -> Result<(String, Option<String>), Problem> {
+    let content = content(state, of, message).await?;
+    Ok((content.text.unwrap_or_default(), content.html))
+}
+
 /// The texts of a message. One that was left out shows none (A2).
 async fn content(
     state: &State,

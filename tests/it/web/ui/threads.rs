@@ -165,6 +165,46 @@ async fn what_failed_is_seen_in_the_list_and_written_again() {
 }
 
 #[tokio::test]
+async fn what_a_program_sent_and_failed_is_written_again_whole() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let (mut ann, user) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let here = filed(api, &user, &first("one@x")).await;
+        let parent = ann.get(&here).await.value("reply_to");
+        let sending = json!({"kind": "individual", "user_id": user, "to": ["bob@client.example"],
+            "bcc": ["dora@client.example"], "subject": "Re: Offer", "text": "Forty seats.\n\n> Hello",
+            "html": "<p>Forty <b>seats</b>.</p><blockquote>Hello</blockquote>",
+            "reply_to_message_id": parent});
+        let sent = api.post("/messages", sending).await;
+        assert_eq!(sent.status, StatusCode::ACCEPTED, "{}", sent.json);
+        settle(api, SendStatus::Failed, None).await;
+
+        let again = format!("/conversations/messages/{}/again", sent.text("id"));
+        let draft = ann.submit(&again, &[]).await;
+        draft.has("Here is the mail as a draft again.");
+        let html = draft.value("html");
+        assert!(html.contains("&#60;b&#62;seats") && html.contains("blockquote"), "{html}");
+        let fields = ["draft", "conversation", "reply_to", "has_quote", "to", "bcc", "subject"]
+            .map(|name| (name, draft.value(name)));
+        assert_eq!(fields[2].1, parent, "the thread goes on");
+        assert_eq!(fields[5].1, "dora@client.example");
+        let mut fields: Vec<_> = fields.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        fields.extend([
+            ("text", "Forty seats.\n\n> Hello"),
+            ("html", "<p>Forty <b>seats</b>.</p><blockquote>Hello</blockquote>"),
+            ("do", "send"),
+        ]);
+        let sent = ann.post_parts("/conversations/send", &fields).await;
+        let (_, id) = sent.location().split_once("#m-").unwrap();
+        let message = api.get(&format!("/messages/{id}")).await.json;
+        assert_eq!(message["in_reply_to"], json!(["one@x"]));
+        let (text, html) = (message["text"].as_str().unwrap(), message["html"].as_str().unwrap());
+        assert_eq!(text.matches("Hello").count(), 1, "it is quoted once: {text}");
+        assert_eq!(html.matches("Hello").count(), 1, "{html}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_in_a_colleagues_conversation_goes_to_the_contact_and_says_from_whom() {
     for api in &Api::both().await {
         let (_, id) = Browser::with_user(api, "ann@acme.example", "user").await;

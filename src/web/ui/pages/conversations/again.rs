@@ -7,14 +7,18 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum_extra::extract::cookie::CookieJar;
+use uuid::Uuid;
 
 use super::compose::{new_id, place};
 use super::draft::Content;
 use super::files::Attached;
 use super::{path, readable};
 use crate::clock;
+use crate::decide::send::can_be_answered;
 use crate::model::outgoing::DeliveryState;
-use crate::model::{Address, ConversationId, Message, NewIds, SendStatus, StoredMessageId};
+use crate::model::{
+    Address, ConversationId, Message, NewIds, Person, SendStatus, StoredMessageId,
+};
 use crate::store::{Cancelled, NewDraft, Resolution, Shipment};
 use crate::web::State;
 use crate::web::api::messages;
@@ -93,6 +97,30 @@ fn has_it(shipment: Option<&Shipment>) -> Vec<Address> {
     arrived.map(|it| it.address.clone()).collect()
 }
 
+/// Who is a recipient and not named in the mail.
+fn bcc(shipment: &Shipment, message: &Message) -> Vec<Person> {
+    let is_named = |address: &Address| {
+        message.to.iter().chain(&message.cc).any(|person| person.email == *address)
+    };
+    let recipients = shipment.route.recipients.iter().map(|it| &it.address);
+    recipients.filter(|address| !is_named(address)).cloned().map(Person::new).collect()
+}
+
+/// The mail that a mail answered, where it can be answered again from here.
+async fn answered(
+    state: &State,
+    signed_in: &SignedIn,
+    message: &Message,
+) -> Result<Option<Uuid>, Failure> {
+    let Some(parent) = message.in_reply_to.first() else { return Ok(None) };
+    let parent = state.store.message_having(signed_in.sub_account(), parent).await?;
+    let Some(parent) = parent else { return Ok(None) };
+    // Somebody else's is as if there were none.
+    let Ok(parent) = readable(state, signed_in, parent).await else { return Ok(None) };
+    let is_here = parent.conversation_id == message.conversation_id;
+    Ok((is_here && can_be_answered(parent.state, parent.kind)).then_some(parent.id.0))
+}
+
 /// Makes a draft of a mail that was not sent, or did not arrive.
 pub async fn write_again(
     Shared(state): Shared<Arc<State>>,
@@ -111,11 +139,14 @@ pub async fn write_again(
     let again = match draft_again(&state, &signed_in, &message, &has_it).await? {
         Some(again) => again,
         None => {
-            let text = messages::new_text(&state, of, &message).await?;
-            let mut content = Content::of_message(&message, text.unwrap_or_default());
+            let texts = messages::texts(&state, of, &message).await?;
+            let bcc = shipment.as_ref().map(|it| bcc(it, &message)).unwrap_or_default();
+            let mut content = Content::of_message(&message, texts, &bcc);
+            content.reply_to = answered(&state, &signed_in, &message).await?;
             content.leave_out(&has_it);
-            // It answers no mail, so that it is a new one.
-            keep_anew(&state, &signed_in, None, &content).await?
+            // Where it answers nothing, whom it goes to says where it belongs.
+            let here = message.conversation_id.filter(|_| content.reply_to.is_some());
+            keep_anew(&state, &signed_in, here, &content).await?
         }
     };
     Ok(done(jar, "flash.written_again", &again))

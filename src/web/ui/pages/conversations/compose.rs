@@ -319,7 +319,7 @@ async fn request(
         false => Some(now.plus_seconds(UNDO_SECONDS)),
     };
     let reply_to = content.reply_to.map(StoredMessageId);
-    let quoted = match reply_to {
+    let quoted = match reply_to.filter(|_| !content.has_quote) {
         Some(id) => {
             let message = readable(state, signed_in, id).await?;
             Some(quote::of(state, signed_in, &message).await.map_err(Failure::from)?)

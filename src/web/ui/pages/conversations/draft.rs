@@ -29,6 +29,8 @@ pub struct Content {
     /// Empty when it was written without formats.
     pub html: String,
     pub reply_to: Option<Uuid>,
+    /// It has below it what it answers, by itself.
+    pub has_quote: bool,
     /// Files of a mail that was taken back.
     pub attached: Vec<Attached>,
     /// Names of files that are to be attached again.
@@ -43,6 +45,7 @@ pub struct Composer {
     pub draft: Uuid,
     pub conversation: String,
     pub reply_to: String,
+    pub has_quote: bool,
     pub to: String,
     pub cc: String,
     pub bcc: String,
@@ -75,19 +78,28 @@ impl Content {
             text: clipped(&fields.raw("text").replace("\r\n", "\n"), TEXT_BYTES_MAX).to_owned(),
             html: safe::tidy(clipped(fields.raw("html"), TEXT_BYTES_MAX)),
             reply_to: fields.text("reply_to").parse().ok(),
+            has_quote: fields.is_on("has_quote"),
             attached: fields.all("attached").filter_map(Attached::parse).take(FILES_MAX).collect(),
             missing: distinct(fields.all("missing").map(|name| clipped(name, 200))),
             sent_as: None,
         }
     }
 
-    /// A mail that the CRM has sent, with the text that was written.
-    pub fn of_message(message: &Message, text: String) -> Self {
+    /// A mail that a program has sent, with all that it says, and those it went to in Bcc. What it quotes is
+    /// told from its own words in its text alone, so it keeps both.
+    pub fn of_message(
+        message: &Message,
+        (text, html): (String, Option<String>),
+        bcc: &[Person],
+    ) -> Self {
         Self {
             to: lines_of(&message.to),
             cc: lines_of(&message.cc),
+            bcc: lines_of(bcc),
             subject: message.subject.clone(),
-            text,
+            text: clipped(&text, TEXT_BYTES_MAX).to_owned(),
+            html: html.map(|html| safe::tidy(clipped(&html, TEXT_BYTES_MAX))).unwrap_or_default(),
+            has_quote: true,
             attached: Attached::all_of(message),
             ..Self::default()
         }
@@ -124,6 +136,7 @@ impl Content {
             draft,
             conversation: conversation.map(|id| id.to_string()).unwrap_or_default(),
             reply_to: self.reply_to.map(|id| id.to_string()).unwrap_or_default(),
+            has_quote: self.has_quote,
             to: self.to.clone(),
             cc: self.cc.clone(),
             bcc: self.bcc.clone(),

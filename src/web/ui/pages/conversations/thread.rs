@@ -111,7 +111,7 @@ pub async fn refused(
     id: ConversationId,
     mut composer: Composer,
 ) -> Result<Response, Failure> {
-    if let Ok(answered) = composer.reply_to.parse() {
+    if let (Ok(answered), false) = (composer.reply_to.parse(), composer.has_quote) {
         let message = readable(state, signed_in, StoredMessageId(answered)).await?;
         composer.quote = quote_of(&*reading(state, signed_in.sub_account(), &message).await?);
     }
@@ -325,7 +325,7 @@ async fn answer(
         (id, if is_to_all { to_all } else { to_one() })
     });
     let mut composer = content.composer(draft, Some(id.0), &user.time_zone);
-    composer.quote = quote_of(&reading);
+    composer.quote = quote_of(&reading).filter(|_| !composer.has_quote);
     let all = || format!("/conversations/{id}?reply={}&all=1#reply", message.id);
     Ok(Some(Answer { composer, is_writing, answer_all: can_be_all.then(all) }))
 }
