@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use mailweave::model::Trust;
+use mailweave::model::{SubAccountId, Trust};
 use serde_json::{Value, json};
 
 use super::api::{Api, mail};
@@ -102,5 +102,37 @@ async fn pages_are_for_those_whose_business_it_is() {
         page.has("Acme").has("1 in all").has("class=\"graph\"").has(api.store.database());
         page.has("Up</span>").has("The hours as a table");
         admin.get("/settings/developers/api").await.has("/api/v1/webhooks/{id}/deliveries");
+    }
+}
+
+#[tokio::test]
+async fn mail_to_postmaster_is_shown_to_who_runs_the_gateway_alone() {
+    // B1
+    for api in &Api::both().await {
+        let mut operator = Browser::of(api, "op@acme.example", "operator").await;
+        operator.get("/admin").await.has("Nothing waits for you");
+        let raw = mail("pm@x", "Abuse <b>", "\nPlease look\n");
+        let id = api.mail_into(SubAccountId::OPERATOR, Vec::new(), &raw, Trust::Unverified).await;
+        let here = format!("/admin/postmaster/{id}");
+        operator.get("/admin").await.has(&here).has("Abuse &#60;b&#62;");
+        operator.get(&here).await.has("Please look").has("It is removed").has("&#60;pm@x&#62;");
+        operator.get(&format!("{here}/raw")).await.has("Please look");
+        operator.submit(&format!("{here}/discard"), &[]).await.has("Discarded.").has("Undo");
+        operator.get("/admin").await.has("Nothing waits for you");
+        operator.submit(&format!("{here}/discard"), &[]).await.has("Somebody may have been here");
+        operator.submit(&format!("{here}/undo"), &[]).await.has("Undone.");
+        operator.get("/admin").await.has(&here);
+
+        let mut admin = Browser::of(api, "ann@acme.example", "admin").await;
+        for path in [here.clone(), format!("{here}/raw")] {
+            assert_eq!(admin.get(&path).await.status, StatusCode::FORBIDDEN);
+        }
+        let refused = admin.post(&format!("{here}/discard"), &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        // Nor is other mail read that way.
+        let user = api.add_user("bea@acme.example").await;
+        let other = api.mail_in(&user, &mail("1@x", "Offer", "\nHi\n"), Trust::Dmarc).await;
+        let other = operator.get(&format!("/admin/postmaster/{other}")).await;
+        assert_eq!(other.status, StatusCode::NOT_FOUND);
     }
 }

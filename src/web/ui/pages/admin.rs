@@ -1,5 +1,7 @@
 //! `/admin`: is all well, and if not, what exactly is not; for who runs the gateway.
 
+mod postmaster;
+
 use std::sync::Arc;
 
 use askama::Template;
@@ -15,6 +17,7 @@ use crate::tls::DAYS_LOW;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::{Operator, Shell, Tab, filters, page, text};
 use crate::web::{State, health};
+use postmaster::Post;
 
 /// Mail that waits so long to be sent is looked after.
 const WAITS_MINUTES: i64 = 60;
@@ -27,7 +30,7 @@ const BAR_WIDTH: usize = 10;
 
 /// The routes of the page.
 pub fn router() -> Router<Arc<State>> {
-    Router::new().route("/admin", get(show))
+    Router::new().route("/admin", get(show)).merge(postmaster::router())
 }
 
 #[derive(Template)]
@@ -48,6 +51,8 @@ struct Page {
     outbox: OutboxWaiting,
     waiting: i64,
     readers: usize,
+    /// Mail to the operator.
+    posts: Vec<Post>,
     graph: Graph,
     accounts: Vec<Row>,
 }
@@ -182,6 +187,7 @@ async fn show(
         outbox,
         waiting: state.store.waiting_deliveries().await?,
         readers: state.events.readers(),
+        posts: postmaster::waiting(&state.store).await?,
         graph: Graph::new(&all),
         accounts: accounts.into_iter().map(row).collect(),
     }))
