@@ -14,11 +14,15 @@ statements! {
     DRAFT_IN = "select id, conversation_id, content, saved_at from drafts
         where sub_account = $1 and user_id = $2 and conversation_id = $3
         order by saved_at desc limit 1";
-    /// Nobody changes another's.
+    /// Nobody changes another's. What was kept on its way while the mail was sent comes late: for a minute it does
+    /// not make a draft again of what was sent, by which it can be taken back.
     KEEP_DRAFT = "insert into drafts (sub_account, id, user_id, conversation_id, content, saved_at)
         select * from {rows uuid uuid uuid uuid text bigint} as added where column1 is not null
         on conflict (sub_account, id) do update set content = excluded.content,
-            saved_at = excluded.saved_at where drafts.user_id = excluded.user_id";
+            saved_at = excluded.saved_at where drafts.user_id = excluded.user_id
+            and (drafts.content not like '%\"sent_as\":\"%\"}'
+                or excluded.content like '%\"sent_as\":\"%\"}'
+                or drafts.saved_at < excluded.saved_at - 60000000)";
     REMOVE_DRAFT = "delete from drafts where sub_account = $1 and user_id = $2 and id = $3";
     /// More than a hundred are not kept. What was sent is only there to be taken back, and pushes nothing out
     /// that was not: `sent_as` is the last that the pages write.
@@ -86,20 +90,21 @@ impl Store {
         Ok(row.map(read))
     }
 
-    /// Keeps a draft, in the place of what it was before.
+    /// Keeps a draft, in the place of what it was before; or not, when that was sent just now.
     pub async fn keep_draft(
         &self,
         of: SubAccountId,
         user: UserId,
         draft: NewDraft,
         now: Time,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut tx = self.writer().await?;
         let row = values![of, draft.id, user, draft.conversation, draft.content, now];
-        tx.execute_rows(KEEP_DRAFT, row).await?;
+        let kept = tx.execute_rows(KEEP_DRAFT, row).await?;
         tx.execute(REMOVE_OLD_DRAFTS, values![of, user]).await?;
         tx.execute(REMOVE_OLD_SENT, values![of, user]).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(kept > 0)
     }
 
     /// Throws a draft away.

@@ -173,8 +173,10 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     add(event.dataTransfer.files);
   });
 
-  // Keeps what is written so far; answers what became of it. A sign-in page is no yes.
-  const keep = async () => {
+  // Keeps what is written so far, one after the other; answers what became of it. A sign-in page is no yes.
+  let keeping = Promise.resolve();
+  const keep = () => keeping = keeping.then(keepNow);
+  const keepNow = async () => {
     const fields = new URLSearchParams();
     for (const [name, value] of new FormData(form)) {
       if (typeof value === "string") fields.append(name, value);
@@ -183,6 +185,7 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     try {
       const answer = await fetch("/conversations/drafts", { method: "POST", body: fields });
       if (answer.redirected) return "signedOut";
+      if (answer.status === 409) return "wasSent";
       return answer.ok ? "kept" : "notKept";
     } catch {
       return "offline";
@@ -210,8 +213,9 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     event.stopPropagation();
     ++kept;
     const what = await keep();
-    status.textContent = what === "kept" ? "" : status.dataset[what];
-    if (what !== "kept") return;
+    const isSafe = ["kept", "wasSent"].includes(what);
+    status.textContent = isSafe ? "" : status.dataset[what];
+    if (!isSafe) return;
     isKept = true;
     form.requestSubmit(button);
     isKept = false;

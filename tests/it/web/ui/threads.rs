@@ -205,6 +205,43 @@ async fn what_a_program_sent_and_failed_is_written_again_whole() {
 }
 
 #[tokio::test]
+async fn what_is_kept_while_it_is_sent_does_not_keep_it_from_being_taken_back() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let fields = [FIELDS.as_slice(), &[("do", "send")]].concat();
+        assert_eq!(ann.post("/conversations/drafts", &FIELDS).await.status, StatusCode::NO_CONTENT);
+        let sent = ann.post_parts("/conversations/send", &fields).await;
+        let (_, id) = sent.location().split_once("#m-").unwrap();
+        // It was on its way meanwhile.
+        let late = ann.post("/conversations/drafts", &FIELDS).await;
+        assert_eq!(late.status, StatusCode::CONFLICT);
+        let keep = [FIELDS.as_slice(), &[("do", "keep")]].concat();
+        let kept = ann.post_parts("/conversations/send", &keep).await.location().to_owned();
+        ann.get(&kept).await.has("this mail was sent just now");
+        let back = ann.submit(&format!("/conversations/messages/{id}/take-back"), &[]).await;
+        back.has("The mail was taken back. Here it is.").has("Forty seats");
+    }
+}
+
+#[tokio::test]
+async fn what_an_admin_takes_back_is_a_draft_of_who_wrote_it() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let mut chief = Browser::of(api, "chief@acme.example", "admin").await;
+        let fields = [FIELDS.as_slice(), &[("do", "send")]].concat();
+        let sent = ann.post_parts("/conversations/send", &fields).await;
+        let (_, id) = sent.location().split_once("#m-").unwrap();
+        let back = chief.submit(&format!("/conversations/messages/{id}/take-back"), &[]).await;
+        back.has("Whoever wrote it finds it under New mail");
+        let new = "/conversations/new";
+        assert!(!chief.get(new).await.html.contains("?draft="));
+        ann.get(new).await.has("?draft=").has("Offer · bob@client.example");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_in_a_colleagues_conversation_goes_to_the_contact_and_says_from_whom() {
     for api in &Api::both().await {
         let (_, id) = Browser::with_user(api, "ann@acme.example", "user").await;

@@ -17,7 +17,8 @@ use crate::clock;
 use crate::decide::send::can_be_answered;
 use crate::model::outgoing::DeliveryState;
 use crate::model::{
-    Address, ConversationId, Message, NewIds, Person, SendStatus, StoredMessageId,
+    Address, ConversationId, Message, NewIds, Person, SendStatus, StoredMessageId, SubAccountId,
+    UserId,
 };
 use crate::store::{Cancelled, NewDraft, Resolution, Shipment};
 use crate::web::State;
@@ -40,19 +41,23 @@ pub async fn take_back(
         Some(Cancelled::Yes) => {}
         _ => return Ok(done(jar, "flash.not_taken_back", &there)),
     }
-    let again = draft_again(&state, &signed_in, &message, &[]).await?;
-    Ok(done(jar, "flash.taken_back", &again.unwrap_or(there)))
+    // It is a draft of who wrote it, whoever takes it back.
+    let author = message.user_id.unwrap_or(signed_in.user.id);
+    let again = draft_again(&state, (of, author), &message, &[]).await?;
+    Ok(match again {
+        Some(_) if author != signed_in.user.id => done(jar, "flash.taken_back_of_other", &there),
+        again => done(jar, "flash.taken_back", &again.unwrap_or(there)),
+    })
 }
 
-/// What was sent as this message, as a draft again, and where one goes on with it. `None`: it was not written
+/// What a user sent as this message, as a draft again, and where one goes on with it. `None`: it was not written
 /// here, or is forgotten.
 async fn draft_again(
     state: &State,
-    signed_in: &SignedIn,
+    (of, user): (SubAccountId, UserId),
     message: &Message,
     has_it: &[Address],
 ) -> Result<Option<String>, Failure> {
-    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
     for draft in state.store.drafts(of, user).await? {
         let mut content: Content = serde_json::from_str(&draft.content).unwrap_or_default();
         if content.sent_as == Some(message.id.0) {
@@ -60,7 +65,7 @@ async fn draft_again(
             content.attached = Attached::all_of(message);
             content.leave_out(has_it);
             // The id of the old one is the key of the mail that was sent (S5).
-            let again = keep_anew(state, signed_in, draft.conversation, &content).await?;
+            let again = keep_anew(state, (of, user), draft.conversation, &content).await?;
             state.store.remove_draft(of, user, draft.id).await?;
             return Ok(Some(again));
         }
@@ -70,7 +75,7 @@ async fn draft_again(
 
 async fn keep_anew(
     state: &State,
-    signed_in: &SignedIn,
+    (of, user): (SubAccountId, UserId),
     conversation: Option<ConversationId>,
     content: &Content,
 ) -> Result<String, Failure> {
@@ -78,7 +83,6 @@ async fn keep_anew(
     let again = place(id, conversation, content);
     let content = serde_json::to_string(content).unwrap_or_default();
     let kept = NewDraft { id, conversation, content };
-    let (of, user) = (signed_in.sub_account(), signed_in.user.id);
     state.store.keep_draft(of, user, kept, clock::now()).await?;
     Ok(again)
 }
@@ -136,7 +140,8 @@ pub async fn write_again(
         return Err(Failure::not_found());
     }
     let has_it = has_it(shipment.as_ref());
-    let again = match draft_again(&state, &signed_in, &message, &has_it).await? {
+    let me = (of, signed_in.user.id);
+    let again = match draft_again(&state, me, &message, &has_it).await? {
         Some(again) => again,
         None => {
             let texts = messages::texts(&state, of, &message).await?;
@@ -146,7 +151,7 @@ pub async fn write_again(
             content.leave_out(&has_it);
             // Where it answers nothing, whom it goes to says where it belongs.
             let here = message.conversation_id.filter(|_| content.reply_to.is_some());
-            keep_anew(&state, &signed_in, here, &content).await?
+            keep_anew(&state, me, here, &content).await?
         }
     };
     Ok(done(jar, "flash.written_again", &again))

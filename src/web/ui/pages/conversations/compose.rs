@@ -132,16 +132,17 @@ pub async fn keep(
     fields: Fields,
 ) -> Result<StatusCode, Failure> {
     let content = Content::of_fields(&fields);
-    keep_as(&state, &signed_in, &fields, &content).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let is_kept = keep_as(&state, &signed_in, &fields, &content).await?;
+    Ok(if is_kept { StatusCode::NO_CONTENT } else { StatusCode::CONFLICT })
 }
 
+/// Answers whether it is kept: what was sent just now is not made a draft again.
 async fn keep_as(
     state: &State,
     signed_in: &SignedIn,
     fields: &Fields,
     content: &Content,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let Ok(id) = fields.text("draft").parse() else { return Err(Failure::not_found()) };
     let draft = NewDraft {
         id,
@@ -172,9 +173,11 @@ pub async fn submit(
         }
         "keep" => {
             content.miss(&files);
-            keep_as(&state, &signed_in, &fields, &content).await?;
-            let is_whole = content.missing.is_empty();
-            let kept = if is_whole { "flash.draft_kept" } else { "flash.not_kept_files" };
+            let kept = match keep_as(&state, &signed_in, &fields, &content).await? {
+                false => "flash.not_kept_sent",
+                true if content.missing.is_empty() => "flash.draft_kept",
+                true => "flash.not_kept_files",
+            };
             Ok(done(jar, kept, &back))
         }
         how => {
