@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use mailweave::model::Trust;
 
-use super::{Api, Browser};
+use super::{Api, Browser, Shown};
 use crate::web::api::mail;
 
 /// The form as the page has it.
@@ -20,9 +20,17 @@ const FORM: [(&str, &str); 10] = [
     ("follow_contacts", ""),
 ];
 
+const PAGE: &str = "/settings/sub-account";
+
 fn with<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
     let rest = FORM.into_iter().filter(|(field, _)| *field != name);
     rest.chain([(name, value)]).collect()
+}
+
+/// Sends the form as the page has it now, with this in it.
+async fn change(browser: &mut Browser<'_>, fields: &[(&str, &str)]) -> Shown {
+    let version = browser.get(PAGE).await.value("version");
+    browser.post(PAGE, &[fields, &[("version", &version)]].concat()).await
 }
 
 #[tokio::test]
@@ -31,9 +39,9 @@ async fn a_setting_says_what_it_would_have_changed_and_is_saved_after_that() {
         let (mut chief, ann) = Browser::with_user(api, "ann@acme.example", "admin").await;
         api.mail_in(&ann, &mail("1@x", "One", "\nHi\n"), Trust::Dmarc).await;
         api.mail_in(&ann, &mail("2@x", "Two", "\nHi\n"), Trust::Unverified).await;
-        let page = "/settings/sub-account";
-        chief.get(page).await.has("value=\"3\"").has("docx");
-        chief.submit(page, &FORM).await.has("Nothing was different");
+        chief.get(PAGE).await.has("value=\"3\"").has("docx");
+        assert_eq!(change(&mut chief, &FORM).await.location(), PAGE);
+        chief.get(PAGE).await.has("Nothing was different");
         let rows = [
             ("untrusted_sender", "accept", "held and would have been filed: 1."),
             ("colleague_domains", "client.example", "to colleagues alone: 1."),
@@ -42,7 +50,7 @@ async fn a_setting_says_what_it_would_have_changed_and_is_saved_after_that() {
             ("follow_contacts", "1", "not kept: 0."),
         ];
         for (name, value, words) in rows {
-            let review = chief.post(page, &with(name, value)).await;
+            let review = change(&mut chief, &with(name, value)).await;
             assert_eq!(review.status, StatusCode::OK);
             review.has(words);
         }
@@ -53,15 +61,41 @@ async fn a_setting_says_what_it_would_have_changed_and_is_saved_after_that() {
         );
         let mut form = with("never_log", "@client.example\r\nEve@Other.example");
         form.push(("seen", "1"));
-        chief.submit(page, &form).await.has("The settings are saved").has("eve@other.example");
+        change(&mut chief, &form).await;
+        chief.get(PAGE).await.has("The settings are saved").has("eve@other.example");
         let never_log = &api.get("/settings").await.json["never_log"];
         assert_eq!(*never_log, serde_json::json!(["@client.example", "eve@other.example"]));
-        let wrong = chief.post(page, &with("colleague_domains", "gmail.com")).await;
+        let wrong = change(&mut chief, &with("colleague_domains", "gmail.com")).await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         wrong.has("Everybody may have an address at gmail.com");
-        chief.post(page, &with("attachment_limit", "1000")).await.has("up to 35");
+        change(&mut chief, &with("attachment_limit", "1000")).await.has("up to 35");
         let mut user = Browser::of(api, "bob@acme.example", "user").await;
-        assert_eq!(user.post(page, &form).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(user.post(PAGE, &form).await.status, StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn what_another_admin_has_saved_meanwhile_is_not_overwritten() {
+    for api in &Api::both().await {
+        let mut ann = Browser::of(api, "ann@acme.example", "admin").await;
+        let mut bob = Browser::of(api, "bob@acme.example", "admin").await;
+        let opened = ann.get(PAGE).await.value("version");
+        let form = [with("never_log", "bank@home.example").as_slice(), &[("seen", "1")]].concat();
+        assert_eq!(change(&mut bob, &form).await.location(), PAGE);
+
+        let mine = with("colleague_domains", "acme.example");
+        let mut mine = [mine.as_slice(), &[("version", &opened)]].concat();
+        // When it is looked at, and when it was looked at before.
+        for seen in ["", "1"] {
+            mine.push(("seen", seen));
+            let refused = ann.post(PAGE, &mine).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            refused.has("Somebody else has saved these settings").has("bank@home.example");
+            mine.pop();
+        }
+        let settings = api.get("/settings").await.json;
+        assert_eq!(settings["never_log"], serde_json::json!(["bank@home.example"]));
+        assert_eq!(settings["colleague_domains"], serde_json::json!([]));
     }
 }
 

@@ -13,18 +13,21 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::CookieJar;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::clock;
+use crate::model::SubAccountId;
 use crate::model::settings::{BulkSender, OversizeAttachment, UntrustedSender};
 use crate::store::AccountSettings;
 use crate::web::State;
 use crate::web::api::settings::{self, Provider, SettingsChange};
 use crate::web::error::{Code, Problem};
-use crate::web::input::Json;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::notices::Sent;
-use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page};
+use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page, text};
 use effects::{Effect, effects};
 
 /// How far back it is looked what a setting would have changed: 30 days.
@@ -67,6 +70,8 @@ impl SubAccount {
 
 /// Settings as they are typed.
 struct Typed {
+    /// What the form was made from.
+    version: String,
     colleague_domains: String,
     never_log: String,
     types: String,
@@ -77,6 +82,7 @@ struct Typed {
 impl Typed {
     fn of(settings: &AccountSettings) -> Self {
         Self {
+            version: version(settings),
             colleague_domains: settings.switches.colleague_domains.join("\n"),
             never_log: settings.never_log.join("\n"),
             types: settings.switches.attachment_types.join(", "),
@@ -87,6 +93,7 @@ impl Typed {
     fn again(fields: &Fields) -> Self {
         let text = |name: &str| fields.text(name).to_owned();
         Self {
+            version: text("version"),
             colleague_domains: text("colleague_domains"),
             never_log: text("never_log"),
             types: text("attachment_types"),
@@ -154,6 +161,18 @@ fn bytes(megabytes: &str) -> u64 {
     (number * MEBIBYTE).round() as u64
 }
 
+/// Settings as a form was made from them: what somebody else has saved since is not overwritten.
+fn version(settings: &AccountSettings) -> String {
+    let json = serde_json::to_vec(&(&settings.switches, &settings.never_log)).unwrap_or_default();
+    URL_SAFE_NO_PAD.encode(Sha256::digest(json))
+}
+
+/// Why settings are not saved.
+enum Refusal {
+    Stale,
+    Because(Problem),
+}
+
 /// Shows what it would have changed; saves it when that was seen.
 async fn change(
     Shared(state): Shared<Arc<State>>,
@@ -162,6 +181,9 @@ async fn change(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let mut before = stored(&state, &signed_in).await?;
+    if fields.text("version") != version(&before) {
+        return stale(&state, &signed_in, before);
+    }
     // Another order of the same types changes nothing.
     before.switches.attachment_types.sort();
     let mut after = before.clone();
@@ -182,10 +204,38 @@ async fn change(
         let shell = signed_in.shell(Tab::SubAccount);
         return Ok(page(&Review { shell, effects, is_part: mail.is_part, fields }));
     }
-    let read = serde_json::from_value::<SettingsChange>(asked(&fields));
+    match save(&state, of, &fields).await? {
+        Ok(()) => Ok(done(jar, "flash.settings_saved", "/settings/sub-account")),
+        Err(Refusal::Stale) => stale(&state, &signed_in, stored(&state, &signed_in).await?),
+        Err(Refusal::Because(problem)) => Err(problem.into()),
+    }
+}
+
+/// Saves what was seen, unless somebody else has saved in the meantime.
+async fn save(
+    state: &State,
+    of: SubAccountId,
+    fields: &Fields,
+) -> Result<Result<(), Refusal>, Failure> {
+    let read = serde_json::from_value::<SettingsChange>(asked(fields));
     let change = read.map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "error.form"))?;
-    settings::change(Shared(state), signed_in.account(), Json(change)).await?;
-    Ok(done(jar, "flash.settings_saved", "/settings/sub-account"))
+    let apply = |settings: &mut AccountSettings| match version(settings) == fields.text("version") {
+        true => settings::apply(state, of, change, settings).map_err(Refusal::Because),
+        false => Err(Refusal::Stale),
+    };
+    let saved = state.store.change_settings(of, apply).await?;
+    Ok(saved.ok_or_else(Failure::not_found)?.map(drop))
+}
+
+/// The settings as they are now, to somebody whose form was made before.
+fn stale(
+    state: &State,
+    signed_in: &SignedIn,
+    settings: AccountSettings,
+) -> Result<Response, Failure> {
+    let typed = Typed::of(&settings);
+    let errors = Errors::of_field("", text::words("error.stale_settings"));
+    shown(state, signed_in, (settings, typed), errors, Fields::default(), None)
 }
 
 /// The form as the API takes it.
