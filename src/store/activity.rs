@@ -8,7 +8,7 @@ use super::messages::json;
 use super::value::values;
 use super::verdicts::{Row, VerdictFilter};
 use super::window::containing;
-use super::{Result, Store, Tx, Window};
+use super::{Position, Result, Store, Tx, Window};
 use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict, VerdictId};
 
 statements! {
@@ -39,12 +39,18 @@ statements! {
     HELD_OF = "select count(*) from (select 1 as one from verdicts
             where sub_account = $1 and user_id = $2 and outcome = 'held' and reason <> 'expired'
             limit 100) as held";
-    HELD = "select count(*) from (select 1 as one from (select reason from verdicts
-            where sub_account = $1 and outcome = 'held' order by id desc limit 1000) as latest
-        where reason <> 'expired' limit 100) as held";
+    /// In the order of the index of what is held, by which SQLite takes that one and reads nothing that has expired.
+    HELD = "select count(*) from (select 1 as one from verdicts
+            where sub_account = $1 and outcome = 'held' and reason <> 'expired'
+            order by user_id limit 100) as held";
+    /// The last that a search has looked at.
+    LOOKED_UPTO = "select id from verdicts where sub_account = $1 and id < $2
+        and (cast($4 as text) is null or outcome = $4)
+        and (cast($5 as uuid) is null or user_id = $5)
+        order by id desc limit 1 offset $3";
 }
 
-/// How many verdicts a search looks at.
+/// How many verdicts a search looks at, at once.
 const LOOKED_AT: i64 = 20_000;
 
 /// A verdict, and what its mail was about while it is stored.
@@ -91,21 +97,28 @@ impl Store {
         with_mail(&mut tx, of, verdicts).await
     }
 
-    /// Those of the latest verdicts that have a text in an address, a subject or a Message-ID.
+    /// Verdicts that have a text in an address, a subject or a Message-ID; and where to look further, if
+    /// there are more than it has looked at.
     pub async fn search_activity(
         &self,
         of: SubAccountId,
         (outcome, user): (Option<Outcome>, Option<UserId>),
         text: &str,
         window: Window,
-    ) -> Result<Vec<Seen>> {
+    ) -> Result<(Vec<Seen>, Option<Position>)> {
         let mut tx = self.reader().await?;
         let mut values = values![of, window.descending_start().id, window.limit];
         values.extend(values![outcome.map(Outcome::name), user]);
         values.extend(values![containing(&text.to_lowercase()), LOOKED_AT, containing(text)]);
         let rows: Vec<Row> = tx.all(SEARCH, values).await?;
-        let verdicts = rows.into_iter().map(Row::read).collect::<Result<_>>()?;
-        with_mail(&mut tx, of, verdicts).await
+        let verdicts: Vec<Verdict> = rows.into_iter().map(Row::read).collect::<Result<_>>()?;
+        let is_full = verdicts.len() as i64 >= window.limit;
+        let mut upto = values![of, window.descending_start().id, LOOKED_AT - 1];
+        upto.extend(values![outcome.map(Outcome::name), user]);
+        let upto: Option<(Uuid,)> =
+            if is_full { None } else { tx.optional(LOOKED_UPTO, upto).await? };
+        let further = upto.map(|(id,)| Position { at: 0, id });
+        Ok((with_mail(&mut tx, of, verdicts).await?, further))
     }
 
     /// A verdict with its mail.

@@ -1,6 +1,6 @@
 //! A million messages: every statement still finds its rows by an index, on both databases.
 
-use mailweave::store::statements_as_text;
+use mailweave::store::{Window, statements_as_text};
 
 use super::*;
 
@@ -80,6 +80,46 @@ async fn no_statement_reads_a_whole_table_of_a_million_messages() {
         fresh.sql("analyze").await;
         faults.extend(fresh.faults().await);
         assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_is_counted_however_much_has_expired_since() {
+    for fresh in both().await {
+        fresh
+            .fill(
+                "insert into verdicts (sub_account, id, at, door, reason, outcome, matched) \
+                 select {of}, {id}, i, 'smtp', case when i <= 3 then 'unknown_sender' else 'expired' end, \
+                 'held', '{}' from n where i <= 1500",
+            )
+            .await;
+        assert_eq!(fresh.store.held_count(ACCOUNT, None).await.unwrap(), 3);
+        let (_, sql) = statements_as_text(fresh.is_postgres()).find(|it| it.0 == "HELD").unwrap();
+        let plan = fresh.plan(&sql).await;
+        // So few rows PostgreSQL may read as they are.
+        assert!(fresh.is_postgres() || plan.contains("verdicts_held"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_goes_on_behind_what_it_looks_at_at_once() {
+    for fresh in both().await {
+        fresh
+            .fill(
+                "insert into verdicts (sub_account, id, at, door, reason, outcome, matched, message_id) \
+                 select {of}, {id}, i, 'smtp', 'filed', 'filed', '{}', \
+                 case when i = 1 then 'needle@x' end from n where i <= 20100",
+            )
+            .await;
+        let search = async |after| {
+            let window = Window { after, limit: 51 };
+            let found = fresh.store.search_activity(ACCOUNT, (None, None), "needle", window).await;
+            let (found, further) = found.unwrap();
+            (found.len(), further)
+        };
+        let (found, further) = search(None).await;
+        assert!(found == 0 && further.is_some(), "it says that it has not looked at all");
+        assert_eq!(search(further).await, (1, None));
     }
 }
 

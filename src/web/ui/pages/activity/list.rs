@@ -35,6 +35,8 @@ struct Activity {
     is_first: bool,
     rows: Vec<Row>,
     more: Option<String>,
+    /// The search has not looked at all there is.
+    is_further: bool,
 }
 
 struct OutcomeTab {
@@ -114,43 +116,48 @@ pub async fn show(
     let marks = [asked.outcome.map_or("", Outcome::name), &asked.search];
     let list = ["activity", marks[0], marks[1]];
     let listing = Listing::open(of, &list, Some(ROWS), asked.cursor.as_deref())?;
-    let found = found(&state, &signed_in, &asked, &listing).await?;
+    let (found, further) = found(&state, &signed_in, &asked, &listing).await?;
     let position = |seen: &Seen| Position { at: 0, id: seen.verdict.id.0 };
     let readers = Readers::of(&state, &signed_in, &found).await?;
     let rows = listing.page(found, position, |seen| row(seen, &readers));
+    let further = further.map(|upto| listing.cursor(upto));
     let activity = Activity {
         shell: signed_in.shell(Tab::Activity),
         tabs: tabs(&asked, signed_in.held),
         outcome: asked.outcome.map_or("", Outcome::name),
         is_why: asked.message_id().is_some(),
         is_first: asked.cursor.is_none(),
-        more: rows.next_cursor.map(|cursor| asked.href(asked.outcome, Some(&cursor))),
+        is_further: further.is_some(),
+        more: rows.next_cursor.or(further).map(|it| asked.href(asked.outcome, Some(&it))),
         rows: rows.items,
         search: asked.search,
     };
     Ok(page(&activity))
 }
 
+/// What is as asked; and where a search looks further.
 async fn found(
     state: &State,
     signed_in: &SignedIn,
     asked: &Asked,
     listing: &Listing,
-) -> Result<Vec<Seen>, Failure> {
+) -> Result<(Vec<Seen>, Option<Position>), Failure> {
     let (of, scope) = (signed_in.sub_account(), signed_in.scope());
     let message_id = asked.message_id();
+    let mut further = None;
     if message_id.is_none() && !asked.search.is_empty() {
         let only = (asked.outcome, scope);
         let window = listing.window();
         let found = state.store.search_activity(of, only, &asked.search, window).await?;
-        if !found.is_empty() {
+        if !found.0.is_empty() {
             return Ok(found);
         }
+        further = found.1;
     }
     // A Message-ID may have lost its brackets.
     let message_id = message_id.or_else(|| MessageId::parse(asked.search.trim()));
     if message_id.is_none() && !asked.search.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), further));
     }
     let filter = VerdictFilter {
         private_key: message_id.as_ref().map(|id| state.reader.pepper.key(of, id)),
@@ -160,7 +167,7 @@ async fn found(
         user_id: scope,
         ..VerdictFilter::default()
     };
-    Ok(state.store.activity(of, &filter, listing.window()).await?)
+    Ok((state.store.activity(of, &filter, listing.window()).await?, further))
 }
 
 fn tabs(asked: &Asked, held: i64) -> Vec<OutcomeTab> {
