@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::messages::json;
 use super::value::values;
 use super::{Result, Store};
-use crate::model::{Person, SubAccountId, Time};
+use crate::model::{Address, Person, SendKind, SubAccountId, Time};
 
 statements! {
     RECENT_MESSAGES = "select id, state, direction, doors, recipients_to, recipients_cc from messages
@@ -23,6 +23,16 @@ statements! {
     RECENT_UNPROVED = "select count(*) from (select trust, outcome from verdicts
             where sub_account = $1 and id >= $2 and outcome = 'filed' order by id desc limit $3) as recent
         where trust like '%\"trust\":\"unverified\"%' or trust like '%\"trust\":\"unknown\"%'";
+    /// What was sent, and of bulk mail from whom it says it is.
+    RECENT_SENT = "select recent.user_id, recent.connection_id, recent.kind, messages.sender
+        from (select sub_account, id, user_id, connection_id, kind from outbox
+            where sub_account = $1 and id >= $2 order by id desc limit $3) as recent
+        left join messages on messages.sub_account = recent.sub_account
+            and messages.id = recent.id and recent.kind = 'bulk'";
+    /// Without `coalesce` SQLite reads those of all sub-accounts.
+    MAILBOXES_OF_USERS = "select user_id, address from connections
+        where sub_account = $1 and coalesce(state, null) in ('active', 'needs_reauth')
+            and address is not null";
     CONTACTS_KNOWN = "select contacts.email from {rows uuid text} as asked cross join contacts
         where contacts.sub_account = asked.column1 and contacts.email = asked.column2";
 }
@@ -38,6 +48,10 @@ pub struct RecentMail {
     pub verdicts: BTreeMap<String, i64>,
     /// Mail that was filed although nothing proved its sender.
     pub unproved: i64,
+    /// Bulk mail that went out through the mailbox of its user.
+    pub bulk_by_mailbox: i64,
+    /// Bulk mail that went out through the relay, and was from the address of the user's mailbox.
+    pub bulk_from_mailbox: i64,
     /// Only the latest were looked at, as there were more.
     pub is_part: bool,
 }
@@ -67,6 +81,7 @@ pub struct RecentFile {
 }
 
 type MessageRow = (Uuid, String, Option<String>, i64, String, String);
+type SentRow = (Uuid, Option<Uuid>, String, Option<String>);
 type FileRow = (Uuid, String, i64, String, Option<String>);
 
 impl Store {
@@ -81,7 +96,10 @@ impl Store {
             tx.all(RECENT_VERDICTS, values![of, first, LOOKED_AT]).await?;
         let unproved: Option<(i64,)> =
             tx.optional(RECENT_UNPROVED, values![of, first, LOOKED_AT]).await?;
-        let is_part = rows.len() as i64 == LOOKED_AT;
+        let sent: Vec<SentRow> = tx.all(RECENT_SENT, values![of, first, LOOKED_AT]).await?;
+        let mailboxes: Vec<(Uuid, String)> = tx.all(MAILBOXES_OF_USERS, values![of]).await?;
+        let (bulk_by_mailbox, bulk_from_mailbox) = bulk(&sent, &mailboxes)?;
+        let is_part = [rows.len(), sent.len()].iter().any(|count| *count as i64 == LOOKED_AT);
         let mut messages = messages(rows, files)?;
         let mut cc: Vec<&str> = Vec::new();
         for message in &messages {
@@ -98,9 +116,33 @@ impl Store {
             messages,
             verdicts: verdicts.into_iter().collect(),
             unproved: unproved.map_or(0, |(count,)| count),
+            bulk_by_mailbox,
+            bulk_from_mailbox,
             is_part,
         })
     }
+}
+
+/// Of bulk mail: how much went through mailboxes, and how much of the relay's could have.
+fn bulk(sent: &[SentRow], mailboxes: &[(Uuid, String)]) -> Result<(i64, i64)> {
+    let addresses: BTreeMap<Uuid, Address> = mailboxes
+        .iter()
+        .filter_map(|(user, address)| Some((*user, Address::parse(address)?)))
+        .collect();
+    let (mut by_mailbox, mut from_mailbox) = (0, 0);
+    for (user, connection, kind, sender) in sent {
+        if kind != SendKind::Bulk.name() {
+            continue;
+        }
+        if connection.is_some() {
+            by_mailbox += 1;
+            continue;
+        }
+        let sender: Option<Person> = sender.as_deref().map(json).transpose()?;
+        let own = addresses.get(user);
+        from_mailbox += i64::from(own.is_some() && own == sender.as_ref().map(|it| &it.email));
+    }
+    Ok((by_mailbox, from_mailbox))
 }
 
 fn messages(rows: Vec<MessageRow>, files: Vec<FileRow>) -> Result<Vec<RecentMessage>> {
@@ -134,4 +176,24 @@ fn messages(rows: Vec<MessageRow>, files: Vec<FileRow>) -> Result<Vec<RecentMess
 fn first_id(since: Time) -> Uuid {
     let millis = u128::try_from(since.as_millis()).unwrap_or(0);
     Uuid::from_u128(millis << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bulk_mail_is_told_apart_by_its_way_and_its_author() {
+        let [ann, bea] = [1, 2].map(Uuid::from_u128);
+        let from = |email: &str| Some(format!("{{\"email\":\"{email}\",\"name\":null}}"));
+        let sent = [
+            (ann, Some(Uuid::max()), "bulk".to_owned(), from("ann@acme.example")),
+            (ann, None, "bulk".to_owned(), from("Ann@acme.example")),
+            (ann, None, "bulk".to_owned(), from("news@acme.example")),
+            (bea, None, "bulk".to_owned(), from("bea@acme.example")),
+            (ann, None, "workflow".to_owned(), None),
+        ];
+        let mailboxes = [(ann, "ann@acme.example".to_owned())];
+        assert_eq!(bulk(&sent, &mailboxes).ok(), Some((1, 1)));
+    }
 }

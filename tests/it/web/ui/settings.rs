@@ -48,6 +48,7 @@ async fn a_setting_says_what_it_would_have_changed_and_is_saved_after_that() {
             ("never_log", "bob@client.example", "would not have been stored: 1."),
             ("bcc_starts_thread", "", "would not have been followed: 1."),
             ("follow_contacts", "1", "not kept: 0."),
+            ("bulk_sender", "always_provider", "would have gone through the relay: 0."),
         ];
         for (name, value, words) in rows {
             let review = change(&mut chief, &with(name, value)).await;

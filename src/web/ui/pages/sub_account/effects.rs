@@ -2,7 +2,7 @@
 //! settings in, sentences out.
 
 use crate::model::Settings;
-use crate::model::settings::{OversizeAttachment, UntrustedSender};
+use crate::model::settings::{BulkSender, OversizeAttachment, UntrustedSender};
 use crate::store::{AccountSettings, RecentFile, RecentMail, RecentMessage};
 use crate::web::ui::text;
 
@@ -35,8 +35,7 @@ pub fn effects(
         (old.contacts_from_cc != new.contacts_from_cc).then(|| from_cc(new, mail)),
         (old.bcc_starts_thread != new.bcc_starts_thread).then(|| starts_thread(new, mail)),
         (old.follow_contacts != new.follow_contacts).then(|| follow(new, mail)),
-        (old.bulk_sender != new.bulk_sender)
-            .then(|| Effect { switch: "bulk_sender", sentence: words("settings.effect_bulk") }),
+        (old.bulk_sender != new.bulk_sender).then(|| bulk(new, mail)),
         (old.attachment_limit != new.attachment_limit
             || old.oversize_attachment != new.oversize_attachment)
             .then(|| sizes(old, new, mail)),
@@ -149,6 +148,18 @@ fn follow(new: &Settings, mail: &RecentMail) -> Effect {
     Effect { switch: "follow_contacts", sentence }
 }
 
+fn bulk(new: &Settings, mail: &RecentMail) -> Effect {
+    let sentence = match new.bulk_sender {
+        BulkSender::AlwaysProvider => {
+            text::with("settings.effect_bulk_relay", mail.bulk_by_mailbox)
+        }
+        BulkSender::MailboxWhenFromMatches => {
+            text::with("settings.effect_bulk_mailbox", mail.bulk_from_mailbox)
+        }
+    };
+    Effect { switch: "bulk_sender", sentence }
+}
+
 fn sizes(old: &Settings, new: &Settings, mail: &RecentMail) -> Effect {
     let is_over = |limit: u64| move |file: &RecentFile| file.size > limit;
     let limit = new.attachment_limit;
@@ -235,6 +246,7 @@ mod tests {
                 message(&["bob@client.example"]),
             ],
             unproved: 4,
+            bulk_by_mailbox: 6,
             ..RecentMail::default()
         };
         mail.verdicts.insert("unknown_sender".to_owned(), 2);
@@ -254,6 +266,7 @@ mod tests {
         says(one(|it| it.switches.contacts_from_cc = true, &mail), ": 1.");
         says(one(|it| it.switches.bcc_starts_thread = false, &mail), ": 3.");
         says(one(|it| it.switches.follow_contacts = true, &mail), ": 40.");
+        says(one(|it| it.switches.bulk_sender = BulkSender::AlwaysProvider, &mail), ": 6.");
         says(one(|it| it.switches.attachment_limit = 1_000_000, &mail), ": 1.");
         says(one(|it| it.switches.attachment_types.push("xlsx".to_owned()), &mail), ": 1.");
         assert!(
