@@ -1,5 +1,7 @@
 //! How everything is going, for who runs the gateway: across sub-accounts, in numbers alone.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::deliveries::first_id_at;
@@ -8,16 +10,22 @@ use super::{Error, Result, Store};
 use crate::model::{MailboxState, Outcome, SubAccountId, Time};
 
 statements! {
-    OVERVIEW = "select sub_accounts.sub_account, sub_accounts.name, \
-            (select count(*) from users where users.sub_account = sub_accounts.sub_account), \
-            (select count(*) from connections \
-                where connections.sub_account = sub_accounts.sub_account \
-                and connections.state = 'active'), \
-            (select count(*) from webhook_deliveries as waiting \
-                where waiting.sub_account = sub_accounts.sub_account \
-                and waiting.next_attempt_at is not null) \
+    /// Those that had mail last; those that never had any come after them, the newest first.
+    LATEST_ACCOUNTS = "select sub_accounts.sub_account, sub_accounts.name, \
+            (select verdicts.id from verdicts where verdicts.sub_account = sub_accounts.sub_account \
+                order by verdicts.id desc limit 1) as latest \
         from sub_accounts where sub_accounts.sub_account <> $1 \
-        order by sub_accounts.created_at desc limit $2";
+        order by 3 desc nulls last, sub_accounts.created_at desc limit $2";
+    /// Without `coalesce` SQLite reads the connections of all for each.
+    NUMBERS = "select asked.column1, \
+            (select count(*) from users where users.sub_account = asked.column1), \
+            (select count(*) from connections where connections.sub_account = asked.column1 \
+                and coalesce(connections.state, null) = 'active'), \
+            (select count(*) from webhook_deliveries as waiting \
+                where waiting.sub_account = asked.column1 \
+                and waiting.next_attempt_at is not null) \
+        from {rows uuid} as asked where asked.column1 is not null";
+    SUB_ACCOUNTS = "select count(*) from sub_accounts where sub_account <> $1";
     CONNECTION_STATES = "select state, count(*) from connections group by state";
     OUTBOX_WAITING = "select (select count(*) from outbox where due_at is not null), \
         (select count(*) from outbox where status = 'unknown'), \
@@ -103,19 +111,28 @@ impl Rates {
 }
 
 impl Store {
-    /// The newest sub-accounts in numbers.
-    pub async fn overview(&self, now: Time) -> Result<Vec<AccountOverview>> {
+    /// The sub-accounts that had mail last, in numbers; and how many there are in all.
+    pub async fn overview(&self, now: Time) -> Result<(Vec<AccountOverview>, i64)> {
         let mut tx = self.reader().await?;
         let values = values![SubAccountId::OPERATOR, ACCOUNTS_MAX];
-        let rows: Vec<(Uuid, String, i64, i64, i64)> = tx.all(OVERVIEW, values).await?;
+        let latest: Vec<(Uuid, String, Option<Uuid>)> = tx.all(LATEST_ACCOUNTS, values).await?;
+        let asked = latest.iter().flat_map(|row| values![SubAccountId(row.0)]).collect();
+        let rows: Vec<(Uuid, i64, i64, i64)> = tx.all_of_rows(NUMBERS, asked).await?;
+        let numbers: BTreeMap<Uuid, (i64, i64, i64)> = rows
+            .into_iter()
+            .map(|(id, users, mailboxes, waiting)| (id, (users, mailboxes, waiting)))
+            .collect();
         let mut accounts = Vec::new();
-        for (id, name, users, mailboxes, waiting) in rows {
+        for (id, name, _) in latest {
+            let (users, mailboxes, waiting) = numbers.get(&id).copied().unwrap_or_default();
             let id = SubAccountId(id);
             let counted = tx.all_of_rows(VERDICTS_BETWEEN, hours(id, now)).await?;
             let rates = rates(counted)?;
             accounts.push(AccountOverview { id, name, users, mailboxes, waiting, rates });
         }
-        Ok(accounts)
+        let count: Option<(i64,)> =
+            tx.optional(SUB_ACCOUNTS, values![SubAccountId::OPERATOR]).await?;
+        Ok((accounts, count.map_or(0, |(count,)| count)))
     }
 
     /// How many connections of mailboxes are in each state.

@@ -101,7 +101,26 @@ async fn pages_are_for_those_whose_business_it_is() {
         let page = operator.get("/admin").await;
         page.has("Acme").has("1 in all").has("class=\"graph\"").has(api.store.database());
         page.has("Up</span>").has("The hours as a table");
+        assert!(!page.html.contains("with the latest mail"), "all are shown");
         admin.get("/settings/developers/api").await.has("/api/v1/webhooks/{id}/deliveries");
+    }
+}
+
+#[tokio::test]
+async fn of_many_sub_accounts_those_with_the_latest_mail_are_shown() {
+    for api in Api::both().await {
+        let mut operator = Browser::of(&api, "o@acme.example", "operator").await;
+        let writer = api.add_user("w@acme.example").await;
+        for number in 0..50 {
+            api.add_sub_account(&format!("Newer {number}")).await;
+        }
+        api.mail_in(&writer, &mail("1@x", "Hi", "\nHello"), Trust::Dmarc).await;
+        // It is the oldest of them, and the only one that anything happens in.
+        let page = operator.get("/admin").await;
+        page.has(">Acme<br>")
+            .has("The 50 with the latest mail, of 51 sub-accounts")
+            .has("1 in all");
+        assert!(!page.html.contains(">Newer 0<br>"));
     }
 }
 

@@ -55,6 +55,8 @@ struct Page {
     posts: Vec<Post>,
     graph: Graph,
     accounts: Vec<Row>,
+    /// So many there are, more of which may be than are shown.
+    account_count: i64,
 }
 
 struct Certificate {
@@ -104,6 +106,15 @@ struct Piece {
     height: i64,
 }
 
+impl Page {
+    /// Why the numbers are not of all sub-accounts, where they are not.
+    fn part(&self) -> Option<String> {
+        let shown = self.accounts.len();
+        let is_part = i64::try_from(shown).is_ok_and(|shown| shown < self.account_count);
+        is_part.then(|| text::fill("admin.part", &[&shown, &self.account_count]))
+    }
+}
+
 impl Graph {
     fn new(rates: &Rates) -> Self {
         let total = rates.total();
@@ -145,7 +156,7 @@ async fn show(
     Operator(operator): Operator,
 ) -> Result<Response, Failure> {
     let now = clock::now();
-    let accounts = state.store.overview(now).await?;
+    let (accounts, account_count) = state.store.overview(now).await?;
     let mut all = Rates::default();
     accounts.iter().for_each(|account| all.add(&account.rates));
     let row = |account: AccountOverview| Row { graph: Graph::new(&account.rates), account };
@@ -189,6 +200,7 @@ async fn show(
         readers: state.events.readers(),
         posts: postmaster::waiting(&state.store).await?,
         graph: Graph::new(&all),
+        account_count,
         accounts: accounts.into_iter().map(row).collect(),
     }))
 }
