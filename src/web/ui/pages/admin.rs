@@ -2,6 +2,7 @@
 
 mod postmaster;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -23,6 +24,8 @@ use postmaster::Post;
 const WAITS_MINUTES: i64 = 60;
 /// So many events are behind when lists are not what they should be.
 const UNINDEXED: i64 = 1_000;
+/// A certificate that is good for longer is good for years.
+const YEARS_DAYS: i64 = 730;
 const DAY_SECONDS: i64 = 24 * 3_600;
 /// Of a graph, in its own units.
 const GRAPH_HEIGHT: i64 = 48;
@@ -44,7 +47,7 @@ struct Page {
     version: &'static str,
     database: &'static str,
     started_at: Time,
-    listeners: Vec<(&'static str, String)>,
+    listeners: Vec<(String, String)>,
     certificate: Option<Certificate>,
     /// How they stand, in words; the class of that; how many.
     mailboxes: Vec<(&'static str, &'static str, i64)>,
@@ -65,6 +68,11 @@ struct Certificate {
 }
 
 impl Certificate {
+    /// Nobody counts the days of one that was made here, and is good for centuries.
+    const fn is_for_years(&self) -> bool {
+        self.days > YEARS_DAYS
+    }
+
     /// The class of its state.
     const fn class(&self) -> &'static str {
         match self.days {
@@ -190,7 +198,7 @@ async fn show(
         version: env!("CARGO_PKG_VERSION"),
         database: state.store.database(),
         started_at: running.started_at,
-        listeners: running.listeners.iter().map(|(name, at)| (*name, at.to_string())).collect(),
+        listeners: running.listeners.iter().map(listener).collect(),
         trouble: health::trouble(&state).await,
         problems: problems.in_words(),
         certificate,
@@ -234,6 +242,11 @@ impl Problems {
             .chain(counted.map(|(key, count, _)| text::with(key, count)))
             .collect()
     }
+}
+
+/// A listener by the name of its protocol, and where it listens.
+fn listener((name, at): &(&'static str, SocketAddr)) -> (String, String) {
+    (name.to_uppercase(), at.to_string())
 }
 
 /// How a mailbox stands, in the words of its own page, and the class of that.

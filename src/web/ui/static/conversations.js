@@ -153,7 +153,7 @@ for (const form of document.querySelectorAll("[data-composer]")) {
     chosen.hidden = held.files.length === 0;
     chosen.replaceChildren(...[...held.files].map((file, at) => {
       const item = document.createElement("li");
-      const size = file.size > 1048576 ? (file.size / 1048576).toFixed(1) + " MB" : Math.ceil(file.size / 1024) + " KB";
+      const size = file.size > 1048576 ? Number((file.size / 1048576).toFixed(1)) + " MB" : Math.ceil(file.size / 1024) + " KB";
       item.innerHTML = '<span class="file"><span><span class="file-name"></span><span class="hint"></span></span><button type="button">✕</button></span>';
       item.querySelector(".file-name").textContent = file.name;
       item.querySelector(".hint").textContent = size;

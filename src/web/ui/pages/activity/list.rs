@@ -9,6 +9,7 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use super::{colour, door_words, outcome_words, sentence, title};
+use crate::mail::pretence;
 use crate::model::{MessageId, Outcome, Person, Time, User, UserId};
 use crate::store::{Position, Seen, VerdictFilter};
 use crate::web::State;
@@ -229,9 +230,12 @@ fn row(seen: Seen, readers: &Readers) -> Row {
     }
 }
 
-/// From whom to whom, as far as it is known.
+/// From whom to whom, as far as it is known; of mail that is not kept, its Message-ID, where that is.
 fn line(seen: &Seen) -> String {
-    let Some(mail) = &seen.mail else { return String::new() };
+    let Some(mail) = &seen.mail else {
+        let id = seen.verdict.message_id.as_ref();
+        return id.map(|id| pretence::visible(&format!("<{id}>"))).unwrap_or_default();
+    };
     let name = |person: &Person| Shown::person(person).line();
     let from = mail.from.as_ref().map(name).unwrap_or_default();
     match mail.to.split_first() {

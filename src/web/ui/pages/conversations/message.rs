@@ -261,7 +261,10 @@ pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} B"),
         1_024..1_048_576 => format!("{} KB", bytes / 1_024),
-        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+        _ => match bytes % 1_048_576 * 10 / 1_048_576 {
+            0 => format!("{} MB", bytes / 1_048_576),
+            tenths => format!("{}.{tenths} MB", bytes / 1_048_576),
+        },
     }
 }
 
@@ -272,6 +275,6 @@ mod tests {
     #[test]
     fn sizes_are_said_as_people_say_them() {
         let said = [0, 1_023, 1_024, 1_048_575, 1_048_576, 3_145_728, 3_355_443].map(size);
-        assert_eq!(said, ["0 B", "1023 B", "1 KB", "1023 KB", "1.0 MB", "3.0 MB", "3.1 MB"]);
+        assert_eq!(said, ["0 B", "1023 B", "1 KB", "1023 KB", "1 MB", "3 MB", "3.1 MB"]);
     }
 }

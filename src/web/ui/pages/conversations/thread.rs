@@ -22,7 +22,7 @@ use crate::clock;
 use crate::decide::send::can_be_answered;
 use crate::mail::pretence;
 use crate::model::{
-    self, ConversationId, Direction, NewIds, SendStatus, State as MessageState, StoredMessageId,
+    self, ContactId, ConversationId, Direction, NewIds, SendStatus, State as MessageState, StoredMessageId,
     SubAccountId, Sync, ThreadId, UserId,
 };
 use crate::store::{Position, StoredConversation, StoredThread, Window};
@@ -60,6 +60,7 @@ pub struct Asked {
 struct Page {
     shell: Shell,
     id: ConversationId,
+    contact_id: ContactId,
     contact: Shown,
     subject: String,
     parts: Vec<Part>,
@@ -235,6 +236,7 @@ async fn assemble(
     let earlier = found.is_more.then(|| messages.first()).flatten();
     Ok(Page {
         id: conversation.id,
+        contact_id: conversation.contact_id,
         contact: Shown::contact(&conversation.contact_email, conversation.contact_name.as_deref()),
         subject: pretence::visible(&conversation.subject),
         parts: parts.into_iter().map(|(_, part)| part).collect(),

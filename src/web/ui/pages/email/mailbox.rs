@@ -119,13 +119,16 @@ pub async fn current(
     Ok((current, was_one))
 }
 
-/// The providers that can be chosen, Outlook first.
+/// The providers that can be chosen, Outlook first. The first that is set up here is.
 pub fn choices(state: &State, chosen: &str) -> Vec<Choice> {
     let providers = state.connector.providers();
     let place = |name: &str| ORDER.iter().position(|it| *it == name).unwrap_or(ORDER.len());
     let mut names: Vec<&String> = providers.keys().collect();
     names.sort_by_key(|name| place(name));
-    let first = names.first().map(|name| name.as_str()).unwrap_or_default();
+    // What is not set up can be chosen and is refused; nobody is led to it.
+    let is_ready = |name: &&&String| providers.get(**name).is_some_and(|it| it.is_ready());
+    let first = names.iter().find(is_ready).or(names.first());
+    let first = first.map(|name| name.as_str()).unwrap_or_default();
     let chosen = if chosen.is_empty() { first } else { chosen }.to_owned();
     let choice = |name: &String| {
         let provider = providers.get(name)?;
