@@ -150,6 +150,7 @@ impl Visitor {
         self.is_clean().await;
         self.0.driver.switch_to_window(here).await.unwrap();
         self.sees("Your email settings").await;
+        self.find(".part-sync .warn").await;
         self.is_clean().await;
         self.picture("thread-stopped").await;
     }

@@ -299,6 +299,13 @@ if (live) {
       else if (part) part.after(message.closest(".part"));
       if (part) ++added;
     }
+    // Whether each thread is followed stands beside its title.
+    const titled = (page) => [...page.querySelectorAll(".flow .part")].map((part) => [part.querySelector(".part-title").textContent, part.querySelector(".part-sync")]);
+    const now = new Map(titled(fresh));
+    for (const [title, sync] of titled(document)) {
+      const said = now.get(title);
+      if (said && said.textContent !== sync.textContent) sync.replaceChildren(...said.cloneNode(true).childNodes);
+    }
     // Who cannot see it appear hears of it; the same words twice would be silent.
     const told = document.querySelector("[data-new-mail]");
     if (added && told) {

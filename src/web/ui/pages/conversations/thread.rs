@@ -22,8 +22,8 @@ use crate::clock;
 use crate::decide::send::can_be_answered;
 use crate::mail::pretence;
 use crate::model::{
-    self, ContactId, ConversationId, Direction, NewIds, SendStatus, State as MessageState, StoredMessageId,
-    SubAccountId, Sync, ThreadId, UserId,
+    self, ContactId, ConversationId, Direction, NewIds, SendStatus, State as MessageState,
+    StoredMessageId, SubAccountId, Sync, ThreadId, UserId,
 };
 use crate::store::{Position, StoredConversation, StoredThread, Window};
 use crate::web::State;
@@ -83,7 +83,19 @@ struct Page {
 /// Messages of one thread that stand together.
 struct Part {
     subject: String,
+    /// How its thread is followed.
+    sync: Sync,
     messages: Vec<Message>,
+}
+
+impl Part {
+    fn is_tracked(&self) -> bool {
+        self.sync == Sync::Tracked
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.sync == Sync::Stopped
+    }
 }
 
 struct Thread {
@@ -217,8 +229,7 @@ async fn assemble(
         reader: signed_in.user.id,
         now: clock::now(),
     };
-    let subjects: BTreeMap<ThreadId, &str> =
-        threads.iter().map(|it| (it.id, it.subject.as_str())).collect();
+    let by_id: BTreeMap<ThreadId, &StoredThread> = threads.iter().map(|it| (it.id, it)).collect();
     let mut parts: Vec<(Option<ThreadId>, Part)> = Vec::new();
     for (number, message) in messages.iter().enumerate() {
         let is_open = number + OPEN >= messages.len();
@@ -227,9 +238,14 @@ async fn assemble(
         match parts.last_mut().filter(|(thread, _)| *thread == message.thread_id) {
             Some((_, part)) => part.messages.push(shown),
             None => {
-                let subject = message.thread_id.and_then(|it| subjects.get(&it).copied());
-                let subject = pretence::visible(subject.unwrap_or(&message.subject));
-                parts.push((message.thread_id, Part { subject, messages: vec![shown] }));
+                let thread = message.thread_id.and_then(|it| by_id.get(&it).copied());
+                let subject = thread.map_or(&message.subject, |it| &it.subject);
+                let part = Part {
+                    subject: pretence::visible(subject),
+                    sync: thread.map_or(Sync::None, |it| it.sync),
+                    messages: vec![shown],
+                };
+                parts.push((message.thread_id, part));
             }
         }
     }
