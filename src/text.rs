@@ -1,9 +1,9 @@
-//! Every word that people read, by key: on pages, in the sentences of verdicts, in what the gateway writes. The
-//! words are in `text/en/`, a file for each part, a line `key = words` for each; `{}` stands for what is put in.
-//! A translation is a second folder like it, with a rule of its own for [`counted`]. Pure.
+//! Every word that people read, by key: on pages, in the sentences of verdicts, of what failed and what helps, in
+//! what the gateway writes. The words are in `text/en/`, a file for each part, a line `key = words` for each; `{}`
+//! stands for what is put in. A translation is a second folder like it, with a rule of its own for [`counted`].
+//! Pure.
 //!
-//! The API speaks to programs: its problems stay where they are made. What is kept with a mailbox that failed is
-//! said in `connect`, as it is written down once and read by nobody but who can mend it.
+//! The API speaks to programs, and the command line to who runs the gateway: their words stay where they are made.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -26,6 +26,7 @@ const FILES: &[&str] = &[
     include_str!("text/en/mail.txt"),
     include_str!("text/en/verdicts.txt"),
     include_str!("text/en/unsubscribe.txt"),
+    include_str!("text/en/remedies.txt"),
 ];
 
 static ENGLISH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {

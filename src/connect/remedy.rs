@@ -6,7 +6,8 @@ use std::fmt;
 use crate::access::Trouble;
 use crate::model::{Account, Auth, Host};
 use crate::reach;
-use crate::submission::{self, SMTP_OFF};
+use crate::submission;
+use crate::text;
 use crate::watch::imap;
 
 /// What failed, and what to change.
@@ -22,8 +23,14 @@ impl fmt::Display for Failure {
     }
 }
 
-fn failure(what: impl Into<String>, remedy: &str) -> Failure {
-    Failure { what: what.into(), remedy: remedy.to_owned() }
+/// The words of a key, and what helps by `KEY_do`.
+fn failure(key: &str, what: &[&dyn fmt::Display]) -> Failure {
+    helped(key, what, text::words(&format!("{key}_do")).to_owned())
+}
+
+/// The words of a key, with what helps.
+fn helped(key: &str, what: &[&dyn fmt::Display], remedy: String) -> Failure {
+    Failure { what: text::fill(key, what), remedy }
 }
 
 /// Words of a server in a sentence.
@@ -33,27 +40,13 @@ fn quoted(text: &str) -> String {
     plain.take(CHARS_MAX).collect::<String>().trim().to_owned()
 }
 
-const NEW_CONSENT: &str = "Authorise the mailbox again, signed in as the owner of this mailbox.";
-const NEW_PASSWORD: &str = "Check user name and password; many providers want an app password, made on their \
-                            security page.";
-const IMAP_OFF: &str = "An administrator can turn IMAP on for the mailbox (Exchange: Set-CASMailbox \
-                        -ImapEnabled $true); check, too, that the account that consented owns the mailbox \
-                        and that it has a licence.";
-/// What helps with a certificate, by what is wrong with it; with TLS otherwise.
+/// The words on a certificate, by what is wrong with it.
 const CERTIFICATES: [(&str, &str); 4] = [
-    (reach::EXPIRED, "Whoever runs that server must renew it."),
-    (reach::OTHER_NAME, "Check the host: it must be one of the names that the certificate is for."),
-    (
-        reach::UNKNOWN_ISSUER,
-        "The server needs a certificate of a public authority; the operator can add a private one with \
-         tls.extra_roots.",
-    ),
-    (reach::NOT_VALID, "Ask who runs that server."),
+    (reach::EXPIRED, "remedy.expired_do"),
+    (reach::OTHER_NAME, "remedy.other_name_do"),
+    (reach::UNKNOWN_ISSUER, "remedy.unknown_issuer_do"),
+    (reach::NOT_VALID, "remedy.not_valid_do"),
 ];
-const HANDSHAKE: &str = "Check the host and the port, and that nothing in between answers in its place; the \
-                         server must have TLS 1.2 or 1.3.";
-const REACH: &str =
-    "Check the host and the port, and that nothing between here and there blocks it.";
 
 /// What an IMAP server, or the way to it, refused.
 pub fn imap(error: &imap::Error, account: &Account) -> Failure {
@@ -61,25 +54,18 @@ pub fn imap(error: &imap::Error, account: &Account) -> Failure {
     match error {
         imap::Error::Denied { text, .. } => imap_denied(text, account),
         imap::Error::Refused { text, .. } if not_connected(text) => imap_denied(text, account),
-        imap::Error::Refused { command, text, .. } => failure(
-            format!("The IMAP server {host} refused {command}: {}.", quoted(text)),
-            "Try again in some minutes; if it stays so, ask who runs that server.",
-        ),
-        imap::Error::Unsupported("IDLE") => failure(
-            format!("The IMAP server {host} cannot tell of new mail by itself (IDLE)."),
-            "Ask who runs that server to turn IDLE on; replies could not be followed without it.",
-        ),
-        imap::Error::Unsupported(what) => failure(
-            format!("The IMAP server {host} does not offer {what}."),
-            "Choose another provider for this mailbox, or another way to sign in.",
-        ),
+        imap::Error::Refused { command, text, .. } => {
+            failure("remedy.imap_refused", &[host, command, &quoted(text)])
+        }
+        imap::Error::Unsupported("IDLE") => failure("remedy.no_idle", &[host]),
+        imap::Error::Unsupported(what) => failure("remedy.imap_lacks", &[host, what]),
         imap::Error::Tls(why) => tls(host, why),
         imap::Error::Private(why) => private(host, why),
         imap::Error::Unreachable(why) | imap::Error::Silent(why) => {
-            failure(format!("The IMAP server {host} cannot be reached: {}.", quoted(why)), REACH)
+            failure("remedy.imap_unreachable", &[host, &quoted(why)])
         }
-        imap::Error::Lost(why) => lost("IMAP", host, why),
-        imap::Error::Hostile(why) => hostile("IMAP", host, why),
+        imap::Error::Lost(why) => failure("remedy.imap_lost", &[host, &quoted(why)]),
+        imap::Error::Hostile(why) => failure("remedy.imap_hostile", &[host, &quoted(why)]),
     }
 }
 
@@ -88,25 +74,18 @@ fn not_connected(text: &str) -> bool {
     text.to_ascii_lowercase().contains("authenticated but not connected")
 }
 
-fn imap_denied(text: &str, account: &Account) -> Failure {
+fn imap_denied(said: &str, account: &Account) -> Failure {
     let host = &account.imap;
-    if not_connected(text) {
-        return failure(
-            format!(
-                "{host} knows the account, but gives no access to the mailbox {}.",
-                account.username
-            ),
-            &format!(
-                "The account that consented is not the mailbox's, or IMAP is turned off for it, or it was \
-                 signed in to too often: wait some minutes and try again. {IMAP_OFF}"
-            ),
-        );
+    let imap_off = text::words("remedy.imap_off");
+    if not_connected(said) {
+        let remedy = text::with("remedy.not_connected_do", imap_off);
+        return helped("remedy.not_connected", &[host, &account.username], remedy);
     }
     let remedy = match account.auth {
-        Auth::Password => NEW_PASSWORD.to_owned(),
-        Auth::Xoauth2 => format!("{NEW_CONSENT} {IMAP_OFF}"),
+        Auth::Password => text::words("remedy.new_password").to_owned(),
+        Auth::Xoauth2 => format!("{} {imap_off}", text::words("remedy.new_consent")),
     };
-    failure(format!("The IMAP server {host} refused the sign-in: {}.", quoted(text)), &remedy)
+    helped("remedy.imap_denied", &[host, &quoted(said)], remedy)
 }
 
 /// What an SMTP server, or the way to it, refused.
@@ -116,59 +95,48 @@ pub fn smtp(error: &submission::Error, account: &Account) -> Failure {
         submission::Error::Denied { reply, .. } | submission::Error::Refused(reply) => {
             smtp_refused(&reply.to_string(), account)
         }
-        submission::Error::Unsupported(what) => failure(
-            format!("The SMTP server {host} does not offer {what}."),
-            "Choose another host or port: 465 has TLS from the start, 587 offers STARTTLS.",
-        ),
+        submission::Error::Unsupported(what) => failure("remedy.smtp_lacks", &[host, what]),
         submission::Error::Tls(why) => tls(host, why),
         submission::Error::Private(why) => private(host, why),
         submission::Error::Unreachable(why) => {
-            failure(format!("The SMTP server {host} cannot be reached: {}.", quoted(why)), REACH)
+            failure("remedy.smtp_unreachable", &[host, &quoted(why)])
         }
-        submission::Error::Lost(why) => lost("SMTP", host, why),
-        submission::Error::Hostile(why) => hostile("SMTP", host, why),
+        submission::Error::Lost(why) => failure("remedy.smtp_lost", &[host, &quoted(why)]),
+        submission::Error::Hostile(why) => failure("remedy.smtp_hostile", &[host, &quoted(why)]),
     }
 }
 
 fn smtp_refused(reply: &str, account: &Account) -> Failure {
     let host = &account.smtp;
+    let what: [&dyn fmt::Display; 2] = [host, &quoted(reply)];
+    if let Some(known) = submission::known(reply) {
+        return helped(known.what, &what, known.remedy.to_owned());
+    }
     let lower = reply.to_ascii_lowercase();
-    let is_full = ["5.2.2 ", "mailbox full", "quota"].iter().any(|word| lower.contains(word));
-    let (what, remedy) = match submission::known(reply) {
-        Some(known) => (known.what, known.remedy),
-        None if is_full => {
-            ("says that the mailbox is full", "Make room in the mailbox, then try again.")
-        }
-        None => {
-            let remedy = match account.auth {
-                Auth::Password => NEW_PASSWORD.to_owned(),
-                Auth::Xoauth2 => format!("{NEW_CONSENT} If it stays so: {SMTP_OFF}"),
-            };
-            let what = format!("The SMTP server {host} refused the sign-in: {}.", quoted(reply));
-            return failure(what, &remedy);
+    if ["5.2.2 ", "mailbox full", "quota"].iter().any(|word| lower.contains(word)) {
+        return failure("remedy.mailbox_full", &what);
+    }
+    let remedy = match account.auth {
+        Auth::Password => text::words("remedy.new_password").to_owned(),
+        Auth::Xoauth2 => {
+            let (consent, off) =
+                (text::words("remedy.new_consent"), text::words("remedy.smtp_off"));
+            text::fill("remedy.if_it_stays", &[&consent, &off])
         }
     };
-    failure(format!("The SMTP server {host} {what} ({}).", quoted(reply)), remedy)
+    helped("remedy.smtp_denied", &what, remedy)
 }
 
 /// Why a mailbox that was proved cannot be watched any more.
 pub fn watching(trouble: &Trouble, account: &Account) -> Failure {
     let host = &account.imap;
     match trouble {
-        Trouble::Unreachable(why) => {
-            failure(format!("The IMAP server {host} cannot be reached: {}.", quoted(why)), REACH)
-        }
-        Trouble::Lost(why) => failure(
-            format!("The IMAP server {host} broke off time and again: {}.", quoted(why)),
-            "It is tried again by itself; if it stays so, ask who runs that server.",
-        ),
+        Trouble::Unreachable(why) => failure("remedy.imap_unreachable", &[host, &quoted(why)]),
+        Trouble::Lost(why) => failure("remedy.watch_lost", &[host, &quoted(why)]),
         Trouble::Refused(text) if not_connected(text) => imap_denied(text, account),
-        Trouble::Refused(text) => failure(
-            format!("The IMAP server {host} does not let us read: {}.", quoted(text)),
-            "It is tried again by itself; if it stays so, ask who runs that server.",
-        ),
+        Trouble::Refused(text) => failure("remedy.watch_refused", &[host, &quoted(text)]),
         Trouble::Untrusted(why) => tls(host, why),
-        Trouble::Broken(why) => hostile("IMAP", host, why),
+        Trouble::Broken(why) => failure("remedy.imap_hostile", &[host, &quoted(why)]),
         Trouble::Unreadable(why) => unreadable(host, why),
         Trouble::Failed => failed(),
     }
@@ -183,83 +151,43 @@ pub fn reading(error: &imap::Error, account: &Account) -> Failure {
 }
 
 fn unreadable(host: &Host, why: &str) -> Failure {
-    failure(
-        format!(
-            "The IMAP server {host} signs in, and then answers what cannot be read: {}.",
-            quoted(why)
-        ),
-        "Ask who runs that server, and tell who runs the gateway, whose log says when it was.",
-    )
+    failure("remedy.unreadable", &[host, &quoted(why)])
 }
 
 /// It is not the server's doing.
 pub fn failed() -> Failure {
-    failure(
-        "The gateway itself failed over this mailbox.",
-        "Tell who runs the gateway, whose log says where; nothing is wrong with the mailbox.",
-    )
+    failure("remedy.failed", &[])
 }
 
 /// What is said of a mailbox whose server has so many mails that it does not give.
 pub fn withheld(count: i64, account: &Account) -> Failure {
-    let host = &account.imap;
-    let (what, them) = match count {
-        1 => (format!("The IMAP server {host} has a mail that it does not give."), "It is"),
-        _ => {
-            (format!("The IMAP server {host} has {count} mails that it does not give."), "They are")
-        }
-    };
-    let remedy = format!(
-        "{them} asked for again for a week. What you miss may come when you move it to another folder in \
-         your mail program, and back."
-    );
-    failure(what, &remedy)
+    match count {
+        1 => failure("remedy.withheld_one", &[&account.imap]),
+        _ => failure("remedy.withheld", &[&account.imap, &count]),
+    }
 }
 
 fn tls(host: &Host, why: &str) -> Failure {
     let why = why.strip_prefix(&host.name).and_then(|it| it.strip_prefix(": ")).unwrap_or(why);
+    let what: [&dyn fmt::Display; 2] = [host, &quoted(why)];
     match CERTIFICATES.iter().find(|(words, _)| why.contains(words)) {
-        Some((_, remedy)) => {
-            failure(format!("{host} is not to be trusted: {}.", quoted(why)), remedy)
-        }
-        None => failure(format!("TLS with {host} cannot be begun: {}.", quoted(why)), HANDSHAKE),
+        Some((_, remedy)) => helped("remedy.certificate", &what, text::words(remedy).to_owned()),
+        None => failure("remedy.handshake", &what),
     }
 }
 
 fn private(host: &Host, why: &str) -> Failure {
     let why = why.split(". ").next().unwrap_or_default();
-    failure(
-        format!("{host} is not connected to: {}.", quoted(why)),
-        "Name a server on the internet, or let the operator add its network to \
-         outgoing.allowed_networks.",
-    )
-}
-
-fn lost(protocol: &str, host: &Host, why: &str) -> Failure {
-    failure(
-        format!("The {protocol} server {host} broke off: {}.", quoted(why)),
-        "Try again in some minutes.",
-    )
-}
-
-fn hostile(protocol: &str, host: &Host, why: &str) -> Failure {
-    failure(
-        format!(
-            "What answers at {host} is no {protocol} server that can be used: {}.",
-            quoted(why)
-        ),
-        "Check the host and the port.",
-    )
+    failure("remedy.private", &[host, &quoted(why)])
 }
 
 /// What is said of a mailbox whose server goes on refusing.
-pub fn refused(text: &str) -> String {
-    if not_connected(text) {
-        return format!(
-            "The server knows the account, but gives no access to the mailbox. {NEW_CONSENT} {IMAP_OFF}"
-        );
+pub fn refused(said: &str) -> String {
+    if not_connected(said) {
+        let (consent, off) = (text::words("remedy.new_consent"), text::words("remedy.imap_off"));
+        return text::fill("remedy.refused_not_connected", &[&consent, &off]);
     }
-    format!("The mail server refuses the sign-in ({}). Authorise the mailbox again.", quoted(text))
+    text::with("remedy.refused", quoted(said))
 }
 
 #[cfg(test)]

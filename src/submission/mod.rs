@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::model::{Host, Login};
 use crate::reach::Reach;
 
-pub use known::{Known, SMTP_OFF, known};
+pub use known::{Known, known};
 pub use transaction::Ending;
 
 /// How connections are opened.
