@@ -1,6 +1,5 @@
 
 // Conversations. What is live: the search as one types, new mail, and writing.
-document.documentElement.classList.add("js");
 
 // Puts what a part of a page that was fetched holds in the place of what it holds here. Where nothing has changed
 // nothing is touched, and the focus stays on what leads to the same.
