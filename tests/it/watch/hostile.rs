@@ -210,7 +210,7 @@ async fn a_mail_that_is_moved_away_between_two_pieces_is_gone_and_not_cut_short(
             true => Body::Whole(whole.replace('\n', "\r\n").into_bytes()),
             false => Body::Gone,
         };
-        let body = session.body(1, 10_000_000).await.unwrap();
+        let body = session.body(1, None, 10_000_000).await.unwrap();
         assert!(body == expected, "{is_there}");
     }
 }
