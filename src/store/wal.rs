@@ -69,7 +69,12 @@ async fn copy(connection: &mut SqliteConnection, writer: &SqlitePool) -> sqlx::R
     }
     let mut copies = 1;
     while state.rest() > REST_PAGES && copies < COPIES_MAX {
-        state = checkpoint(connection, COPY).await?;
+        let after = checkpoint(connection, COPY).await?;
+        if after.copied == state.copied {
+            // Somebody reads what was there before, and the log cannot begin anew until that ends.
+            return Ok(());
+        }
+        state = after;
         copies += 1;
     }
     // Who finds the database locked sleeps, up to a tenth of a second; who waits for the writer is woken.
