@@ -22,6 +22,8 @@ const PAGE_BYTES_MAX: u64 = 64 * 1_048_576;
 const UIDS_BYTES_MAX: u64 = 16 * 1_048_576;
 /// A piece of a body. Each announces its size, and the guard lets no larger one pass.
 const PIECE_BYTES: usize = 524_288;
+/// So much of several mails is asked for in one command, which must end in time on a slow line, too.
+const BEGINNING_BYTES: usize = 65_536;
 /// Of a mail that is too large, so much of its header is kept.
 const HEADER_BYTES_MAX: usize = 262_144;
 
@@ -102,11 +104,11 @@ impl Session {
         }
     }
 
-    /// First pieces of several mails, in one command.
-    async fn first_pieces(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
+    /// How several mails begin, in one command.
+    async fn first_bytes(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Vec<u8>>, Error> {
         let range: Vec<String> = uids.iter().map(u32::to_string).collect();
-        let (range, items) = (range.join(","), format!("BODY.PEEK[]<0.{PIECE_BYTES}>"));
-        let budget = SMALL + 2 * (PIECE_BYTES * uids.len()) as u64;
+        let (range, items) = (range.join(","), format!("BODY.PEEK[]<0.{BEGINNING_BYTES}>"));
+        let budget = SMALL + 2 * (BEGINNING_BYTES * uids.len()) as u64;
         let found = self.fetch_all(&range, |uid| uids.contains(&uid), &items, budget).await?;
         let pieces =
             found.into_iter().filter_map(|(uid, it)| Some((uid, it.sections.into_iter().next()?)));
@@ -116,17 +118,16 @@ impl Session {
     async fn pieces(
         &mut self,
         uid: u32,
-        mut first: Option<Vec<u8>>,
+        beginning: Option<Vec<u8>>,
         bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let mut content: Vec<u8> = Vec::new();
+        let mut content = match beginning {
+            Some(whole) if whole.len() < BEGINNING_BYTES => return Ok(Some(whole)),
+            beginning => beginning.unwrap_or_default(),
+        };
         loop {
             let section = format!("[]<{}.{PIECE_BYTES}>", content.len());
-            let piece = match first.take() {
-                Some(first) => Some(first),
-                None => self.section(uid, &section).await?,
-            };
-            let piece = match piece {
+            let piece = match self.section(uid, &section).await? {
                 Some(piece) => piece,
                 None if content.is_empty() => return Ok(None),
                 // Behind its end a mail has nothing, and neither has one that was moved away meanwhile.
@@ -241,7 +242,7 @@ impl Mailbox for Session {
     }
 
     async fn beginnings(&mut self, uids: &[u32]) -> Result<BTreeMap<u32, Vec<u8>>, mailbox::Error> {
-        match self.first_pieces(uids).await {
+        match self.first_bytes(uids).await {
             // One of them may be the reason: each is asked for alone.
             Err(Error::Refused { .. }) => Ok(BTreeMap::new()),
             pieces => pieces.map_err(of_mails),
