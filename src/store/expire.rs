@@ -22,7 +22,10 @@ statements! {
             reason = case when outcome = 'held' then 'expired' else reason end \
         where (sub_account, id) in {rows uuid uuid}";
     FORGET = "delete from verdicts where expires_at <= $1 and reason = 'not_a_crm_thread'";
-    FORGET_NAMED = "delete from unclaimed where expires_at <= $1";
+    /// What a first catch-up named is over at once: some thousands, and the rest the next time.
+    FORGET_NAMED = "delete from unclaimed where (sub_account, key, connection_id) in \
+        (select sub_account, key, connection_id from unclaimed \
+            where expires_at <= $1 order by expires_at limit 5000)";
     FORGET_LINKS = "delete from sign_in_links where expires_at <= $1";
     FORGET_ADDRESS_LINKS = "delete from address_links where expires_at <= $1";
     FORGET_SESSIONS = "delete from sessions where expires_at <= $1";

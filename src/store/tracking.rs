@@ -34,7 +34,7 @@ statements! {
 pub(super) struct Tracking {
     changes: Vec<(SubAccountId, Change)>,
     searches: Vec<Value>,
-    named: Vec<Value>,
+    named: unclaimed::Names,
     claims: unclaimed::Claims,
     /// When the first of them was decided.
     at: Time,
@@ -57,7 +57,7 @@ impl Tracking {
         self.at = now;
         match change {
             Change::Name { key, connection, until } => {
-                self.named.extend(values![of, *key, *connection, *until]);
+                self.named.insert((of, *key, *connection), *until);
                 return;
             }
             Change::Claim { key, message } => {
@@ -89,7 +89,7 @@ impl Tracking {
         }
         tx.execute_rows(ADD_SEARCHES, self.searches).await?;
         // What this batch names it may also bring, in the order that the folder has it.
-        tx.execute_rows(unclaimed::NAME, self.named).await?;
+        unclaimed::name(tx, &self.named).await?;
         unclaimed::claim(tx, &self.claims, self.at).await?;
         Ok(news)
     }

@@ -3,26 +3,29 @@
 //! alone, for as long as the verdicts on private mail are (T1), and searched for when it comes.
 //!
 //! It was remembered in memory for an hour once, two thousand ids a connection: a restart, or an outage after
-//! which thousands of mails come at once, lost what it was for. A page of five hundred private mails costs
-//! one statement more, and of each id there is one row, however many name it.
+//! which thousands of mails come at once, lost what it was for. Of each id there is one row for a mailbox,
+//! however many of its mails name it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::tx::Tx;
 use super::value::{Value, values};
 use super::{Error, Result};
-use crate::model::{MessageKey, StoredMessageId, SubAccountId, Time};
+use crate::model::{ConnectionId, MessageKey, StoredMessageId, SubAccountId, Time};
 
 statements! {
+    /// Named again a day later, it is kept for longer.
     NAME = "insert into unclaimed (sub_account, key, connection_id, expires_at) \
         select * from {rows uuid bytea uuid bigint} as added where column1 is not null \
-        on conflict do nothing";
+        on conflict (sub_account, key, connection_id) do update \
+            set expires_at = excluded.expires_at \
+            where unclaimed.expires_at < excluded.expires_at - 86400000000";
     NAMED = "select unclaimed.sub_account, unclaimed.key, unclaimed.connection_id \
         from {rows uuid bytea} as asked cross join unclaimed \
         where unclaimed.sub_account = asked.column1 and unclaimed.key = asked.column2";
-    FORGET = "delete from unclaimed where sub_account = $1 and key = $2";
+    FORGET = "delete from unclaimed where (sub_account, key) in {rows uuid bytea}";
     /// In mailboxes that are still connected, for threads that are followed.
     SEARCH = "insert into searches (sub_account, connection_id, thread_id, created_at) \
         select messages.sub_account, connections.id, messages.thread_id, max(added.column4) \
@@ -39,6 +42,15 @@ statements! {
             where searches.created_at < excluded.created_at";
 }
 
+/// What private mail names in which mailbox, and until when that is kept.
+pub(super) type Names = BTreeMap<(SubAccountId, MessageKey, ConnectionId), Time>;
+
+/// Keeps what was named.
+pub(super) async fn name(tx: &mut Tx<'_>, names: &Names) -> Result<()> {
+    let rows = names.iter().flat_map(|((of, key, at), until)| values![*of, *key, *at, *until]);
+    tx.execute_rows(NAME, rows.collect()).await.map(drop)
+}
+
 /// By which ids messages are known from now on.
 pub(super) type Claims = BTreeMap<(SubAccountId, MessageKey), StoredMessageId>;
 
@@ -47,6 +59,7 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claims: &Claims, now: Time) -> Result
     let asked = claims.keys().flat_map(|(of, key)| values![*of, *key]).collect();
     let found: Vec<(Uuid, Vec<u8>, Uuid)> = tx.all_of_rows(NAMED, asked).await?;
     let mut searches: Vec<Value> = Vec::new();
+    let mut claimed = BTreeSet::new();
     for (of, key, connection) in found {
         let key: [u8; 16] =
             key.try_into().map_err(|_| Error::damaged("a key of another length"))?;
@@ -54,7 +67,9 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claims: &Claims, now: Time) -> Result
         if let Some(message) = claims.get(&(of, key)) {
             searches.extend(values![of, connection, *message, now]);
         }
-        tx.execute(FORGET, values![of, key]).await?;
+        claimed.insert((of, key));
     }
+    let claimed = claimed.into_iter().flat_map(|(of, key)| values![of, key]);
+    tx.execute_rows(FORGET, claimed.collect()).await?;
     tx.execute_rows(SEARCH, searches).await.map(drop)
 }

@@ -266,8 +266,7 @@ fn claimed(way: &Way, mail: &Mail, mut filing: Filing) -> Filing {
         decision.changes.extend(named.map(name));
         return filing;
     }
-    let own = mail.submission.message_id.key();
-    let brought = brought(&decision.changes, own).into_iter();
+    let brought = brought(&decision.changes, mail).into_iter();
     let claim = |(key, message)| Change::Claim { key: keyed(key), message };
     decision.changes.extend(brought.map(claim));
     filing
@@ -279,15 +278,24 @@ fn named(headers: &Headers) -> BTreeSet<MessageKey> {
     named.take(NAMED_MAX).map(MessageId::key).collect()
 }
 
-/// The ids by which messages are known from now on: those of a mail that is filed, those it names, and the
-/// one of a mail that was filed by another way.
-fn brought(changes: &[Change], own: MessageKey) -> BTreeSet<(MessageKey, StoredMessageId)> {
-    let id = |change: &Change| match change {
-        Change::AddAlias { key, message, .. } => Some((*key, *message)),
-        Change::SeenAt { message, .. } => Some((own, *message)),
-        _ => None,
-    };
-    changes.iter().filter_map(id).collect()
+/// The ids by which messages are known from now on: of a mail that is filed, and of one that was filed by
+/// another way, its own and those it names.
+fn brought(changes: &[Change], mail: &Mail) -> BTreeSet<(MessageKey, StoredMessageId)> {
+    let mut brought = BTreeSet::new();
+    for change in changes {
+        match change {
+            Change::AddAlias { key, message, .. } => {
+                brought.insert((*key, *message));
+            }
+            Change::SeenAt { message, .. } => {
+                let own = mail.submission.message_id.key();
+                let all = named(&mail.submission.email.headers).into_iter().chain([own]);
+                brought.extend(all.map(|key| (key, *message)));
+            }
+            _ => {}
+        }
+    }
+    brought
 }
 
 /// V4: a mail on which our own code fails harms no other. What of it was not fetched stays where it is.

@@ -2,7 +2,7 @@
 //! judged as any other once it is given (V1).
 
 use super::super::caution;
-use super::super::flow::{self, Step, Way};
+use super::super::flow::{self, Progress, Step, Way};
 use super::super::imap::Session;
 use super::super::mailbox::{Error, Mailbox};
 use super::{View, is_lost, is_of_mails};
@@ -61,12 +61,24 @@ impl View {
         let next_at = next.unwrap_or_else(|| caution::last_time(now));
         way.store.put_withheld_off(place, mail, next_at).await?;
         let asked = match folder {
-            Some(folder) => Box::pin(self.asked_for(way, session, mail, folder.role)).await,
+            Some(folder) => {
+                // What fails before the folder is open says nothing of this mail.
+                let entered = self.enter_to_search(way, session, &mail.folder, folder.role);
+                match Box::pin(entered).await {
+                    Ok(entered) => {
+                        let role = folder.role;
+                        Box::pin(self.asked_for(way, session, mail, (role, entered))).await
+                    }
+                    Err(Error::Refused(_)) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
             None => Ok(Asked::Gone),
         };
         let in_vain = match &asked {
             Ok(asked) => *asked == Asked::InVain,
-            Err(error) => is_of_mails(error) || is_lost(error),
+            // A connection may be lost for another reason, but not each time.
+            Err(error) => is_of_mails(error) || is_lost(error) && mail.tries > 0,
         };
         if in_vain && next.is_none() {
             given_up(way, mail);
@@ -87,10 +99,9 @@ impl View {
         way: &Way,
         session: &mut Session,
         mail: &Withheld,
-        role: FolderRole,
+        (role, entered): (FolderRole, Progress),
     ) -> Result<Asked, Error> {
-        let (name, uid) = (mail.folder.as_str(), mail.uid);
-        let entered = self.enter_to_search(way, session, name, role).await?;
+        let uid = mail.uid;
         if self.open.uid_validity != mail.uid_validity {
             return Ok(Asked::Gone);
         }
