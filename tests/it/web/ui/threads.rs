@@ -165,6 +165,25 @@ async fn what_failed_is_seen_in_the_list_and_written_again() {
 }
 
 #[tokio::test]
+async fn whoever_else_writes_a_mail_again_is_not_told_its_bcc() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let mut ann = Browser::of(api, "ann@acme.example", "user").await;
+        let more = [("cc", "chief@acme.example"), ("bcc", "dora@client.example"), ("do", "send")];
+        let fields = [FIELDS.as_slice(), &more].concat();
+        let sent = ann.post_parts("/conversations/send", &fields).await;
+        let (_, id) = sent.location().split_once("#m-").unwrap();
+        settle(api, SendStatus::Failed, None).await;
+        let again = format!("/conversations/messages/{id}/again");
+        let mut chief = Browser::of(api, "chief@acme.example", "admin").await;
+        let draft = chief.submit(&again, &[]).await;
+        draft.has("Here is the mail as a draft again.").has("Forty seats");
+        assert!(!draft.html.contains("dora@"), "{}", draft.html);
+        assert_eq!(ann.submit(&again, &[]).await.value("bcc"), "dora@client.example");
+    }
+}
+
+#[tokio::test]
 async fn what_a_program_sent_and_failed_is_written_again_whole() {
     for api in &Api::both().await {
         give_relay(api).await;

@@ -145,7 +145,10 @@ pub async fn write_again(
         Some(again) => again,
         None => {
             let texts = messages::texts(&state, of, &message).await?;
-            let bcc = shipment.as_ref().map(|it| bcc(it, &message)).unwrap_or_default();
+            // Whom the author has named to nobody, nobody else is told.
+            let is_author = message.user_id == Some(signed_in.user.id);
+            let shipment = shipment.as_ref().filter(|_| is_author);
+            let bcc = shipment.map(|it| bcc(it, &message)).unwrap_or_default();
             let mut content = Content::of_message(&message, texts, &bcc);
             content.reply_to = answered(&state, &signed_in, &message).await?;
             content.leave_out(&has_it);
