@@ -184,6 +184,29 @@ async fn whoever_else_writes_a_mail_again_is_not_told_its_bcc() {
 }
 
 #[tokio::test]
+async fn what_a_program_sent_is_taken_back_as_a_draft_of_its_author() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let (mut ann, user) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let mut chief = Browser::of(api, "chief@acme.example", "admin").await;
+        let sending = |subject| {
+            json!({"kind": "individual", "user_id": user, "to": ["bob@client.example"],
+                "bcc": ["dora@client.example"], "subject": subject, "text": "Forty seats."})
+        };
+        let sent = api.post("/messages", sending("First")).await;
+        let back = |id: &str| format!("/conversations/messages/{id}/take-back");
+        let draft = ann.submit(&back(sent.text("id").as_str()), &[]).await;
+        draft.has("The mail was taken back. Here it is.").has("Forty seats.");
+        assert_eq!(draft.value("bcc"), "dora@client.example");
+        let sent = api.post("/messages", sending("Second")).await;
+        let taken = chief.submit(&back(sent.text("id").as_str()), &[]).await;
+        taken.has("Whoever wrote it finds it under New mail");
+        assert!(!taken.html.contains("dora@"), "{}", taken.html);
+        ann.get("/conversations/new").await.has("Second · bob@client.example");
+    }
+}
+
+#[tokio::test]
 async fn what_a_program_sent_and_failed_is_written_again_whole() {
     for api in &Api::both().await {
         give_relay(api).await;

@@ -43,11 +43,37 @@ pub async fn take_back(
     }
     // It is a draft of who wrote it, whoever takes it back.
     let author = message.user_id.unwrap_or(signed_in.user.id);
-    let again = draft_again(&state, (of, author), &message, &[]).await?;
-    Ok(match again {
-        Some(_) if author != signed_in.user.id => done(jar, "flash.taken_back_of_other", &there),
-        again => done(jar, "flash.taken_back", &again.unwrap_or(there)),
+    let shipment = state.store.shipments(of, [message.id]).await?.remove(&message.id);
+    let again = begun(&state, &signed_in, author, (&message, shipment.as_ref()), &[]).await?;
+    Ok(match author == signed_in.user.id {
+        true => done(jar, "flash.taken_back", &again),
+        false => done(jar, "flash.taken_back_of_other", &there),
     })
+}
+
+/// A mail as a draft of a user, and where one goes on with it: as it was written, or where nothing is left of that,
+/// made of the mail itself.
+async fn begun(
+    state: &State,
+    signed_in: &SignedIn,
+    user: UserId,
+    (message, shipment): (&Message, Option<&Shipment>),
+    has_it: &[Address],
+) -> Result<String, Failure> {
+    let of = signed_in.sub_account();
+    if let Some(again) = draft_again(state, (of, user), message, has_it).await? {
+        return Ok(again);
+    }
+    let texts = messages::texts(state, of, message).await?;
+    // Whom the author has named to nobody, nobody else is told.
+    let is_author = message.user_id == Some(user);
+    let bcc = shipment.filter(|_| is_author).map(|it| bcc(it, message)).unwrap_or_default();
+    let mut content = Content::of_message(message, texts, &bcc);
+    content.reply_to = answered(state, signed_in, message).await?;
+    content.leave_out(has_it);
+    // Where it answers nothing, whom it goes to says where it belongs.
+    let here = message.conversation_id.filter(|_| content.reply_to.is_some());
+    keep_anew(state, (of, user), here, &content).await
 }
 
 /// What a user sent as this message, as a draft again, and where one goes on with it. `None`: it was not written
@@ -140,23 +166,8 @@ pub async fn write_again(
         return Err(Failure::not_found());
     }
     let has_it = has_it(shipment.as_ref());
-    let me = (of, signed_in.user.id);
-    let again = match draft_again(&state, me, &message, &has_it).await? {
-        Some(again) => again,
-        None => {
-            let texts = messages::texts(&state, of, &message).await?;
-            // Whom the author has named to nobody, nobody else is told.
-            let is_author = message.user_id == Some(signed_in.user.id);
-            let shipment = shipment.as_ref().filter(|_| is_author);
-            let bcc = shipment.map(|it| bcc(it, &message)).unwrap_or_default();
-            let mut content = Content::of_message(&message, texts, &bcc);
-            content.reply_to = answered(&state, &signed_in, &message).await?;
-            content.leave_out(&has_it);
-            // Where it answers nothing, whom it goes to says where it belongs.
-            let here = message.conversation_id.filter(|_| content.reply_to.is_some());
-            keep_anew(&state, me, here, &content).await?
-        }
-    };
+    let (me, mail) = (signed_in.user.id, (&message, shipment.as_ref()));
+    let again = begun(&state, &signed_in, me, mail, &has_it).await?;
     Ok(done(jar, "flash.written_again", &again))
 }
 
