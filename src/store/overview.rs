@@ -16,14 +16,15 @@ statements! {
                 order by verdicts.id desc limit 1) as latest \
         from sub_accounts where sub_accounts.sub_account <> $1 \
         order by 3 desc nulls last, sub_accounts.created_at desc limit $2";
-    /// Without `coalesce` SQLite reads the connections of all for each.
+    /// Without `coalesce` SQLite reads the connections of all for each; and what waits in the order of its index, by
+    /// which it takes that one and reads nothing that was delivered.
     NUMBERS = "select asked.column1, \
             (select count(*) from users where users.sub_account = asked.column1), \
             (select count(*) from connections where connections.sub_account = asked.column1 \
                 and coalesce(connections.state, null) = 'active'), \
-            (select count(*) from webhook_deliveries as waiting \
-                where waiting.sub_account = asked.column1 \
-                and waiting.next_attempt_at is not null) \
+            (select count(*) from (select 1 as one from webhook_deliveries as due \
+                where due.sub_account = asked.column1 and due.next_attempt_at is not null \
+                order by due.webhook_id, due.position) as waiting) \
         from {rows uuid} as asked where asked.column1 is not null";
     SUB_ACCOUNTS = "select count(*) from sub_accounts where sub_account <> $1";
     CONNECTION_STATES = "select state, count(*) from connections group by state";
