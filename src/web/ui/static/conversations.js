@@ -296,17 +296,17 @@ if (live) {
         continue;
       }
       const part = [...document.querySelectorAll(".flow .part")].at(-1);
-      const title = message.closest(".part").querySelector(".part-title").textContent;
+      const { thread } = message.closest(".part").dataset;
       message.classList.add("fresh");
-      if (part && part.querySelector(".part-title").textContent === title) part.append(message);
+      if (part && part.dataset.thread === thread) part.append(message);
       else if (part) part.after(message.closest(".part"));
       if (part) ++added;
     }
     // Whether each thread is followed stands beside its title.
-    const titled = (page) => [...page.querySelectorAll(".flow .part")].map((part) => [part.querySelector(".part-title").textContent, part.querySelector(".part-sync")]);
-    const now = new Map(titled(fresh));
-    for (const [title, sync] of titled(document)) {
-      const said = now.get(title);
+    const parts = (page) => [...page.querySelectorAll(".flow .part")].map((part) => [part.dataset.thread, part.querySelector(".part-sync")]);
+    const now = new Map(parts(fresh));
+    for (const [thread, sync] of parts(document)) {
+      const said = now.get(thread);
       if (said && said.textContent !== sync.textContent) sync.replaceChildren(...said.cloneNode(true).childNodes);
     }
     // Who cannot see it appear hears of it; the same words twice would be silent.

@@ -82,6 +82,8 @@ struct Page {
 
 /// Messages of one thread that stand together.
 struct Part {
+    /// The id of its thread: two may have one subject.
+    thread: String,
     subject: String,
     /// How its thread is followed.
     sync: Sync,
@@ -241,6 +243,7 @@ async fn assemble(
                 let thread = message.thread_id.and_then(|it| by_id.get(&it).copied());
                 let subject = thread.map_or(&message.subject, |it| &it.subject);
                 let part = Part {
+                    thread: message.thread_id.map(|it| it.to_string()).unwrap_or_default(),
                     subject: pretence::visible(subject),
                     sync: thread.map_or(Sync::None, |it| it.sync),
                     messages: vec![shown],
