@@ -262,6 +262,13 @@ async fn what_is_kept_while_it_is_sent_does_not_keep_it_from_being_taken_back() 
         let keep = [FIELDS.as_slice(), &[("do", "keep")]].concat();
         let kept = ann.post_parts("/conversations/send", &keep).await.location().to_owned();
         ann.get(&kept).await.has("this mail was sent just now");
+        // What was written since is another draft.
+        let mut more = keep.clone();
+        more[3].1 = "Fifty seats";
+        let kept = ann.post_parts("/conversations/send", &more).await.location().to_owned();
+        ann.get(&kept).await.has("Your draft is kept.");
+        let drafts = ann.get("/conversations/new").await;
+        assert!(!drafts.has("?draft=").html.contains(&format!("?draft={DRAFT}")));
         let back = ann.submit(&format!("/conversations/messages/{id}/take-back"), &[]).await;
         back.has("The mail was taken back. Here it is.").has("Forty seats");
     }

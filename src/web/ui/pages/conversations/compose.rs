@@ -144,6 +144,34 @@ async fn keep_as(
     content: &Content,
 ) -> Result<bool, Failure> {
     let Ok(id) = fields.text("draft").parse() else { return Err(Failure::not_found()) };
+    keep_under(state, signed_in, id, (fields, content)).await
+}
+
+/// What was written after one went back to the form of a mail that was sent is a draft of its own. Answers whether
+/// it is kept: what says the same as that mail is not.
+async fn keep_beside(
+    state: &State,
+    signed_in: &SignedIn,
+    fields: &Fields,
+    content: &Content,
+) -> Result<bool, Failure> {
+    let Ok(id) = fields.text("draft").parse() else { return Err(Failure::not_found()) };
+    let sent = state.store.draft(signed_in.sub_account(), signed_in.user.id, id).await?;
+    let Some(sent) = sent else { return Ok(false) };
+    let sent: Content = serde_json::from_str(&sent.content).unwrap_or_default();
+    // Its files went with it.
+    if (Content { sent_as: None, missing: content.missing.clone(), ..sent }) == *content {
+        return Ok(false);
+    }
+    keep_under(state, signed_in, new_id(), (fields, content)).await
+}
+
+async fn keep_under(
+    state: &State,
+    signed_in: &SignedIn,
+    id: Uuid,
+    (fields, content): (&Fields, &Content),
+) -> Result<bool, Failure> {
     let draft = NewDraft {
         id,
         conversation: fields.text("conversation").parse().ok().map(ConversationId),
@@ -173,7 +201,9 @@ pub async fn submit(
         }
         "keep" => {
             content.miss(&files);
-            let kept = match keep_as(&state, &signed_in, &fields, &content).await? {
+            let is_kept = keep_as(&state, &signed_in, &fields, &content).await?
+                || keep_beside(&state, &signed_in, &fields, &content).await?;
+            let kept = match is_kept {
                 false => "flash.not_kept_sent",
                 true if content.missing.is_empty() => "flash.draft_kept",
                 true => "flash.not_kept_files",
