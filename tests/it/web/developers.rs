@@ -125,6 +125,24 @@ async fn of_many_sub_accounts_those_with_the_latest_mail_are_shown() {
 }
 
 #[tokio::test]
+async fn all_mail_to_postmaster_can_be_reached() {
+    for api in &Api::both().await {
+        let mut operator = Browser::of(api, "op@acme.example", "operator").await;
+        for number in 0..21 {
+            let raw = mail(&format!("{number}@x"), &format!("Abuse {number}."), "\nHi\n");
+            api.mail_into(SubAccountId::OPERATOR, Vec::new(), &raw, Trust::Unverified).await;
+        }
+        let page = operator.get("/admin").await;
+        page.has("Abuse 20.").has("Abuse 1.");
+        assert!(!page.html.contains("Abuse 0."));
+        let next = between(&page.html, "href=\"/admin?posts=", "#").to_owned();
+        let page = operator.get(&format!("/admin?posts={next}")).await;
+        assert!(!page.has("Abuse 0.").html.contains("Abuse 1."));
+        assert!(!page.html.contains("/admin?posts="), "there is no more");
+    }
+}
+
+#[tokio::test]
 async fn mail_to_postmaster_is_shown_to_who_runs_the_gateway_alone() {
     // B1
     for api in &Api::both().await {

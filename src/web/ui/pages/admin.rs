@@ -10,11 +10,14 @@ use axum::Router;
 use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
+use serde::Deserialize;
 
 use crate::clock;
 use crate::model::{MailboxState, Time};
 use crate::store::{AccountOverview, OutboxWaiting, Rates};
 use crate::tls::DAYS_LOW;
+use crate::web::input::Query;
+use crate::web::page::List;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::{Operator, Shell, Tab, filters, page, text};
 use crate::web::{State, health};
@@ -55,7 +58,7 @@ struct Page {
     waiting: i64,
     readers: usize,
     /// Mail to the operator.
-    posts: Vec<Post>,
+    posts: List<Post>,
     graph: Graph,
     accounts: Vec<Row>,
     /// So many there are, more of which may be than are shown.
@@ -159,9 +162,17 @@ fn bar(hour: usize, [filed, held, other]: [i64; 3], most: i64) -> Bar {
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// From where on mail to the operator is shown.
+    posts: Option<String>,
+}
+
 async fn show(
     Shared(state): Shared<Arc<State>>,
     Operator(operator): Operator,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let now = clock::now();
     let (accounts, account_count) = state.store.overview(now).await?;
@@ -206,7 +217,7 @@ async fn show(
         outbox,
         waiting: state.store.waiting_deliveries().await?,
         readers: state.events.readers(),
-        posts: postmaster::waiting(&state.store).await?,
+        posts: postmaster::waiting(&state.store, asked.posts.as_deref()).await?,
         graph: Graph::new(&all),
         account_count,
         accounts: accounts.into_iter().map(row).collect(),

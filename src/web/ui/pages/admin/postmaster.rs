@@ -12,10 +12,11 @@ use axum_extra::extract::cookie::CookieJar;
 
 use crate::mail::pretence;
 use crate::model::{Message, Outcome, Reason, SubAccountId, Time, Verdict, VerdictId};
-use crate::store::{Seen, Store, Undone, VerdictFilter, Window};
+use crate::store::{Position, Seen, Store, Undone, VerdictFilter};
 use crate::web::api::messages;
 use crate::web::auth::{Caller, Reader};
 use crate::web::input::Id;
+use crate::web::page::{List, Listing};
 use crate::web::ui::failure::Failure;
 use crate::web::ui::pages::conversations::size;
 use crate::web::ui::people::Shown;
@@ -23,7 +24,7 @@ use crate::web::ui::{Operator, Shell, Tab, done, filters, page, text};
 use crate::web::{State, now_and_ids};
 
 /// Mails of the list.
-const LISTED: i64 = 20;
+const LISTED: u32 = 20;
 /// Characters of a mail that are shown; all of it can be downloaded.
 const EXCERPT_CHARS_MAX: usize = 20_000;
 
@@ -56,12 +57,14 @@ impl Post {
     }
 }
 
-/// What waits, the latest first.
-pub async fn waiting(store: &Store) -> Result<Vec<Post>, Failure> {
+/// What waits, the latest first, from a cursor on.
+pub async fn waiting(store: &Store, cursor: Option<&str>) -> Result<List<Post>, Failure> {
+    let of = SubAccountId::OPERATOR;
+    let listing = Listing::open(of, &["postmaster"], Some(LISTED), cursor)?;
     let filter = VerdictFilter { reason: Some(Reason::Postmaster), ..VerdictFilter::default() };
-    let window = Window { after: None, limit: LISTED };
-    let seen = store.activity(SubAccountId::OPERATOR, &filter, window).await?;
-    Ok(seen.iter().map(Post::new).collect())
+    let seen = store.activity(of, &filter, listing.window()).await?;
+    let position = |seen: &Seen| Position { at: 0, id: seen.verdict.id.0 };
+    Ok(listing.page(seen, position, |seen| Post::new(&seen)))
 }
 
 fn href(id: VerdictId) -> String {
