@@ -71,7 +71,7 @@ async fn a_webhook_is_added_watched_and_deleted() {
         add_contact(&api.store, api.sub_account(), "b@x.example").await;
         super::webhooks::deliver(&api).await;
         let page = admin.get(HERE).await;
-        page.has("http://127.0.0.1:1025/").has("1 failures in a row");
+        page.has("http://127.0.0.1:1025/").has("1 failure in a row");
         let webhook = between(&page.html, "class=\"url\" href=\"", "\"").to_owned();
         let log = admin.get(&webhook).await;
         log.has("contact.created").has("no connection").has("Waiting");
