@@ -50,7 +50,8 @@ async fn held_mail_is_released_discarded_and_undone_by_the_page() {
             browser.get(&format!("/activity?{asked}")).await.has(&one);
         }
         browser.get("/activity?q=%3Cother%40x%3E").await.has("This mail never came here");
-        browser.get("/activity?q=100%25_").await.has("Nothing was found");
+        let none = browser.get("/activity?q=100%25_").await;
+        none.has("Nothing was found").has("data-live=\"false\"");
     }
 }
 

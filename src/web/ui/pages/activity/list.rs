@@ -32,8 +32,8 @@ struct Activity {
     search: String,
     /// A Message-ID was asked for, and this is the answer.
     is_why: bool,
-    /// It begins with the latest, and follows what comes.
-    is_first: bool,
+    /// It begins with the latest, and follows what comes. A search is dear, and is asked once.
+    is_live: bool,
     rows: Vec<Row>,
     more: Option<String>,
     /// The search has not looked at all there is.
@@ -127,7 +127,7 @@ pub async fn show(
         tabs: tabs(&asked, signed_in.held),
         outcome: asked.outcome.map_or("", Outcome::name),
         is_why: asked.message_id().is_some(),
-        is_first: asked.cursor.is_none(),
+        is_live: asked.cursor.is_none() && asked.search.is_empty(),
         is_further: further.is_some(),
         more: rows.next_cursor.or(further).map(|it| asked.href(asked.outcome, Some(&it))),
         rows: rows.items,
