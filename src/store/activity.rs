@@ -11,22 +11,54 @@ use super::window::containing;
 use super::{Position, Result, Store, Tx, Window};
 use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict, VerdictId};
 
-statements! {
-    /// Looks at so many verdicts and no further, so that the answer comes soon however many there are.
-    SEARCH = concat!("select ", super::verdicts::verdict_columns!(), " from (
+/// The verdicts that a search looks at, of an outcome and of a user; each is left out by null. What is given stands
+/// here once more, plainly: by that an index is found.
+macro_rules! looked_at {
+    ($plainly:literal) => {
+        concat!(
+            " from verdicts where sub_account = $1 and id < $2
+                and (cast($4 as text) is null or outcome = $4)
+                and (cast($5 as uuid) is null or user_id = $5)",
+            $plainly,
+            " order by id desc"
+        )
+    };
+}
+
+/// Looks at so many verdicts and no further, so that the answer comes soon however many there are.
+macro_rules! search {
+    ($plainly:literal) => {
+        concat!(
+            "select ",
+            super::verdicts::verdict_columns!(),
+            " from (
             select latest.*, messages.subject, messages.sender, messages.recipients_to,
                 messages.recipients_cc
-            from (select * from verdicts where sub_account = $1 and id < $2
-                and (cast($4 as text) is null or outcome = $4)
-                and (cast($5 as uuid) is null or user_id = $5)
-                order by id desc limit $7) as latest
+            from (select *",
+            looked_at!($plainly),
+            " limit $7) as latest
             left join messages on messages.sub_account = latest.sub_account
                 and messages.id = latest.stored_message_id) as looked_at
         where lower(subject) like $6 escape '!' or subject like $8 escape '!'
             or lower(sender) like $6 escape '!' or lower(recipients_to) like $6 escape '!'
             or lower(recipients_cc) like $6 escape '!' or lower(matched) like $6 escape '!'
             or lower(message_id) like $6 escape '!'
-        order by id desc limit $3");
+        order by id desc limit $3"
+        )
+    };
+}
+
+/// The last that a search has looked at.
+macro_rules! looked_upto {
+    ($plainly:literal) => {
+        concat!("select id", looked_at!($plainly), " limit 1 offset $3")
+    };
+}
+
+statements! {
+    SEARCH = search!("");
+    SEARCH_OF_OUTCOME = search!(" and outcome = $4");
+    SEARCH_OF_OWNER = search!(" and user_id = $5");
     /// Whose they are that were made since.
     OWNERS_AFTER = "select id, user_id from verdicts where sub_account = $1 and id > $2
         order by id limit $3";
@@ -43,11 +75,9 @@ statements! {
     HELD = "select count(*) from (select 1 as one from verdicts
             where sub_account = $1 and outcome = 'held' and reason <> 'expired'
             order by user_id limit 100) as held";
-    /// The last that a search has looked at.
-    LOOKED_UPTO = "select id from verdicts where sub_account = $1 and id < $2
-        and (cast($4 as text) is null or outcome = $4)
-        and (cast($5 as uuid) is null or user_id = $5)
-        order by id desc limit 1 offset $3";
+    LOOKED_UPTO = looked_upto!("");
+    LOOKED_UPTO_OF_OUTCOME = looked_upto!(" and outcome = $4");
+    LOOKED_UPTO_OF_OWNER = looked_upto!(" and user_id = $5");
 }
 
 /// How many verdicts a search looks at, at once.
@@ -110,13 +140,14 @@ impl Store {
         let mut values = values![of, window.descending_start().id, window.limit];
         values.extend(values![outcome.map(Outcome::name), user]);
         values.extend(values![containing(&text.to_lowercase()), LOOKED_AT, containing(text)]);
-        let rows: Vec<Row> = tx.all(SEARCH, values).await?;
+        let (search, looked_upto) = of_search(outcome, user);
+        let rows: Vec<Row> = tx.all(search, values).await?;
         let verdicts: Vec<Verdict> = rows.into_iter().map(Row::read).collect::<Result<_>>()?;
         let is_full = verdicts.len() as i64 >= window.limit;
         let mut upto = values![of, window.descending_start().id, LOOKED_AT - 1];
         upto.extend(values![outcome.map(Outcome::name), user]);
         let upto: Option<(Uuid,)> =
-            if is_full { None } else { tx.optional(LOOKED_UPTO, upto).await? };
+            if is_full { None } else { tx.optional(looked_upto, upto).await? };
         let further = upto.map(|(id,)| Position { at: 0, id });
         Ok((with_mail(&mut tx, of, verdicts).await?, further))
     }
@@ -160,6 +191,15 @@ impl Store {
             None => tx.optional(HELD, values![of]).await?,
         };
         Ok(row.map_or(0, |(count,)| count))
+    }
+}
+
+/// The statements that find what is asked for by an index. Nobody has as many as there are of an outcome.
+const fn of_search(outcome: Option<Outcome>, user: Option<UserId>) -> (&'static str, &'static str) {
+    match (outcome, user) {
+        (_, Some(_)) => (SEARCH_OF_OWNER, LOOKED_UPTO_OF_OWNER),
+        (Some(_), None) => (SEARCH_OF_OUTCOME, LOOKED_UPTO_OF_OUTCOME),
+        (None, None) => (SEARCH, LOOKED_UPTO),
     }
 }
 
