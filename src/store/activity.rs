@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::messages::json;
 use super::value::values;
-use super::verdicts::{Row, VerdictFilter};
+use super::verdicts::{Index, Row, VerdictFilter};
 use super::window::containing;
 use super::{Position, Result, Store, Tx, Window};
 use crate::model::{Outcome, Person, SubAccountId, UserId, Verdict, VerdictId};
@@ -194,12 +194,12 @@ impl Store {
     }
 }
 
-/// The statements that find what is asked for by an index. Nobody has as many as there are of an outcome.
+/// The statements that find what is asked for by its index.
 const fn of_search(outcome: Option<Outcome>, user: Option<UserId>) -> (&'static str, &'static str) {
-    match (outcome, user) {
-        (_, Some(_)) => (SEARCH_OF_OWNER, LOOKED_UPTO_OF_OWNER),
-        (Some(_), None) => (SEARCH_OF_OUTCOME, LOOKED_UPTO_OF_OUTCOME),
-        (None, None) => (SEARCH, LOOKED_UPTO),
+    match Index::of(outcome, user) {
+        Index::Owner => (SEARCH_OF_OWNER, LOOKED_UPTO_OF_OWNER),
+        Index::Outcome => (SEARCH_OF_OUTCOME, LOOKED_UPTO_OF_OUTCOME),
+        Index::Id => (SEARCH, LOOKED_UPTO),
     }
 }
 

@@ -84,6 +84,25 @@ pub struct VerdictFilter {
     pub user_id: Option<UserId>,
 }
 
+/// By which index verdicts are found.
+pub(super) enum Index {
+    Owner,
+    Outcome,
+    Id,
+}
+
+impl Index {
+    /// The shortest of what is asked for. A user has a few of all; of all mail little is held, though a user may have
+    /// much that is not.
+    pub(super) const fn of(outcome: Option<Outcome>, user: Option<UserId>) -> Self {
+        match (outcome, user) {
+            (Some(Outcome::Held), _) | (Some(_), None) => Self::Outcome,
+            (_, Some(_)) => Self::Owner,
+            (None, None) => Self::Id,
+        }
+    }
+}
+
 /// A verdict as its columns are.
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {
@@ -144,10 +163,14 @@ impl Store {
                 values.extend(values![id.key(), filter.private_key]);
                 tx.all(VERDICTS_OF_MESSAGE, values).await?
             }
-            // Nobody has as many as there are of an outcome.
-            None if filter.user_id.is_some() => tx.all(VERDICTS_OF_OWNER, values).await?,
-            None if outcome.is_some() => tx.all(VERDICTS_OF_OUTCOME, values).await?,
-            None => tx.all(VERDICTS, values).await?,
+            None => {
+                let sql = match Index::of(outcome, filter.user_id) {
+                    Index::Owner => VERDICTS_OF_OWNER,
+                    Index::Outcome => VERDICTS_OF_OUTCOME,
+                    Index::Id => VERDICTS,
+                };
+                tx.all(sql, values).await?
+            }
         };
         rows.into_iter().map(Row::read).collect()
     }
