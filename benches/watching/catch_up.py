@@ -31,7 +31,8 @@ def measure(laboratory, asked, report):
         for address in (WATCHED, PEER):
             laboratory.deliver(address, mail(f"before@{address}", "mum@family.test", address))
         wait_for_cursor(gateway, 2)
-        fetched(laboratory)
+        for items in (HEADERS, FIELDS):
+            fetched(laboratory, items)
         gateway.stop()
         for address in (WATCHED, PEER):
             arrive(laboratory, address)
