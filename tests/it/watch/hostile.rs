@@ -198,10 +198,16 @@ async fn who_marks_a_whole_folder_as_read_ends_no_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_that_is_moved_away_between_two_pieces_is_gone_and_not_cut_short() {
-    let whole = mail("large@c", CARL, ANN, &format!("X: {}\n", "x".repeat(600_000)));
+    // As long as a piece: that there is nothing behind it says either.
+    let of_length = |length| mail("large@c", CARL, ANN, &format!("X: {}\n", "x".repeat(length)));
+    let around = of_length(0).replace('\n', "\r\n").len();
+    let whole = of_length(524_288 - around);
     for (is_there, dialog) in [
-        (true, "on BODY.PEEK[]<6\nS: $ OK done\n"),
-        (false, "on BODY.PEEK[]<6\nS: $ OK done\non UID FETCH 1:1 (UID) 2 times\nS: $ OK done\n"),
+        (true, "on BODY.PEEK[]<524288.\nS: $ OK done\n"),
+        (
+            false,
+            "on BODY.PEEK[]<524288.\nS: $ OK done\non UID FETCH 1:1 (UID) 2 times\nS: $ OK done\n",
+        ),
     ] {
         let server = Dialog::read(dialog).server();
         server.state().folders.insert("INBOX".to_owned(), Folder::of([whole.clone()]));
@@ -212,6 +218,35 @@ async fn a_mail_that_is_moved_away_between_two_pieces_is_gone_and_not_cut_short(
         };
         let body = session.body(1, None, 10_000_000).await.unwrap();
         assert!(body == expected, "{is_there}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_are_whole_however_much_of_them_came_with_the_others() {
+    // One as long as a beginning is at most, those beside it, and one that takes several pieces.
+    const BEGINNING: usize = 65_536;
+    let sizes = [600, BEGINNING - 1, BEGINNING, BEGINNING + 1, 2_000_000];
+    let mails: Vec<String> =
+        sizes.iter().map(|size| format!("A: b\n\n{}", "x".repeat(size - 8))).collect();
+    let server = Dialog::default().server();
+    {
+        let mut state = server.state();
+        let folder = state.folders.get_mut("INBOX").unwrap();
+        *folder = Folder::of([]);
+        mails.iter().for_each(|mail| folder.add(mail.clone()));
+    }
+    let mut session = inbox_of(&server).await;
+    let mut beginnings = session.beginnings(&[1, 2, 3, 4, 5, 9]).await.unwrap();
+    let lengths: Vec<usize> = beginnings.values().map(Vec::len).collect();
+    assert_eq!(lengths, [600, BEGINNING - 1, BEGINNING, BEGINNING, BEGINNING]);
+    for (uid, mail) in (1..).zip(&mails) {
+        let beginning = beginnings.remove(&uid);
+        let body = session.body(uid, beginning, 3_000_000).await.unwrap();
+        let whole = mail.replace('\n', "\r\n").into_bytes();
+        let length = whole.len();
+        assert!(body == Body::Whole(whole), "{uid}");
+        let body = session.body(uid, None, length - 1).await.unwrap();
+        assert!(matches!(body, Body::TooLarge(_)), "{uid}");
     }
 }
 

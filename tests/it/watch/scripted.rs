@@ -287,15 +287,9 @@ fn fetched(state: &State, open: &str, command: &str) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let (from, to) = range.split_once(':').unwrap_or((range, range));
-    let from: u32 = from.parse().unwrap_or(1);
     let last = folder.mails.keys().next_back().copied().unwrap_or_default();
-    // RFC 3501 6.4.8: `n:*` has the last mail, whatever its UID.
-    let range = match to {
-        "*" => from.min(last)..=u32::MAX,
-        to => from..=to.parse().unwrap_or(from),
-    };
-    let mails = folder.mails.range(range).enumerate();
+    let is_asked = |uid: &u32| range.split(',').any(|part| contains(part, last, *uid));
+    let mails = folder.mails.iter().filter(|(uid, _)| is_asked(uid)).enumerate();
     let answer = |(at, (uid, mail)): (usize, (&u32, &String))| {
         let data = match state.poison == Some(*uid) && open == "INBOX" && items.contains("BODY") {
             true => "BODY[ ((\" garbage".to_owned(),
@@ -304,6 +298,16 @@ fn fetched(state: &State, open: &str, command: &str) -> Vec<String> {
         format!("* {} FETCH (UID {uid}{data})\r\n", at + 1)
     };
     mails.map(answer).collect()
+}
+
+/// Is a UID in a part of a set? RFC 3501 6.4.8: `n:*` has the last mail, whatever its UID.
+fn contains(part: &str, last: u32, uid: u32) -> bool {
+    let (from, to) = part.split_once(':').unwrap_or((part, part));
+    let from: u32 = from.parse().unwrap_or(1);
+    match to {
+        "*" => (from.min(last)..=u32::MAX).contains(&uid),
+        to => (from..=to.parse().unwrap_or(from)).contains(&uid),
+    }
 }
 
 /// The answer to UID SEARCH, of a server whose dates are absurd: since no day anything came. Others find
@@ -340,9 +344,12 @@ fn section(items: &str, mail: &str, internal_date: &str) -> String {
             format!("{}\r\n\r\n", lines.join("\r\n"))
         }
     };
-    let start = partial.trim_start_matches('<').split('.').next().unwrap_or_default();
+    let partial = partial.trim_start_matches('<').split('>').next().unwrap_or_default();
+    let (start, length) = partial.split_once('.').unwrap_or_default();
     let start: usize = start.parse().unwrap_or_default();
     let content = content.get(start..).unwrap_or_default();
+    let end = length.parse().map_or(content.len(), |length: usize| length.min(content.len()));
+    let content = content.get(..end).unwrap_or(content);
     let date = format!(" INTERNALDATE \"{internal_date}\"");
     format!("{date} BODY[{section}]<{start}> {{{}}}\r\n{content}", content.len())
 }
