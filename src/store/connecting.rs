@@ -54,11 +54,11 @@ statements! {
     REMOVE_WITHHELD = "delete from withheld where sub_account = $1 and connection_id = $2";
     REMOVE_CONSENTS = "delete from consents where sub_account = $1 and connection_id = $2";
     TRACK_IN = "update users set connection_id = $3 where sub_account = $1 and id = $2";
-    THREADS_TO_RESUME = "select threads.id from threads join connections \
-            on connections.sub_account = threads.sub_account \
-            and connections.id = threads.connection_id \
-        where threads.sub_account = $1 and connections.mailbox_id = $2 \
-            and connections.address = $3 and threads.sync = 'stopped' \
+    /// In this order, or SQLite reads all threads of the sub-account.
+    THREADS_TO_RESUME = "select threads.id from connections cross join threads \
+        where connections.sub_account = $1 and connections.mailbox_id = $2 \
+            and connections.address = $3 and threads.sub_account = connections.sub_account \
+            and threads.connection_id = connections.id and threads.sync = 'stopped' \
         order by threads.id";
     RESUME = "update threads set sync = 'tracked', sync_reason = null, connection_id = $3 \
         where sub_account = $1 and id = $2 and sync = 'stopped'";

@@ -57,19 +57,19 @@ statements! {
         " and outcome = $4 order by id desc limit $3");
     VERDICTS_OF_OWNER = concat!("select ", verdict_columns!(), verdict_filters!(),
         " and user_id = $7 order by id desc limit $3");
-    /// A mail is found by its key, or as the stored message that has the id as its own.
-    /// Three look-ups, one after the other: asked in one, SQLite may read all verdicts of the sub-account.
-    VERDICTS_OF_MESSAGE = concat!("select ", verdict_columns!(), verdict_filters!(),
-        " and id in (
+    /// A mail is found by its key, or as the stored message that has the id as its own: its few verdicts first, of
+    /// which those are kept that the filters let through. Each join is in this order, or SQLite reads all verdicts.
+    VERDICTS_OF_MESSAGE = concat!("with found(verdict_id) as (
             select keyed.id from verdicts as keyed
             where keyed.sub_account = $1 and keyed.message_key = $8
             union select private.id from verdicts as private
             where private.sub_account = $1 and private.message_key = $9
-            union select stored.id from aliases join verdicts as stored
-                on stored.sub_account = aliases.sub_account
-                and stored.stored_message_id = aliases.message_id
-            where aliases.sub_account = $1 and aliases.key = $8 and aliases.own)
-        order by id desc limit $3");
+            union select stored.id from aliases cross join verdicts as stored
+            where aliases.sub_account = $1 and aliases.key = $8 and aliases.own
+                and stored.sub_account = aliases.sub_account
+                and stored.stored_message_id = aliases.message_id)
+        select ", verdict_columns!(), " from found cross join (select *", verdict_filters!(), ") as verdicts
+        where id = verdict_id order by id desc limit $3");
 }
 
 /// Which verdicts are listed.

@@ -6,6 +6,8 @@ use super::*;
 
 /// Statements that only erasure runs may read all of a sub-account.
 const MAY_SCAN: [&str; 3] = ["VERDICTS_NAMING", "VERDICTS_OF_USER", "DISOWN_VERDICTS"];
+/// Lists in the order of an index: they read no more than they show.
+const LISTS: [&str; 2] = ["HELD", "LATEST_ACCOUNTS"];
 /// The tables that grow with the mail.
 const LARGE: [&str; 5] = ["messages", "aliases", "threads", "verdicts", "events"];
 
@@ -153,6 +155,10 @@ impl Fresh {
             if let Some(table) = scanned.filter(|_| !MAY_SCAN.contains(&name)) {
                 faults.push(format!("{name} reads all of {table}:\n{plan}"));
             }
+            let joined = plan.lines().find(|line| is_all_of_an_account(line));
+            if joined.is_some() && !MAY_SCAN.contains(&name) && !LISTS.contains(&name) {
+                faults.push(format!("{name} reads all of a sub-account:\n{plan}"));
+            }
             let is_of_one = sql.contains("verdicts.stored_message_id =");
             if is_of_one && plan.contains("INDEX verdicts_user (") {
                 faults.push(format!("{name} reads all verdicts of a user:\n{plan}"));
@@ -160,6 +166,14 @@ impl Fresh {
         }
         faults
     }
+}
+
+/// Of a large table SQLite looks for the sub-account alone.
+fn is_all_of_an_account(line: &str) -> bool {
+    let of_large = LARGE.into_iter().any(|table| {
+        line.contains(&format!("INDEX {table}_")) || line.contains(&format!("_{table}_"))
+    });
+    line.contains("SEARCH") && of_large && line.ends_with("(sub_account=?)")
 }
 
 fn is_scanned(plan: &str, table: &str) -> bool {
