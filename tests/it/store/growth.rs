@@ -7,17 +7,28 @@ use super::*;
 /// Statements that only erasure runs may read all of a sub-account.
 const MAY_SCAN: [&str; 3] = ["VERDICTS_NAMING", "VERDICTS_OF_USER", "DISOWN_VERDICTS"];
 /// Lists in the order of an index: they read no more than they show.
-const LISTS: [&str; 2] = ["HELD", "LATEST_ACCOUNTS"];
+const LISTS: [&str; 8] = [
+    "HELD",
+    "LATEST_ACCOUNTS",
+    "LOOKED_UPTO",
+    "OWNERS_AFTER",
+    "RECENT_MESSAGES",
+    "RECENT_VERDICTS",
+    "SEARCH",
+    "VERDICTS",
+];
 /// The tables that grow with the mail.
-const LARGE: [&str; 5] = ["messages", "aliases", "threads", "verdicts", "events"];
+const LARGE: [&str; 6] =
+    ["messages", "aliases", "threads", "verdicts", "message_contacts", "events"];
 
 /// A million messages and their ids, a tenth of it elsewhere: what is read of those does not depend on it.
 /// `{id}` is the row's id, `{of}` the sub-account, `{one}` one of a thousand ids, `{hash}` of a mail.
-const FILL: [&str; 5] = [
+const FILL: [&str; 6] = [
     "insert into messages (sub_account, id, state, conversation_id, thread_id, message_id, in_reply_to, reference_ids, kind, recipients_to, recipients_cc, subject, at, doors, text_hash, id_conflict, forwarded, raw_size, raw) select {of}, {id}, 'filed', {one}, {id}, '', '', '', 'mail', '', '', '', i, 1, {hash}, {no}, {no}, 0, {hash} from n",
     "insert into aliases (sub_account, key, slot, message_id, own) select {of}, {hash}, {nil}, {id}, {no} from n",
     "insert into threads (sub_account, id, conversation_id, subject, sync, participants, created_at) select {of}, {id}, {one}, '', 'none', '[]', i from n where i % 10 = 0",
     "insert into verdicts (sub_account, id, at, door, reason, outcome, matched, stored_message_id) select {of}, {id}, i, 'smtp', 'filed', 'filed', '{}', {id} from n where i % 10 = 0",
+    "insert into message_contacts (sub_account, contact_id, message_id) select {of}, {one}, {id} from n where i % 10 = 0",
     "insert into events (sub_account, position, id, type, object_id, at) select {of}, i, {id}, 'message.filed', {id}, i from n where i % 10 = 0",
 ];
 
@@ -77,10 +88,11 @@ async fn no_statement_reads_a_whole_table_of_a_million_messages() {
             fresh.fill(sql).await;
         }
         assert_eq!(fresh.count("messages").await, 1_000_000);
-        // Nobody tells SQLite how much there is of what; PostgreSQL finds out by itself.
-        let mut faults = if fresh.is_postgres() { Vec::new() } else { fresh.faults().await };
-        fresh.sql("analyze").await;
-        faults.extend(fresh.faults().await);
+        // SQLite is told once how much there may be of what; PostgreSQL finds out by itself.
+        if fresh.is_postgres() {
+            fresh.sql("analyze").await;
+        }
+        let faults = fresh.faults().await;
         assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     }
 }
@@ -168,15 +180,38 @@ impl Fresh {
     }
 }
 
-/// Of a large table SQLite looks for the sub-account alone.
+/// Of a large table SQLite looks for the sub-account alone, or goes on from some place in it. The events are
+/// those of a sub-account in their order.
 fn is_all_of_an_account(line: &str) -> bool {
-    let of_large = LARGE.into_iter().any(|table| {
-        line.contains(&format!("INDEX {table}_")) || line.contains(&format!("_{table}_"))
+    let of_large = LARGE.into_iter().filter(|table| *table != "events").any(|table| {
+        ["INDEX {}_", "_{}_", "SEARCH {} USING PRIMARY KEY"]
+            .iter()
+            .any(|pattern| line.contains(&pattern.replace("{}", table)))
     });
-    line.contains("SEARCH") && of_large && line.ends_with("(sub_account=?)")
+    let Some((_, terms)) = line.split_once("(sub_account=?") else { return false };
+    of_large && line.contains("SEARCH") && !terms.contains("=?")
 }
 
 fn is_scanned(plan: &str, table: &str) -> bool {
     let scans = [format!("SCAN {table}"), format!("Seq Scan on {table}")];
     plan.lines().any(|line| scans.iter().any(|scan| line.contains(scan)) && !line.contains("USING"))
+}
+
+/// SQLite reads all of a sub-account's rows where it is not told that an index finds fewer.
+#[tokio::test]
+async fn sqlite_is_told_of_every_index_of_what_grows_with_the_mail() {
+    let [sqlite, _] = both().await;
+    let tables = LARGE.map(|table| format!("'{table}'")).join(", ");
+    let untold = sqlite
+        .sql(&format!(
+            "select name from sqlite_master where type = 'index' and tbl_name in ({tables}) \
+             and name not in ('verdicts_expires', 'verdicts_recheck', 'sqlite_autoindex_aliases_1', \
+             'sqlite_autoindex_events_1') and name not in (select idx from sqlite_stat1)"
+        ))
+        .await;
+    assert!(untold.is_empty(), "a migration is to say how much these find: {untold:?}");
+    let unknown = sqlite
+        .sql("select idx from sqlite_stat1 where idx <> tbl and idx not in (select name from sqlite_master)")
+        .await;
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
