@@ -73,26 +73,47 @@ impl Query {
         (!found.is_empty()).then_some(Self { words: found, is_open })
     }
 
-    /// The search as text in which every word stands in quotes: `quote word quote`, `and` between them,
-    /// and `open` behind the last when it may go on.
-    pub fn written(
+    /// The last word, when it may go on.
+    pub fn open_word(&self) -> Option<&str> {
+        self.words.last().filter(|_| self.is_open).map(String::as_str)
+    }
+
+    /// The search as FTS5 reads it. The last word, when it may go on, is one of `endings`; with none, whatever
+    /// begins with it, which FTS5 finds by sorting all mail that has any of these.
+    pub fn for_sqlite(&self, of: SubAccountId, user: Option<UserId>, endings: &[String]) -> String {
+        let endings: Vec<String> = endings.iter().map(|word| quoted(word, '"')).collect();
+        let last = |word: String| match endings.is_empty() {
+            true => word + "*",
+            false => format!("({})", endings.join(" OR ")),
+        };
+        self.written(of, user, '"', last).join(" AND ")
+    }
+
+    /// The search as a `tsquery`.
+    pub fn for_postgres(&self, of: SubAccountId, user: Option<UserId>) -> String {
+        self.written(of, user, '\'', |word| word + ":*").join(" & ")
+    }
+
+    /// Every word in quotes, the last as `open` makes it when it may go on.
+    fn written(
         &self,
         of: SubAccountId,
         user: Option<UserId>,
         quote: char,
-        and: &str,
-        open: &str,
-    ) -> String {
+        open: impl FnOnce(String) -> String,
+    ) -> Vec<String> {
         let own = [Some(account_word(of)), user.map(of_user)];
-        let own = own.into_iter().flatten();
-        let all = own.chain(self.words.iter().cloned());
-        let mut written =
-            all.map(|word| format!("{quote}{word}{quote}")).collect::<Vec<_>>().join(and);
-        if self.is_open {
-            written.push_str(open);
+        let all = own.into_iter().flatten().chain(self.words.iter().cloned());
+        let mut written: Vec<String> = all.map(|word| quoted(&word, quote)).collect();
+        if let Some(last) = self.is_open.then(|| written.pop()).flatten() {
+            written.push(open(last));
         }
         written
     }
+}
+
+fn quoted(word: &str, quote: char) -> String {
+    format!("{quote}{word}{quote}")
 }
 
 /// No word of a text is so long.
@@ -212,8 +233,7 @@ mod tests {
     #[test]
     fn a_search_is_words_whatever_it_looks_like() {
         let account = SubAccountId(uuid::Uuid::nil());
-        let written =
-            |text: &str| Query::parse(text).map(|it| it.written(account, None, '"', " AND ", "*"));
+        let written = |text: &str| Query::parse(text).map(|it| it.for_sqlite(account, None, &[]));
         let own = format!("\"{}\"", account_word(account));
         assert_eq!(written("Offer"), Some(format!("{own} AND \"offer\"*")));
         assert_eq!(written("the of"), Some(format!("{own} AND \"the\" AND \"of\"")));
@@ -223,6 +243,19 @@ mod tests {
         );
         assert_eq!(written("\"*():^-"), None);
         assert!(written(&"word ".repeat(200_000)).unwrap().len() < 2_000);
+    }
+
+    #[test]
+    fn a_word_that_may_go_on_is_one_of_its_endings() {
+        let account = SubAccountId(uuid::Uuid::nil());
+        let own = format!("\"{}\"", account_word(account));
+        let endings = ["offer".to_owned(), "offers".to_owned()];
+        let written = |text: &str| Query::parse(text).unwrap().for_sqlite(account, None, &endings);
+        assert_eq!(
+            written("new offer"),
+            format!("{own} AND \"new\" AND (\"offer\" OR \"offers\")")
+        );
+        assert_eq!(written("new offer "), format!("{own} AND \"new\" AND \"offer\""));
     }
 
     #[test]

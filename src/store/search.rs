@@ -26,6 +26,7 @@ statements! {
             and messages.id = search_messages.message_id \
             and messages.conversation_id is not null \
         order by search_words.rowid desc limit $4";
+    ENDINGS_ON_SQLITE = "select term from search_words_known where term >= $1 and term < $2 limit $3";
     FOUND_ON_POSTGRES = "select search_messages.position, messages.id, messages.conversation_id \
         from (select sub_account, message_id, position from search_messages \
             where sub_account = $1 and lexemes @@ cast($2 as tsquery) and position < $3 \
@@ -128,8 +129,21 @@ pub struct EventReach {
     pub last: i64,
 }
 
+/// So many endings of a word are looked up one by one.
+const ENDINGS_MAX: usize = 50;
 /// As much of a mail as is read for its words.
 const BEGINNING_BYTES: i64 = 1_048_576;
+
+/// How the last word may go on, where that is said in a few words: FTS5 reads each from its end, and for the
+/// beginning of a word it sorts all mail that has it. None: in too many ways.
+async fn endings(tx: &mut Tx<'_>, query: &Query) -> Result<Vec<String>> {
+    let Some(word) = query.open_word() else { return Ok(Vec::new()) };
+    let behind = format!("{word}{}", char::MAX);
+    let known: Vec<(String,)> =
+        tx.all(ENDINGS_ON_SQLITE, values![word, behind, ENDINGS_MAX as i64 + 1]).await?;
+    let is_few = known.len() <= ENDINGS_MAX;
+    Ok(known.into_iter().map(|(term,)| term).filter(|_| is_few).collect())
+}
 
 impl Store {
     /// The messages that have all the words, the latest first, behind a position; of one user, or of all.
@@ -142,9 +156,11 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Found>> {
         let mut tx = self.reader().await?;
-        let (sql, written) = match tx.is_postgres() {
-            true => (FOUND_ON_POSTGRES, query.written(of, user, '\'', " & ", ":*")),
-            false => (FOUND_ON_SQLITE, query.written(of, user, '"', " AND ", "*")),
+        let (sql, written) = if tx.is_postgres() {
+            (FOUND_ON_POSTGRES, query.for_postgres(of, user))
+        } else {
+            let endings = endings(&mut tx, query).await?;
+            (FOUND_ON_SQLITE, query.for_sqlite(of, user, &endings))
         };
         let values = values![of, written, before.unwrap_or(i64::MAX), limit];
         let rows: Vec<(i64, Uuid, Uuid)> = tx.all(sql, values).await?;
