@@ -119,6 +119,39 @@ fn percent(text: &[u8], sign: u8) -> Vec<u8> {
     bytes
 }
 
+/// Takes out white space around the `=` of a parameter. RFC 2045 5.1 has none there, and Exchange folds there
+/// before a long file name: `filename=\r\n\t"…"`.
+pub(super) fn close_up(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_space = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
+    let mut signs = memchr_iter(b'=', value.trim_ascii_end());
+    let is_loose =
+        |at: usize| is_space(value.get(at + 1)) || is_space(value.get(at.wrapping_sub(1)));
+    if !signs.any(is_loose) {
+        return value;
+    }
+    let mut closed: Vec<u8> = Vec::with_capacity(value.len());
+    let (mut is_quoted, mut is_behind_sign) = (false, false);
+    for byte in value.trim_ascii_end() {
+        is_quoted ^= *byte == b'"';
+        if is_behind_sign && byte.is_ascii_whitespace() {
+            continue;
+        }
+        is_behind_sign = *byte == b'=' && !is_quoted && ends_with_name(&closed);
+        if is_behind_sign {
+            closed.truncate(closed.trim_ascii_end().len());
+        }
+        closed.push(*byte);
+    }
+    closed.push(b'\n');
+    closed.into()
+}
+
+/// Does the name of a parameter stand there last? Of two encoded words the first ends with `?=`.
+fn ends_with_name(text: &[u8]) -> bool {
+    let last = text.trim_ascii_end().last();
+    last.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'*')
+}
+
 /// Puts a parameter that was cut into pieces (`filename*0*=…; filename*1*=…`) together as one
 /// (`filename*=…`), in the place of its first piece.
 pub(super) fn join_pieces(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
@@ -242,8 +275,29 @@ mod tests {
     }
 
     #[test]
+    fn closes_up_what_stands_behind_the_sign_of_a_parameter() {
+        for (value, expected) in [
+            ("attachment; filename=a; size=1\n", "attachment; filename=a; size=1\n"),
+            (
+                "attachment; filename=\r\n\t\"a =\r\n b\";\r\n size=1\n",
+                "attachment; filename=\"a =\r\n b\";\r\n size=1\n",
+            ),
+            ("multipart/mixed; boundary= \"b\"\n", "multipart/mixed; boundary=\"b\"\n"),
+            ("multipart/mixed; boundary =\"b\"\n", "multipart/mixed; boundary=\"b\"\n"),
+            ("attachment; filename*=\r\n utf-8''a\n", "attachment; filename*=utf-8''a\n"),
+            (
+                "inline; filename==?utf-8?Q?a?=\r\n =?koi8-r?Q?b?=\n",
+                "inline; filename==?utf-8?Q?a?=\r\n =?koi8-r?Q?b?=\n",
+            ),
+            ("attachment; filename=\r\n", "attachment; filename=\n"),
+        ] {
+            assert_eq!(text(close_up(value.as_bytes().into())), expected, "{value:?}");
+        }
+    }
+
+    #[test]
     fn many_words_take_no_longer_than_their_length() {
-        let hostile = "=?a?q?".repeat(100_000);
+        let hostile = "=?utf-8?q?".repeat(100_000);
         assert_eq!(join(hostile.as_bytes().into()).len(), hostile.len());
         let words = "=?utf-8?Q?a?= ".repeat(50_000);
         assert!(join(words.as_bytes().into()).len() < words.len());

@@ -38,7 +38,8 @@ impl MediaType {
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let mut ends = value.iter().enumerate().filter(|(_, byte)| **byte == b';');
         let bytes_max = ends.nth(PARAMETERS_MAX).map_or(MEDIA_BYTES_MAX, |(at, _)| at);
-        let value = pieces::join_pieces(readable(value, bytes_max.min(MEDIA_BYTES_MAX)));
+        let value = pieces::close_up(readable(value, bytes_max.min(MEDIA_BYTES_MAX)));
+        let value = pieces::join_pieces(value);
         let HeaderValue::ContentType(parsed) = MessageStream::new(&value).parse_content_type()
         else {
             return None;
@@ -413,6 +414,11 @@ mod tests {
         assert_eq!(parse(cut).unwrap().parameter("filename"), Some("Gr\u{fc}\u{df}e.pdf"));
         let words = "attachment; filename=\"=?UTF-8?Q?M=C3=BC?= =?UTF-8?Q?ller.pdf?=\"";
         assert_eq!(parse(words).unwrap().parameter("filename"), Some("M\u{fc}ller.pdf"));
+        let folded =
+            "attachment; filename=\r\n\t\"=?koi8-r?B?8MHL?=\r\n =?koi8-r?Q?16.pdf?=\"; size=3";
+        assert_eq!(parse(folded).unwrap().parameter("filename"), Some("Пак16.pdf"));
+        let spaced = parse("multipart/mixed; boundary =\r\n\t\"b c\"").unwrap();
+        assert_eq!(spaced.parameter("boundary"), Some("b c"));
         assert_eq!(parse("text/html charset=us-ascii").unwrap().name, "text/html");
         assert_eq!(parse("text").unwrap().name, "text");
         assert_eq!(parse(""), None);
