@@ -37,13 +37,16 @@ impl<'a> Head<'a> {
     ) -> Self {
         let start = *lines;
         let mut reader = Reader::new(limits);
+        let mut is_behind_spaces = false;
         loop {
             let here = lines.rest();
             let mut ahead = *lines;
             let Some(line) = ahead.next() else { break };
-            if is_end(line) {
+            // Some programs write a space on the empty line: what is no field behind it is the body.
+            if is_end(line) || is_behind_spaces && !is_of_header(line) {
                 break;
             }
+            is_behind_spaces = line.trim_ascii().is_empty();
             *lines = ahead;
             if is_blank(line) {
                 break;
@@ -173,6 +176,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// It begins a field, goes on with one, or ends the header.
+pub(super) fn is_of_header(line: &[u8]) -> bool {
+    let is_folded = line.first().is_some_and(u8::is_ascii_whitespace);
+    is_folded || field_name(line).is_some()
+}
+
 /// The name of the field that the line begins, and where its value starts.
 fn field_name(line: &[u8]) -> Option<(&[u8], usize)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
@@ -207,6 +216,9 @@ mod tests {
             ("From : ann@x\n\nbody", "From", "body"),
             ("A : 1\nno colon\n folded junk\nB\0: 2\n : 3\nC: 4\n\nbody", "A C", "body"),
             ("A: 1\n \nB: 2\n\nbody", "A B", "body"),
+            ("A: 1\n \n--b\nB: 2\n\nbody", "A", "--b\nB: 2\n\nbody"),
+            ("A: 1\r\n\t\r\nDear Ann,\r\n\r\nbody", "A", "Dear Ann,\r\n\r\nbody"),
+            ("A: 1\n \n folded\nB: 2\n\nbody", "A B", "body"),
             ("A: 1", "A", ""),
             ("Only text.\n\nMore: text.", "", "Only text.\n\nMore: text."),
             ("", "", ""),

@@ -2,7 +2,7 @@
 //! over the lines with a stack of our own, never a recursion, so that depth and count are bounded
 //! before anything is built. Attached mails are leaves here: nobody descends into them.
 
-use super::fields::Head;
+use super::fields::{Head, is_of_header};
 use super::lines::{Lines, without_end};
 use super::values::MediaType;
 use super::{Defect, Limits, values};
@@ -89,7 +89,8 @@ impl<'a, 'l> Walk<'a, 'l> {
         self.begin(whole);
         while self.seek_part() {
             let frames = &self.frames;
-            let is_end = |line: &[u8]| delimiter(frames, line).is_some();
+            // Some programs leave the empty line out: what is no field begins the text.
+            let is_end = |line: &[u8]| delimiter(frames, line).is_some() || !is_of_header(line);
             let head = Head::read(&mut self.lines, self.limits, is_end);
             self.begin(self.part(&head));
         }
@@ -246,6 +247,7 @@ mod tests {
             ("no delimiter", "text/plain=no delimiter"),
             ("--b\nno empty line\n--b--", "text/plain=no empty line"),
             ("--b\nContent-Type: text/html\n--b--", "text/html="),
+            ("--b\nContent-Type: text/html\nno empty line\n\n--b--", "text/html=no empty line\n"),
             ("--b\n--b\n--b--", "text/plain= | text/plain="),
             ("--b\n\n--bb\n--b--", "text/plain=--bb"),
             ("--b\n\n --b\n--b--", "text/plain= --b"),
