@@ -31,7 +31,10 @@ pub(super) fn bytes<'a>(part: &Part<'a>) -> (Cow<'a, [u8]>, Option<Defect>) {
 /// The text of a part, its line ends LF, without NUL and byte order mark; as much of it as so many bytes are
 /// in its character set. One that is longer would take several times its length of memory.
 pub(super) fn text(part: &Part<'_>, bytes_max: usize) -> (String, Vec<Defect>) {
-    let (bytes, bad_encoding) = bytes(part);
+    let (bytes, bad_encoding) = match part.encoding == "base64" && is_plain(part.body) {
+        true => (part.body.into(), Some(Defect::BadEncoding)),
+        false => bytes(part),
+    };
     let start = beginning(&bytes, bytes_max);
     let named = part.media.parameter("charset");
     let asks_itself = named.is_none() && part.media.name == "text/html";
@@ -41,6 +44,15 @@ pub(super) fn text(part: &Part<'_>, bytes_max: usize) -> (String, Vec<Defect>) {
     let defects = bad_encoding.into_iter().chain(bad_charset).chain(is_cut);
     (with_line_feeds(text), defects.collect())
 }
+
+/// Words stand on its first line, so it was never encoded: some gateways only say that it was.
+fn is_plain(base64: &[u8]) -> bool {
+    let first = Lines::new(base64).map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
+    first.is_some_and(|line| line.split(u8::is_ascii_whitespace).count() > WORDS_MAX)
+}
+
+/// A line of base64 has no white space within; one that was broken on the way has little.
+const WORDS_MAX: usize = 2;
 
 /// The first bytes, and no part of a character of UTF-8.
 fn beginning(bytes: &[u8], bytes_max: usize) -> &[u8] {
