@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use mail_parser::decoders::html::add_html_token;
 use memchr::{memchr, memchr3};
 
-use super::decode;
+use super::charset;
 
 /// Levels of quotation that are marked.
 const QUOTES_MAX: usize = 30;
@@ -65,7 +65,7 @@ fn of_windows(name: &str) -> Option<char> {
         Some(digits) => u8::from_str_radix(digits, 16).ok()?,
         None => number.parse().ok()?,
     };
-    (128..160).contains(&byte).then(|| decode::windows_1252(&[byte]).chars().next())?
+    (128..160).contains(&byte).then(|| charset::windows_1252(&[byte]).chars().next())?
 }
 
 /// A tag, its name as written, or what stands between tags.

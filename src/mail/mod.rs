@@ -4,6 +4,7 @@
 pub mod attachment;
 mod auto;
 mod body;
+mod charset;
 pub mod compose;
 mod decode;
 mod fields;

@@ -11,10 +11,13 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
 use memchr::{memchr_iter, memmem};
 
-/// Joins encoded words of one character set that only white space parts. Others stay as they are.
+use super::charset;
+
+/// Joins encoded words of one character set that only white space parts, and puts those in UTF-8 whose
+/// character set mail-parser does not know. Others stay as they are.
 pub(super) fn join(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    // Two words have six of these; most fields have none.
-    if memchr_iter(b'?', &value).nth(5).is_none() {
+    // A word has four of these; most fields have none.
+    if memchr_iter(b'?', &value).nth(3).is_none() {
         return value;
     }
     let mut joined = Vec::with_capacity(value.len());
@@ -37,7 +40,7 @@ pub(super) fn join(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
             so_far.extend(more);
             (after, is_alone) = (behind, false);
         }
-        match bytes.filter(|_| !is_alone) {
+        match bytes.filter(|_| !is_alone || !charset::is_of_parser(first.charset)) {
             Some(bytes) => write(&mut joined, first.charset, &bytes),
             None => joined.extend(behind.get(..behind.len() - after.len()).unwrap_or_default()),
         }
@@ -48,11 +51,14 @@ pub(super) fn join(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 }
 
 fn write(to: &mut Vec<u8>, charset: &[u8], bytes: &[u8]) {
-    to.extend(b"=?");
-    to.extend(charset);
-    to.extend(b"?B?");
-    to.extend(STANDARD.encode(bytes).into_bytes());
-    to.extend(b"?=");
+    let (charset, encoded) = match std::str::from_utf8(charset) {
+        Ok(name) if !charset::is_of_parser(charset) => {
+            let (text, _) = charset::characters(bytes, Some(name));
+            (b"utf-8".as_slice(), STANDARD.encode(text.as_bytes()))
+        }
+        _ => (charset, STANDARD.encode(bytes)),
+    };
+    to.extend([b"=?".as_slice(), charset, b"?B?", encoded.as_bytes(), b"?="].concat());
 }
 
 /// An encoded word that does not close within so many bytes is text. RFC 2047 allows 75, but whole
@@ -252,6 +258,8 @@ mod tests {
             ("=?utf-8?Q?a?= =?koi8-r?Q?b?=", "=?utf-8?Q?a?= =?koi8-r?Q?b?="),
             ("=?utf-8?Q?a?= and =?utf-8?Q?b?=", "=?utf-8?Q?a?= and =?utf-8?Q?b?="),
             ("=? =?utf-8?Q?open", "=? =?utf-8?Q?open"),
+            ("=?cp932?B?g24=?= x", "=?utf-8?B?44OP?= x"),
+            ("=?windows-1252?Q?=80?=", "=?windows-1252?Q?=80?="),
         ] {
             assert_eq!(text(join(value.as_bytes().into())), expected, "{value}");
         }

@@ -8,7 +8,7 @@ use mail_parser::{Addr, Address as Parsed, HeaderValue};
 use memchr::memchr_iter;
 
 use super::pieces::WORD_BYTES_MAX;
-use super::{decode, pieces};
+use super::{charset, pieces};
 use crate::model::{Address, Person, Time};
 
 /// Bytes of a Content-Type that are read, and parameters: mail-parser is quadratic in their number.
@@ -243,7 +243,7 @@ fn readable(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
 fn in_utf_8(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     // A character that was cut off at the end is none of these.
     match std::str::from_utf8(&value).map_err(|error| error.error_len()) {
-        Err(Some(_)) => decode::windows_1252(&value).into_owned().into_bytes().into(),
+        Err(Some(_)) => charset::windows_1252(&value).into_owned().into_bytes().into(),
         Ok(_) | Err(None) => value,
     }
 }
