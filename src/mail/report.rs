@@ -68,11 +68,16 @@ fn recipient(block: &Head<'_>) -> Option<RecipientReport> {
     let address = named.iter().find_map(|name| typed_address(block.first(name)?))?;
     let status = block.token("status").and_then(|status| status_code(&status));
     let status = status.or_else(|| status_code(&block.token("diagnostic-code")?));
-    // Some leave the action out; then the class of the status says it (RFC 3463 2).
-    let is_permanent = || status.as_ref().is_some_and(|status| status.starts_with('5'));
-    let has_failed = block.token("action").map_or_else(is_permanent, |it| it.starts_with("failed"));
+    // Some leave the action out, and OpenSMTPD calls it "error"; then the class of the status says it (RFC 3463 2).
+    let is_permanent = status.as_ref().is_some_and(|status| status.starts_with('5'));
+    let action = block.token("action").unwrap_or_default();
+    let goes_on = GOES_ON.iter().any(|it| action.starts_with(it));
+    let has_failed = action.starts_with("failed") || (is_permanent && !goes_on);
     Some(report(address, status, has_failed))
 }
+
+/// RFC 3464 2.3.3: the actions that are not the end of the mail.
+const GOES_ON: [&str; 4] = ["delayed", "delivered", "relayed", "expanded"];
 
 /// RFC 3464 2.1.2: `rfc822;ann@example.com`. Some leave the type out, some add brackets.
 fn typed_address(value: &[u8]) -> Option<String> {
@@ -231,6 +236,11 @@ mod tests {
                 Some(("5.7.1", true)),
             ),
             ("Final-Recipient: rfc822;a@b.c\nAction: failed", Some(("", true))),
+            ("Final-Recipient: rfc822;a@b.c\nAction: error\nStatus: 5.0.0", Some(("5.0.0", true))),
+            (
+                "Final-Recipient: rfc822;a@b.c\nAction: delayed\nStatus: 5.0.0",
+                Some(("5.0.0", false)),
+            ),
             ("Reporting-MTA: dns; mx.example\nArrival-Date: x", None),
             ("Final-Recipient: x400; /C=GB/", None),
         ] {
