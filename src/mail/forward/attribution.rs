@@ -3,7 +3,7 @@
 
 use super::date;
 use super::language::{Language, languages};
-use super::line::{Kind, Line, clean, folded};
+use super::line::{Kind, Line, clean, folded, is_space};
 use super::people;
 use super::phrase;
 use crate::model::{Person, Time};
@@ -29,6 +29,10 @@ impl Attribution {
     /// The attribution whose last line this is.
     pub fn ending_at(lines: &[Line<'_>], last: usize) -> Option<Self> {
         let line = lines.get(last).filter(|line| may_end(line))?;
+        let of_line = Evidence::of(&joined(lines, last, last));
+        if !of_line.may_be_one() {
+            return None;
+        }
         let is_part = |above: &&Line<'_>| {
             above.kind == Kind::Plain && above.depth == line.depth && above.text.len() <= LENGTH_MAX
         };
@@ -37,21 +41,28 @@ impl Attribution {
         for first in (last + 1 - wrapped..=last).rev() {
             let text = joined(lines, first, last);
             let evidence = Evidence::of(&text);
-            if evidence.is_certain() {
+            if evidence.is_certain() && of_line.may_be_certain() {
                 let certain = Self { first, last, text, is_certain: true };
                 if evidence.is_introduced {
                     return Some(certain);
                 }
                 found = found.filter(|found| found.is_certain).or(Some(certain));
-            } else if first == last {
-                if !evidence.may_be_one() {
-                    return None;
-                }
-                let doubtful = Self { first, last, text, is_certain: false };
-                found = evidence.is_enough_over_a_quotation().then_some(doubtful);
+            } else if first == last || starts_with_address(line.text) {
+                let is_enough = evidence.is_enough_over_a_quotation();
+                let doubtful = is_enough.then_some(Self { first, last, text, is_certain: false });
+                found = found.or(doubtful);
             }
         }
-        found
+        found.map(|found| found.with_name(lines, last + 1 - wrapped))
+    }
+
+    /// With the name that was left on the line above the address when the line was wrapped.
+    fn with_name(self, lines: &[Line<'_>], first_possible: usize) -> Self {
+        if !starts_with_address(&self.text) || self.first <= first_possible {
+            return self;
+        }
+        let first = self.first - 1;
+        Self { first, text: joined(lines, first, self.last), ..self }
     }
 
     /// Whose mail it introduces, when it shows exactly one address.
@@ -74,10 +85,15 @@ impl Attribution {
 
 /// Most end with a colon; Zoho sets them between dashes.
 fn may_end(line: &Line<'_>) -> bool {
-    let text = line.text.trim_end();
+    let text = line.text.trim_end_matches(is_space);
     line.kind == Kind::Plain
         && text.len() <= LENGTH_MAX
         && (text.ends_with([':', '：']) || (text.starts_with("---") && text.ends_with("---")))
+}
+
+/// A long one is wrapped before the address.
+fn starts_with_address(text: &str) -> bool {
+    text.trim_start_matches('(').starts_with('<')
 }
 
 fn joined(lines: &[Line<'_>], first: usize, last: usize) -> String {
@@ -91,6 +107,8 @@ fn joined(lines: &[Line<'_>], first: usize, last: usize) -> String {
 struct Evidence {
     has_verb: bool,
     has_address: bool,
+    /// One in angle brackets.
+    has_bracketed: bool,
     has_date: bool,
     is_introduced: bool,
     /// It ends with an address in angle brackets and a colon.
@@ -106,6 +124,7 @@ impl Evidence {
             has_verb: words.any(|word| phrase::WROTE.contains(&word))
                 || phrase::WROTE_WITHIN.iter().any(|verb| folded.contains(verb)),
             has_address: folded.contains('@'),
+            has_bracketed: folded.split_once('<').is_some_and(|(_, behind)| behind.contains('@')),
             has_date: has_year_or_clock(&folded),
             is_introduced: phrase::INTRODUCTIONS.iter().any(|start| folded.starts_with(start)),
             ends_with_address: folded.contains('@') && ending.ends_with('>'),
@@ -120,11 +139,18 @@ impl Evidence {
 
     /// The last line of one has a verb or an address.
     fn may_be_one(&self) -> bool {
+        self.has_verb || self.has_bracketed
+    }
+
+    /// An address within it may be one that the author speaks of.
+    fn may_be_certain(&self) -> bool {
         self.has_verb || self.ends_with_address
     }
 
+    /// In the many languages whose verb is not known a date and an address tell it as well; Horde writes
+    /// "Quoting Ann <ann@example.com>:" without a date.
     fn is_enough_over_a_quotation(&self) -> bool {
-        self.has_verb || (self.ends_with_address && self.has_date)
+        self.has_verb || self.ends_with_address || (self.has_bracketed && self.has_date)
     }
 }
 

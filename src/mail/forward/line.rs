@@ -34,6 +34,8 @@ pub enum Kind {
 
 /// No label and no phrase is longer, in characters, decoration included.
 const LABEL_MAX: usize = 48;
+/// A rule without words is not shorter, in characters; one of HTML (`<hr>`) is as long.
+const RULE_MIN: usize = 4;
 /// No rule with words in it is longer, in bytes; what follows the rule on its line not counted.
 const MARKER_MAX: usize = 300;
 
@@ -150,7 +152,7 @@ fn marker(text: &str) -> Option<(Kind, &str)> {
     let width = (text.len() - inner.len()) / rule.len_utf8();
     if inner.chars().all(is_space) {
         let kind = match rule {
-            _ if width < 10 => return None,
+            _ if width < RULE_MIN => return None,
             '_' if width >= 30 => Kind::Underscores,
             _ => Kind::Rule,
         };
@@ -217,6 +219,8 @@ mod tests {
             ("---------- Weitergeleitete Nachricht ---------- Von: Ann", Kind::Forwarded),
             ("________________________________", Kind::Underscores),
             ("----------------------", Kind::Rule),
+            ("----", Kind::Rule),
+            ("---", Kind::Plain),
             ("-- ", Kind::Plain),
             ("- a point: of a list", Kind::Plain),
         ] {

@@ -143,12 +143,15 @@ pub const WROTE: &[&str] = &[
     "scritto", "schreef", "geschreven", "napisał", "napisała", "napisana", "pisze", "skrev", "följande",
     "kirjoitti", "napsal", "napsala", "napísal", "napísala", "írta", "написал", "написала",
     "пишет", "написав", "пише", "написа", "yazdı", "έγραψε", "scris", "napisao", "napisala",
+    "написао", "напиша", "rašė", "rakstīja", "kirjutas", "escribiu", "skrifaði", "menulis", "viết",
+    "geskryf", "shkroi", "idatzi", "aliandika", "sinulat", "نوشت",
 ];
 
 /// The same in languages without spaces between words.
 #[rustfmt::skip]
 pub const WROTE_WITHIN: &[&str] = &[
     "のメッセージ", "のメール", "書きました", "写道", "寫道", "作成", "작성", "쓰기", "쓴 글",
+    "เขียนว่า", "लिखा", "كتابة",
 ];
 
 /// Words with which such a line begins.
