@@ -125,6 +125,33 @@ fn percent(text: &[u8], sign: u8) -> Vec<u8> {
     bytes
 }
 
+/// Puts a space into quotes behind other words of a name, `Ann "Annie" Lee` (RFC 5322 3.2.5): mail-parser loses
+/// the one before them. Comments may hold a quote alone, so a value that has some stays as it is.
+pub(super) fn space_quotes(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_open = |at: usize| is_within_name(value.get(..at).unwrap_or_default());
+    if value.contains(&b'(') || !memchr_iter(b'"', &value).any(is_open) {
+        return value;
+    }
+    let mut spaced = Vec::with_capacity(value.len() + 8);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for byte in value.iter() {
+        let is_quote = *byte == b'"' && !is_escaped;
+        let is_first = is_quote && !is_quoted && is_within_name(&spaced);
+        spaced.push(*byte);
+        spaced.extend(is_first.then_some(b' '));
+        is_quoted ^= is_quote;
+        is_escaped = *byte == b'\\' && is_quoted && !is_escaped;
+    }
+    spaced.into()
+}
+
+/// Do words of a name and a space stand there last?
+fn is_within_name(text: &[u8]) -> bool {
+    let words = text.trim_ascii_end();
+    let is_begun = words.last().is_some_and(|byte| !matches!(byte, b',' | b';' | b':' | b'<'));
+    is_begun && words.len() < text.len()
+}
+
 /// Takes out white space around the `=` of a parameter. RFC 2045 5.1 has none there, and Exchange folds there
 /// before a long file name: `filename=\r\n\t"…"`.
 pub(super) fn close_up(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
@@ -279,6 +306,22 @@ mod tests {
             ),
         ] {
             assert_eq!(text(join_pieces(value.as_bytes().into())), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn keeps_the_space_before_a_quoted_word_of_a_name() {
+        for (value, expected) in [
+            ("Ann \"Annie\" Lee <a@b.c>", "Ann \" Annie\" Lee <a@b.c>"),
+            (
+                "\"Lee, \\\"A\\\" Ann\" <a@b.c>, \"Bob\" <b@b.c>",
+                "\"Lee, \\\"A\\\" Ann\" <a@b.c>, \"Bob\" <b@b.c>",
+            ),
+            ("\"Ann\" \"A.\" Lee <a@b.c>", "\"Ann\" \" A.\" Lee <a@b.c>"),
+            ("Ann < \"a b\"@b.c>", "Ann < \"a b\"@b.c>"),
+            ("Ann (the \" one) \"A\" <a@b.c>", "Ann (the \" one) \"A\" <a@b.c>"),
+        ] {
+            assert_eq!(text(space_quotes(value.as_bytes().into())), expected, "{value}");
         }
     }
 

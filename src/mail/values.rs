@@ -95,7 +95,7 @@ pub(super) fn people(value: &[u8], count_max: usize) -> (Vec<Person>, usize) {
     if let Some(person) = one_plain(value).filter(|_| count_max > 0) {
         return (vec![person], 1);
     }
-    let value = readable(value, usize::MAX);
+    let value = pieces::space_quotes(readable(value, usize::MAX));
     let HeaderValue::Address(parsed) = MessageStream::new(&value).parse_address() else {
         return (Vec::new(), 0);
     };
@@ -294,6 +294,7 @@ mod tests {
             ("=?utf-8?q?Ann=0D=0ABcc:_x?= <ann@x.org>", "1: Ann  Bcc: x <ann@x.org>"),
             ("Ann\u{202e}nnA <ann@x.org>", "1: AnnnnA <ann@x.org>"),
             ("undisclosed-recipients:;", "0: "),
+            ("Ann \"Annie\" Lee <ann@x.org>", "1: Ann Annie Lee <ann@x.org>"),
             ("Team: ann@x.org, Bob <bob@x.org>;", "2: <ann@x.org>, Bob <bob@x.org>"),
             ("\"Ann Lee\"@x.org", "1: <\"Ann Lee\"@x.org>"),
             ("a@b\0@c", "1: "),
