@@ -102,9 +102,10 @@ fn until(value: &[u8], end: u8) -> Option<(&[u8], &[u8])> {
     Some((value.get(..at)?, value.get(at + 1..)?))
 }
 
-/// RFC 2047 4.2.
+/// RFC 2047 4.2: `_` is a space, and `=5F` an underscore.
 fn unquoted(text: &[u8]) -> Vec<u8> {
-    percent(text, b'=').into_iter().map(|byte| if byte == b'_' { b' ' } else { byte }).collect()
+    let text: Vec<u8> = text.iter().map(|byte| if *byte == b'_' { b' ' } else { *byte }).collect();
+    percent(&text, b'=')
 }
 
 /// Bytes of which some are written as two hexadecimal digits behind a sign.
@@ -283,6 +284,7 @@ mod tests {
             ("=?UTF-8?B?5pel5pw=?=\r\n =?utf-8?B?rOiqng==?=", "=?UTF-8?B?5pel5pys6Kqe?="),
             ("x =?utf-8?Q?a_=C3?= =?utf-8?B?qQ==?= y", "x =?utf-8?B?YSDDqQ==?= y"),
             ("=?utf-8?Q?a?= =?koi8-r?Q?b?=", "=?utf-8?Q?a?= =?koi8-r?Q?b?="),
+            ("=?utf-8?Q?a=5F?= =?utf-8?Q?b?=", "=?utf-8?B?YV9i?="),
             ("=?utf-8?Q?a?= and =?utf-8?Q?b?=", "=?utf-8?Q?a?= and =?utf-8?Q?b?="),
             ("=? =?utf-8?Q?open", "=? =?utf-8?Q?open"),
             ("=?cp932?B?g24=?= x", "=?utf-8?B?44OP?= x"),
