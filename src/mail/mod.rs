@@ -23,6 +23,7 @@ mod structure;
 pub mod text;
 pub mod thread_index;
 pub mod tnef;
+mod unstructured;
 mod values;
 
 use crate::model::{Address, MessageId, Person, RecipientReport, Time};

@@ -66,15 +66,15 @@ fn write(to: &mut Vec<u8>, charset: &[u8], bytes: &[u8]) {
 pub(super) const WORD_BYTES_MAX: usize = 2_048;
 
 /// An encoded word (RFC 2047 2).
-struct Word<'a> {
-    charset: &'a [u8],
+pub(super) struct Word<'a> {
+    pub charset: &'a [u8],
     encoding: u8,
     text: &'a [u8],
 }
 
 impl<'a> Word<'a> {
     /// The word that stands first, and what stands behind it.
-    fn read(value: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    pub(super) fn read(value: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let rest = value.strip_prefix(b"=?")?;
         let (charset, rest) = until(rest, b'?')?;
         let (encoding, rest) = until(rest, b'?')?;
@@ -86,7 +86,8 @@ impl<'a> Word<'a> {
         (is_word(charset) && !charset.is_empty()).then_some((word, after.get(2..)?))
     }
 
-    fn bytes(&self) -> Option<Vec<u8>> {
+    /// What it encodes.
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
         match self.encoding {
             b'B' => base64_decode(self.text),
             b'Q' => Some(unquoted(self.text)),

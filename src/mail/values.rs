@@ -8,7 +8,7 @@ use mail_parser::{Addr, Address as Parsed, HeaderValue};
 use memchr::memchr_iter;
 
 use super::pieces::WORD_BYTES_MAX;
-use super::{charset, pieces};
+use super::{charset, pieces, unstructured};
 use crate::model::{Address, Person, Time};
 
 /// Bytes of a Content-Type that are read, and parameters: mail-parser is quadratic in their number.
@@ -77,9 +77,7 @@ impl MediaType {
 
 /// Unstructured text (RFC 5322 2.2.1) as one line: decoded, without control characters.
 pub(super) fn line(value: &[u8]) -> String {
-    let value = readable(value, TEXT_BYTES_MAX);
-    let parsed = MessageStream::new(&value).parse_unstructured();
-    let text = parsed.as_text().unwrap_or_default();
+    let text = unstructured::decoded(&bounded(value, TEXT_BYTES_MAX));
     let one_line = text.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
     one_line.filter(|c| !c.is_control() && !reorders(*c)).take(LINE_CHARS_MAX).collect()
 }
@@ -225,9 +223,14 @@ fn number_of(zone: &str) -> String {
     }
 }
 
-/// The value as mail-parser wants it: bounded, ended by a line feed, and with no encoded word that
-/// it would search long for. Copies only when it must.
+/// The value as mail-parser wants it, its encoded words joined.
 fn readable(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
+    pieces::join(bounded(value, bytes_max))
+}
+
+/// The value bounded, ended by a line feed, in UTF-8, and with no encoded word that would be searched
+/// long for. Copies only when it must.
+fn bounded(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
     let mut value = Cow::Borrowed(value.get(..bytes_max).unwrap_or(value));
     if !value.ends_with(b"\n") {
         value.to_mut().push(b'\n');
@@ -235,7 +238,7 @@ fn readable(value: &[u8], bytes_max: usize) -> Cow<'_, [u8]> {
     if value.len() > WORD_BYTES_MAX {
         disarm_open_words(&mut value);
     }
-    pieces::join(in_utf_8(value))
+    in_utf_8(value)
 }
 
 /// RFC 6532 has UTF-8 in fields. Other bytes are from before it, or of programs that know of no rule: most
