@@ -64,6 +64,7 @@ fn complete(description: &mut OpenApi) {
         let has_id = path.contains('{');
         let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in all.into_iter().flatten() {
+            name_apart(operation);
             add_problems(operation, has_id);
         }
         for (operation, is_write) in [
@@ -77,6 +78,15 @@ fn complete(description: &mut OpenApi) {
                 add_idempotency(operation);
             }
         }
+    }
+}
+
+/// Names a call by its resource too: `list` alone is the name of many, and each must have one of its own
+/// (OpenAPI 3.1.0, Operation Object), because generated clients name their functions by it.
+fn name_apart(operation: &mut Operation) {
+    let resource = operation.tags.iter().flatten().next();
+    if let (Some(resource), Some(name)) = (resource, &operation.operation_id) {
+        operation.operation_id = Some(format!("{}_{name}", resource.replace('-', "_")));
     }
 }
 
@@ -133,9 +143,24 @@ fn problem(description: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use utoipa::ToSchema;
 
     use super::*;
+
+    #[test]
+    fn each_call_has_a_name_of_its_own() {
+        let mut names = BTreeSet::new();
+        for item in description().paths.paths.values() {
+            let all = [&item.get, &item.post, &item.put, &item.patch, &item.delete];
+            for operation in all.into_iter().flatten() {
+                let name = operation.operation_id.clone().expect("a name");
+                assert!(names.insert(name.clone()), "two calls are named {name}");
+            }
+        }
+        assert!(names.contains("contacts_list") && names.contains("sub_accounts_create"));
+    }
 
     #[test]
     fn names_the_problem_as_it_is_documented() {
