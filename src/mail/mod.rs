@@ -194,9 +194,11 @@ pub struct Limits {
     pub parts_max: usize,
     /// Files that are kept.
     pub files_max: usize,
-    /// Header fields that are read.
+    /// Header fields that are read: so many of those that decide, and so many others.
     pub fields_max: usize,
-    /// Bytes of the header that are read.
+    /// Bytes that are read of one header field.
+    pub field_bytes_max: usize,
+    /// Bytes of the header that are read: so many of the fields that decide, and so many of others.
     pub header_bytes_max: usize,
     /// Addresses that are kept of each of From, To and Cc.
     pub addresses_max: usize,
@@ -213,6 +215,7 @@ impl Default for Limits {
             parts_max: 1_000,
             files_max: 200,
             fields_max: 2_000,
+            field_bytes_max: 131_072,
             header_bytes_max: 1_048_576,
             addresses_max: 1_000,
             references_max: 100,

@@ -192,6 +192,27 @@ fn parts_without_number_are_cut() {
     }
 }
 
+/// B4: who wrote it and which mail it is are read behind whatever stands before them.
+#[test]
+fn headers_without_end_hide_nothing_behind_them() {
+    let people = (0..500_000).map(|n| format!("p{n}@example.com,\r\n ")).collect::<String>();
+    let ids = (0..500_000).map(|n| format!("<{n}@x>\r\n ")).collect::<String>();
+    for before in [
+        "X: y\n".repeat(100_000),
+        format!("X: {}\n", "y".repeat(20_000_000)),
+        format!("Cc: {people}\n"),
+        format!("References: {ids}\n"),
+        format!("Subject: =?utf-8?B?{}?=\n", "QUJD".repeat(1_250_000)),
+    ] {
+        let raw = "From: ann@ours.example\nTo: bob@client.example\nMessage-ID: <a@x>\n\ntext\n";
+        let headers = read_hostile(&format!("{before}{raw}")).headers;
+        let name = &before[..30.min(before.len())];
+        assert_eq!(headers.from.expect(name).email.to_string(), "ann@ours.example");
+        assert_eq!(headers.message_id.expect(name).to_string(), "a@x", "{name}");
+        assert_eq!(headers.to.len(), 1, "{name}");
+    }
+}
+
 #[test]
 fn headers_without_end_are_cut() {
     let people =
@@ -206,8 +227,8 @@ fn headers_without_end_are_cut() {
         (format!("References: {ids}\n"), true),
         (format!("Content-Type: text/plain{parameters}\n"), true),
         (format!("X-Subject: x\nSubject: {}\n", "=?utf-8?Q?a?= ".repeat(500_000)), true),
-        (format!("To: {}\n", "=?aa?q? ".repeat(100_000)), false),
-        (format!("To: {}<\n", "(".repeat(500_000)), false),
+        (format!("To: {}\n", "=?aa?q? ".repeat(100_000)), true),
+        (format!("To: {}<\n", "(".repeat(500_000)), true),
         (format!("{}: x\n", "N".repeat(1_000_000)), false),
     ] {
         let email = read_hostile(&format!("{HEAD}{field}\ntext\n"));
