@@ -14,7 +14,7 @@ use crate::model::{
     self, Address, Door, MessageId, Outcome, Pepper, Reason, SubAccountId, Time, UserId, VerdictId,
     verdict::explanation,
 };
-use crate::store::{Action, Position, Undone, VerdictFilter};
+use crate::store::{self, Action, Position, Undone, VerdictFilter};
 use crate::web::auth::Reader;
 use crate::web::error::{Code, Problem, ProblemDetails};
 use crate::web::input::{Id, Json, OptionalJson, Query, or_default};
@@ -379,6 +379,10 @@ fn not_released(error: release::Error) -> Problem {
             let detail =
                 "A file is too large; send `without_files: true` to file the mail without it.";
             Problem::new(Code::ActionDoesNotFit, detail)
+        }
+        // Two people had the same mail before them: it has become what the other one made of it.
+        release::Error::Store(store::Error::Conflict(_)) => {
+            Problem::new(Code::ActionDoesNotFit, "Somebody else was first; look at it again.")
         }
         release::Error::Store(error) => error.into(),
     }

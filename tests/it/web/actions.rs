@@ -35,6 +35,28 @@ async fn held_mail_is_discarded_and_taken_back() {
     }
 }
 
+/// D17: who comes second is told that the mail has become something else, not that the store is away.
+#[tokio::test]
+async fn people_who_act_on_one_mail_at_once_are_told_who_was_first() {
+    for api in Api::both().await {
+        let ann = api.add_user("ann@acme.example").await;
+        for round in 0..10 {
+            let raw = mail(&format!("{round}@x"), "Offer", "\nHi\n");
+            let id = api.mail_in(&ann, &raw, Trust::Unverified).await;
+            let path = format!("/verdicts/{id}");
+            let release = async || api.post(&format!("{path}/release"), Value::Null).await;
+            let discard = async || api.post(&format!("{path}/discard"), Value::Null).await;
+            let answers = tokio::join!(release(), discard(), release(), discard(), release());
+            let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];
+            let done = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
+            assert_eq!(done, 1);
+            for answer in answers.iter().filter(|answer| answer.status != StatusCode::OK) {
+                assert_eq!(answer.code(), "action_does_not_fit", "{}", answer.json);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn filed_mail_that_is_taken_back_leaves_nothing_behind() {
     for api in Api::both().await {
