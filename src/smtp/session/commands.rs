@@ -82,10 +82,17 @@ impl Session {
             Ok(address) => address,
             Err(reply) => return self.say(reply),
         };
+        let most = self.options.limits.recipients;
         if transaction.has(&address) {
-            return self.say(reply::RECIPIENT_OK);
+            // Harmless, but not without end.
+            let is_enough = transaction.repeat() > most;
+            return self.say(if is_enough {
+                reply::TOO_MANY_RECIPIENTS
+            } else {
+                reply::RECIPIENT_OK
+            });
         }
-        if transaction.count() >= self.options.limits.recipients {
+        if transaction.count() >= most {
             return self.say(reply::TOO_MANY_RECIPIENTS);
         }
         // RFC 5321 4.5.1: always accepted, even while the store is away.

@@ -16,6 +16,8 @@ pub struct Transaction {
     pub stage: Stage,
     recipients: Vec<Recipient>,
     known: BTreeSet<Address>,
+    /// How often a recipient was named that had been accepted before.
+    repeats: usize,
 }
 
 /// How far it has come.
@@ -39,6 +41,7 @@ impl Transaction {
             stage: Stage::Sender,
             recipients: Vec::new(),
             known: BTreeSet::new(),
+            repeats: 0,
         }
     }
 
@@ -57,6 +60,12 @@ impl Transaction {
         if self.known.insert(address.clone()) {
             self.recipients.push(Recipient { address, route });
         }
+    }
+
+    /// A recipient is named once more; answers how often that was done.
+    pub fn repeat(&mut self) -> usize {
+        self.repeats += 1;
+        self.repeats
     }
 
     /// The end of the content: what was sent to whom, or what its recipients are told. They are told

@@ -169,6 +169,24 @@ async fn delivers_once_to_who_is_named_often() {
 }
 
 #[tokio::test]
+async fn names_without_end_are_refused_though_they_are_one() {
+    let running = Running::start(|options| options.limits.recipients = 100).await;
+    let mut client = running.client().await;
+    client.begin().await;
+    client.send("RCPT TO:<user1@bcc.example>\r\n".repeat(300)).await;
+    let mut accepted = 0;
+    for _ in 0..300 {
+        let reply = client.reply().await;
+        accepted += usize::from(reply.starts_with("250 2.1.5"));
+        assert!(reply.starts_with("250 2.1.5") || reply.starts_with("452 4.5.3"), "{reply}");
+    }
+    assert_eq!(accepted, 100);
+    assert!(client.say("DATA").await.starts_with("354"));
+    assert_eq!(client.say("x\r\n.").await, ACCEPTED);
+    assert_eq!(running.only().envelope.recipients.len(), 1);
+}
+
+#[tokio::test]
 async fn stops_those_who_guess_addresses() {
     let running = Running::limited(|limits| limits.errors = 1000).await;
     let mut client = running.client().await;
