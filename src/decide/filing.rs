@@ -9,9 +9,9 @@ use uuid::Uuid;
 use crate::mail::Automatic;
 use crate::model::contact::PARTICIPANTS_MAX;
 use crate::model::{
-    Candidate, ConnectionId, Contact, ContactId, Conversation, ConversationId, Door, Event,
-    EventId, EventType, FolderRole, Matched, Message, MessageKey, NewIds, Person, Reason, State,
-    StoredMessageId, Sync, Thread, ThreadId, Time, Verdict, VerdictId, Via,
+    Candidate, ConnectionId, Contact, ContactId, Conversation, ConversationId, Direction, Door,
+    Event, EventId, EventType, FolderRole, Matched, Message, MessageKey, NewIds, Person, Reason,
+    State, StoredMessageId, Sync, Thread, ThreadId, Time, Verdict, VerdictId, Via,
 };
 
 use super::case::{Case, Ruling};
@@ -247,9 +247,12 @@ impl<'c, 'a> Draft<'c, 'a> {
             self.verdict.reason = Reason::AttachmentTooLarge;
             return State::Skipped;
         }
-        if let Place::With(people) = &plan.place {
-            let owner = people.first().map(|person| person.email.normal().to_owned());
-            self.verdict.matched.address = owner;
+        if let Some(whom) = whom(plan) {
+            self.verdict.matched.address = Some(whom.email.normal().to_owned());
+        }
+        if plan.copy.carrier.is_some() && plan.direction == Direction::Outbound {
+            // B6: in a forward of one's own mail, whom it was sent to is the contact.
+            self.verdict.matched.what = Some("To".to_owned());
         }
         self.verdict.reason = match (submission.is_released(), plan.id_conflict) {
             (true, _) => Reason::Released,
@@ -456,5 +459,14 @@ impl<'c, 'a> Draft<'c, 'a> {
         for key in named {
             self.changes.push(Change::AddAlias { key, message, own: false, first: false });
         }
+    }
+}
+
+/// Whom the sentence of a filed mail is about: whose conversation it is in, or who answered (B7).
+fn whom<'p>(plan: &'p Plan<'_>) -> Option<&'p Person> {
+    match &plan.place {
+        Place::With(people) => people.first().copied(),
+        Place::Thread(_) if plan.rule == "B7" => plan.copy.from,
+        Place::Thread(_) | Place::In(_) => None,
     }
 }

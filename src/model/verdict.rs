@@ -263,9 +263,11 @@ pub fn explanation(reason: Reason, matched: &Matched) -> String {
     };
     let rule = matched.rule.as_deref().filter(|_| reason == Reason::Filed);
     let by_rule = rule.map(|rule| format!("verdict.{}_{}", reason.name(), rule.to_lowercase()));
+    let by_what = by_rule.iter().zip(matched.what.as_deref());
+    let by_what = by_what.map(|(key, what)| format!("{key}_{}", what.to_lowercase())).next();
     let of_all = format!("verdict.{}", reason.name());
     // What the rule says comes first, and of that what names somebody.
-    for key in by_rule.into_iter().chain([of_all]) {
+    for key in by_what.into_iter().chain(by_rule).chain([of_all]) {
         let naming = format!("{key}_named");
         match named {
             Some(named) if text::known(&naming).is_some() => return text::with(&naming, named),
@@ -303,6 +305,8 @@ mod tests {
             ("B5", bob, "it belongs to a thread that is already"),
             ("B6", bob, "you forwarded it, and it is from bob@client.example."),
             ("B6", None, "Filed."),
+            ("B7", bob, "bob@client.example answered in a thread"),
+            ("B7", None, "somebody on a thread"),
             ("S4", bob, "the CRM sent it to bob@client.example."),
             ("S4", None, "the CRM sent it."),
             ("T9", bob, "mail with your contact bob@client.example."),
@@ -312,6 +316,8 @@ mod tests {
             let sentence = explanation(Reason::Filed, &matched(rule, address));
             assert!(sentence.contains(words), "{rule}: {sentence}");
         }
+        let own = Matched { what: Some("To".to_owned()), ..matched("B6", bob) };
+        assert!(explanation(Reason::Filed, &own).ends_with("it was sent to bob@client.example."));
         let held = explanation(Reason::UnknownSender, &matched("B2", bob));
         assert!(held.starts_with("Held: bob@client.example is not"), "{held}");
         let file = Matched { what: Some("plans.pdf".to_owned()), ..matched("A2", bob) };

@@ -1,6 +1,7 @@
 //! Whose conversation a mail is filed in, which way it went, and who becomes a contact (B2 to B7).
 
 use mailweave::decide::Change;
+use mailweave::model::verdict::explanation;
 use mailweave::model::{Direction, Door, EventType, State, Time, Trust};
 
 use super::build::*;
@@ -95,6 +96,8 @@ fn a_forward_of_the_actors_own_mail_uses_its_to() {
     let decision = world().judge(forward);
     assert_eq!(message(&decision).direction, Some(Direction::Outbound));
     assert_eq!(new_contacts(&decision), ["carl@customer.example"]);
+    let sentence = explanation(decision.verdict.reason, &decision.verdict.matched);
+    assert!(sentence.ends_with("it was sent to carl@customer.example."), "{sentence}");
 }
 
 #[test]
@@ -126,6 +129,8 @@ fn a_participant_who_answers_to_all_joins_the_thread_and_makes_no_contact() {
     let answer = mail("b@x").from("dora@customer.example").to("ann@ours.example").answers("a@x");
     let decision = world.judge(answer);
     assert_eq!(decision.verdict.matched.rule.as_deref(), Some("B7"));
+    let sentence = explanation(decision.verdict.reason, &decision.verdict.matched);
+    assert!(sentence.contains("dora@customer.example answered"), "{sentence}");
     assert_eq!(message(&decision).direction, Some(Direction::Inbound));
     assert!(new_contacts(&decision).is_empty());
 }
