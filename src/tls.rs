@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -28,7 +28,7 @@ pub enum Error {
     #[error("{} exists and {} does not: bring both, or remove both and a pair is made", there.display(), missing.display())]
     Missing { there: PathBuf, missing: PathBuf },
     #[error("cannot read {}: {source}", file.display())]
-    Unreadable { file: PathBuf, source: rustls::pki_types::pem::Error },
+    Unreadable { file: PathBuf, source: pem::Error },
     #[error("{} and {} do not fit together: {source}", certificate.display(), key.display())]
     Unfit { certificate: PathBuf, key: PathBuf, source: rustls::Error },
     #[error("cannot make a certificate: {0}")]
@@ -180,9 +180,7 @@ fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey, Error> {
         let file = file.to_owned();
         move |source| Error::Unreadable { file, source }
     };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(unreadable(certificate))?;
+    let chain = chain(certificate).map_err(unreadable(certificate))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
     let unfit =
         |source| Error::Unfit { certificate: certificate.to_owned(), key: key.to_owned(), source };
@@ -190,6 +188,12 @@ fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey, Error> {
     let pair = CertifiedKey::new(chain, signing_key);
     pair.keys_match().map_err(unfit)?;
     Ok(pair)
+}
+
+/// The certificates of a file, at least one: a file without any was named by mistake.
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect)?;
+    if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) }
 }
 
 fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), Error> {
@@ -243,10 +247,10 @@ mod tests {
         assert!(matches!(open("none", "a.key"), Err(Error::Missing { .. })));
         assert!(matches!(open("a.pem", "b.key"), Err(Error::Unfit { .. })));
         fs::write(path("b.pem"), "nothing").unwrap();
-        assert!(matches!(
-            open("b.pem", "b.key"),
-            Err(Error::Unfit { .. } | Error::Unreadable { .. })
-        ));
+        let error = open("b.pem", "b.key").unwrap_err();
+        assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+        let error = client_config(Some(&path("b.pem"))).unwrap_err();
+        assert!(matches!(error, Error::Unreadable { .. }), "{error}");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 
 use super::{Error, provider};
@@ -28,8 +27,5 @@ pub fn client_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, Er
 
 fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let unreadable = |source| Error::Unreadable { file: file.to_owned(), source };
-    CertificateDer::pem_file_iter(file)
-        .map_err(unreadable)?
-        .collect::<Result<_, _>>()
-        .map_err(unreadable)
+    super::chain(file).map_err(unreadable)
 }
