@@ -1,7 +1,9 @@
 //! Secrets at rest: what must not be read from a copy of the store is sealed with a key that lives
 //! beside it in the data directory. Does not know what it seals, nor where that is kept.
 
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -32,8 +34,11 @@ impl Secrets {
 
     /// With the key in a file; the file is made, readable by its owner only, when there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
-        match std::fs::File::open(path) {
-            Ok(mut file) => Self::read_key(&mut file),
+        match File::open(path) {
+            Ok(mut file) => {
+                make_private(&file)?;
+                Self::read_key(&mut file)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make_key(path),
             Err(error) => Err(error),
         }
@@ -52,7 +57,6 @@ impl Secrets {
         let key: [u8; KEY_LENGTH] = crate::clock::random_bytes();
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
-        #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
         file.write_all(&key)?;
@@ -100,6 +104,15 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
+/// Takes from everybody what a copy or a careless `chmod` gave them: a secret is its owner's alone, or at
+/// most a group's, as where it is put by another user.
+pub fn make_private(file: &File) -> io::Result<()> {
+    match file.metadata()?.permissions().mode() & 0o007 {
+        0 => Ok(()),
+        _ => file.set_permissions(Permissions::from_mode(0o600)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,15 +131,17 @@ mod tests {
         assert_eq!(format!("{secrets:?}"), "Secrets(***)");
     }
 
-    #[cfg(unix)]
     #[test]
     fn keeps_its_key_in_a_file_only_the_owner_reads() {
-        use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         let sealed = Secrets::open(&path).unwrap().seal(b"", b"kept");
         assert_eq!(Secrets::open(&path).unwrap().unseal(b"", &sealed).unwrap(), b"kept");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(Secrets::open(&path).unwrap().unseal(b"", &sealed).unwrap(), b"kept");
+        assert_eq!(mode(), 0o600);
         std::fs::write(&path, b"short").unwrap();
         assert!(Secrets::open(&path).is_err());
     }

@@ -4,10 +4,12 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::Config;
+use crate::secrets;
 use crate::web::auth::new_token;
 
 /// The token; its file is its owner's alone.
@@ -16,7 +18,7 @@ pub fn open(config: &Config) -> io::Result<SecretString> {
         return Ok(token.clone());
     }
     let path = config.data_dir.join("admin-token");
-    match fs::read_to_string(&path) {
+    match read(&path) {
         Ok(token) if !token.trim().is_empty() => Ok(token.trim().to_owned().into()),
         Ok(_) => make(&path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path),
@@ -24,7 +26,13 @@ pub fn open(config: &Config) -> io::Result<SecretString> {
     }
 }
 
-fn make(path: &std::path::Path) -> io::Result<SecretString> {
+fn read(path: &Path) -> io::Result<String> {
+    let file = fs::File::open(path)?;
+    secrets::make_private(&file)?;
+    io::read_to_string(file)
+}
+
+fn make(path: &Path) -> io::Result<SecretString> {
     let token = new_token();
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;

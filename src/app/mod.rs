@@ -10,8 +10,8 @@ mod reload;
 mod sending;
 mod serve;
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub struct App {
 pub enum Error {
     #[error("cannot use the data directory {}: {source}. Set data_dir to a directory that this user may write", path.display())]
     DataDir { path: PathBuf, source: std::io::Error },
+    #[error("everybody may write into the data directory {}, and could put another key or store there: chmod 700 it", path.display())]
+    OpenToAll { path: PathBuf },
     #[error("cannot use the key {}: {source}. It belongs to this store: put the right file back, readable by this user alone", path.display())]
     Key { path: PathBuf, source: std::io::Error },
     #[error("the key {} is {what}: copy the key of the node that served this store before, or of its backup, to that place", path.display())]
@@ -101,8 +103,14 @@ pub async fn secrets(config: &Config, store: &Store) -> Result<Secrets, Error> {
     }
 }
 
-/// Mail is nobody else's to read: the directory is its owner's alone.
+/// Mail is nobody else's to read: the directory is made its owner's alone, and its files are. In one that
+/// everybody may write into, others could replace them (but for those under a sticky bit, as in /tmp).
 fn open_data_dir(path: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| Error::DataDir { path: path.to_owned(), source })
+    let metadata = made.and_then(|()| fs::metadata(path));
+    let metadata = metadata.map_err(|source| Error::DataDir { path: path.to_owned(), source })?;
+    match metadata.permissions().mode() & 0o1002 {
+        0o0002 => Err(Error::OpenToAll { path: path.to_owned() }),
+        _ => Ok(()),
+    }
 }

@@ -165,6 +165,18 @@ fn migrate_can_be_run_twice() {
     }
 }
 
+/// G-12.
+#[test]
+fn a_data_directory_that_everybody_may_write_into_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::empty();
+    std::fs::create_dir(place.data()).unwrap();
+    std::fs::set_permissions(place.data(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let output = program(place.directory.path()).arg("serve").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("chmod 700"), "{}", text(&output.stderr));
+}
+
 #[tokio::test]
 async fn a_token_is_made_for_a_sub_account_that_exists() {
     let place = Place::with_user("ann@firm.example").await;
