@@ -210,7 +210,7 @@ impl<'a> Blob<'a> {
 /// The name as the mail says it, fit to show; never a path. Made up when there is none.
 fn file_name(written: &str, content_type: &str, sniffed: Option<&str>) -> String {
     let is_shown =
-        |c: &char| !c.is_control() && !values::reorders(*c) && !values::marks_direction(*c);
+        |c: &char| !c.is_control() && !values::sets_apart(*c) && !values::marks_direction(*c);
     let name: String = written.chars().filter(is_shown).collect();
     let name = name.trim();
     if name.trim_matches(['.', ' ']).is_empty() {
@@ -260,7 +260,7 @@ mod tests {
         for (written, content_type, sniffed, expected) in [
             ("report.pdf", "application/pdf", None, "report.pdf"),
             ("../../etc/cron.d/x", "text/plain", None, "../../etc/cron.d/x"),
-            ("invoice\u{202E}gpj.exe", "image/jpeg", None, "invoicegpj.exe"),
+            ("invoice\u{202E}gpj.exe", "image/jpeg", None, "invoice\u{202E}gpj.exe"),
             ("a\0.exe\r\n", "text/plain", None, "a.exe"),
             ("\"; filename=x", "text/plain", None, "\"; filename=x"),
             ("", "message/rfc822", None, "attachment.eml"),

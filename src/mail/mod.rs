@@ -88,7 +88,7 @@ pub struct Headers {
 /// A file of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// As the mail names it, decoded, control and bidi characters removed, at most 255 characters;
+    /// As the mail names it, decoded, control characters and marks of direction removed, at most 255 characters;
     /// `attachment` with a fitting extension when it has none.
     pub file_name: String,
     /// `type/subtype` in lower case, as the mail says.

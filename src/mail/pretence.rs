@@ -32,11 +32,32 @@ pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match is_hidden(c) {
-            true => shown.push_str(&format!("\u{27e8}U+{:04X}\u{27e9}", u32::from(c))),
+            true => shown.push_str(&visible_one(c)),
             false => shown.push(c),
         }
     }
     shown
+}
+
+/// Does the character turn the direction of what follows, whatever that is?
+pub fn is_forced(c: char) -> bool {
+    matches!(c, '\u{202d}' | '\u{202e}')
+}
+
+/// Running text with what turns its direction made visible; what else cannot be seen in it does no harm.
+pub fn straight(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match is_forced(c) {
+            true => shown.push_str(&visible_one(c)),
+            false => shown.push(c),
+        }
+        shown
+    })
+}
+
+/// A character that cannot be seen, so that it is.
+pub fn visible_one(c: char) -> String {
+    format!("\u{27e8}U+{:04X}\u{27e9}", u32::from(c))
 }
 
 /// Words of a name that are looked at.
@@ -123,6 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_hidden_becomes_visible() {
+        assert_eq!(straight("a\u{200b}\u{202e}b"), "a\u{200b}\u{27e8}U+202E\u{27e9}b");
         assert_eq!(visible("invoice\u{202e}gpj.exe"), "invoice\u{27e8}U+202E\u{27e9}gpj.exe");
     }
 }

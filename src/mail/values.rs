@@ -79,7 +79,7 @@ impl MediaType {
 pub(super) fn line(value: &[u8]) -> String {
     let text = unstructured::decoded(&bounded(value, TEXT_BYTES_MAX));
     let one_line = text.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    one_line.filter(|c| !c.is_control() && !reorders(*c)).take(LINE_CHARS_MAX).collect()
+    one_line.filter(|c| !c.is_control() && !sets_apart(*c)).take(LINE_CHARS_MAX).collect()
 }
 
 /// The text of a field that has no encoded words.
@@ -138,16 +138,17 @@ fn person(addr: &Addr<'_>) -> Option<Person> {
     Some(Person { email, name })
 }
 
-/// A name fit to show: one line, without control and bidi characters.
+/// A name fit to show: one line, without control characters and without marks of direction.
 pub(super) fn display_name(name: &str) -> String {
     let one_line = name.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    let shown = one_line.filter(|c| !c.is_control() && !reorders(*c) && !marks_direction(*c));
+    let shown = one_line.filter(|c| !c.is_control() && !sets_apart(*c) && !marks_direction(*c));
     shown.take(NAME_CHARS_MAX).collect::<String>().trim().to_owned()
 }
 
-/// Characters that turn the text around them about: what is read is not what is there.
-pub(super) fn reorders(c: char) -> bool {
-    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+/// Characters that set text of another direction apart: nothing is lost without them. Those that force a
+/// direction on what follows are kept, for whoever shows it to show them, too (B18).
+pub(super) fn sets_apart(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202C}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Marks that honest Arabic and Hebrew text has, too.
@@ -295,7 +296,8 @@ mod tests {
             ("Lee, Ann <ann@x.org>", "1: Ann <ann@x.org>"),
             ("=?utf-8?q?Ann_L=C3=A9e?= <ann@x.org>", "1: Ann L\u{e9}e <ann@x.org>"),
             ("=?utf-8?q?Ann=0D=0ABcc:_x?= <ann@x.org>", "1: Ann  Bcc: x <ann@x.org>"),
-            ("Ann\u{202e}nnA <ann@x.org>", "1: AnnnnA <ann@x.org>"),
+            ("Ann\u{202e}nnA\u{202c} <ann@x.org>", "1: Ann\u{202e}nnA <ann@x.org>"),
+            ("\u{2068}Ann\u{2069} <ann@x.org>", "1: Ann <ann@x.org>"),
             ("undisclosed-recipients:;", "0: "),
             ("Ann \"Annie\" Lee <ann@x.org>", "1: Ann Annie Lee <ann@x.org>"),
             ("Team: ann@x.org, Bob <bob@x.org>;", "2: <ann@x.org>, Bob <bob@x.org>"),
@@ -362,7 +364,7 @@ mod tests {
             (" =?utf-8?Q?a=0D=0ABcc:_x@y?=", "a  Bcc: x@y"),
             (" =?utf-8?Q?never closed", "=?utf-8?Q?never closed"),
             (" =?UTF-8?B?5pel5pw=?=\r\n =?UTF-8?B?rOiqng==?=", "\u{65e5}\u{672c}\u{8a9e}"),
-            (" a\0b\u{202e}c", "abc"),
+            (" a\0b\u{202e}c\u{202c}", "ab\u{202e}c"),
             ("", ""),
         ] {
             assert_eq!(line(value.as_bytes()), expected, "{value:?}");

@@ -5,6 +5,7 @@ use super::attributes::{self, is_picture_data, web_address, write, write_plain};
 use super::link::Link;
 use super::{Notes, Pictures, Remote, Safe, escape_into, style};
 use crate::mail::html::{Tags, Token};
+use crate::mail::pretence::{is_forced, visible_one};
 
 /// Elements that are shown.
 pub(super) const ELEMENTS: &[&str] = &[
@@ -185,7 +186,7 @@ impl<'a> Page<'a> {
             match c {
                 '<' => self.safe.html.push_str("&lt;"),
                 '>' => self.safe.html.push_str("&gt;"),
-                c if is_forced(c) => self.safe.html.push_str(&visible(c)),
+                c if is_forced(c) => self.safe.html.push_str(&visible_one(c)),
                 c => self.safe.html.push(c),
             }
         }
@@ -378,14 +379,4 @@ fn is_tracker(read: &[(String, String)]) -> bool {
     };
     let style = attributes::value(read, "style").unwrap_or_default();
     is_dot("width") || is_dot("height") || style::filtered(style, Remote::Blocked).is_hidden
-}
-
-/// Does the character turn the direction of what follows, whatever that is?
-pub(super) fn is_forced(c: char) -> bool {
-    matches!(c, '\u{202d}' | '\u{202e}')
-}
-
-/// A character that cannot be seen, so that it is.
-pub(super) fn visible(c: char) -> String {
-    format!("\u{27e8}U+{:04X}\u{27e9}", u32::from(c))
 }

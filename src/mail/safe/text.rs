@@ -3,7 +3,7 @@
 
 use super::escape_into;
 use super::link::Link;
-use super::rewrite::{is_forced, visible};
+use crate::mail::pretence::{is_forced, visible_one};
 
 /// Links in one text.
 const LINKS_MAX: usize = 1_000;
@@ -75,7 +75,7 @@ fn push(html: &mut String, text: &str) {
     while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_forced(*c)) {
         let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
         escape_into(html, before);
-        html.push_str(&visible(c));
+        html.push_str(&visible_one(c));
         rest = after.get(c.len_utf8()..).unwrap_or_default();
     }
     escape_into(html, rest);

@@ -273,7 +273,8 @@ async fn kept(
     let Some(id) = verdict.stored_message_id else { return Ok(none) };
     let Some(message) = state.store.message(of, id).await? else { return Ok(none) };
     let text = messages::new_text(state, of, &message).await?;
-    let excerpt = text.map(|text| text.trim().chars().take(EXCERPT_CHARS_MAX).collect());
+    let excerpt = text.map(|text| text.trim().chars().take(EXCERPT_CHARS_MAX).collect::<String>());
+    let excerpt = excerpt.map(|text| pretence::straight(&text));
     let files = message.attachments.iter().filter(|_| is_held(verdict));
     let files = files.map(|file| (pretence::visible(&file.file_name), size(file.size)));
     Ok((excerpt, files.collect()))

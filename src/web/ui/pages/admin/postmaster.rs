@@ -103,6 +103,7 @@ async fn show(
 ) -> Result<Response, Failure> {
     let (verdict, message) = kept(&state, VerdictId(id)).await?;
     let text = messages::new_text(&state, SubAccountId::OPERATOR, &message).await?;
+    let text: String = text.unwrap_or_default().trim().chars().take(EXCERPT_CHARS_MAX).collect();
     let file =
         |file: &crate::model::Attachment| (pretence::visible(&file.file_name), size(file.size));
     Ok(page(&Page {
@@ -114,7 +115,7 @@ async fn show(
         at: verdict.at,
         expires_at: verdict.expires_at,
         message_id: format!("<{}>", message.message_id),
-        text: text.unwrap_or_default().trim().chars().take(EXCERPT_CHARS_MAX).collect(),
+        text: pretence::straight(&text),
         files: message.attachments.iter().map(file).collect(),
         is_waiting: verdict.outcome() == Outcome::Held,
     }))

@@ -335,6 +335,7 @@ impl Item {
         previews: &mut BTreeMap<ConversationId, Preview>,
     ) -> Self {
         let name = conversation.contact_name.as_deref();
+        let preview = previews.remove(&conversation.id).unwrap_or_default();
         Self {
             id: conversation.id,
             contact: Shown::contact(&conversation.contact_email, name),
@@ -343,7 +344,7 @@ impl Item {
             count: conversation.message_count,
             sync: conversation.sync,
             is_unread,
-            preview: previews.remove(&conversation.id).unwrap_or_default(),
+            preview: Preview { text: pretence::straight(&preview.text), ..preview },
         }
     }
 

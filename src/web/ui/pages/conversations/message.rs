@@ -121,7 +121,7 @@ impl Message {
             is_own: message.direction == Some(Direction::Outbound),
             can_be_answered: can_be_answered(message.state, message.kind),
             is_open,
-            preview: reading.beginning(),
+            preview: pretence::straight(&reading.beginning()),
             doors: message.doors.iter().map(door).collect(),
             owner: owner.map(|user| user.name.clone()),
             is_auto_reply: message.kind == Kind::AutoReply,
