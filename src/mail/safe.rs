@@ -9,6 +9,7 @@
 
 mod attributes;
 mod link;
+mod paper;
 mod rewrite;
 mod style;
 pub mod text;
@@ -36,12 +37,21 @@ pub enum Remote {
 pub struct Safe {
     /// What belongs into `<body>`.
     pub html: String,
+    /// How the paper below it looks: a style.
+    pub paper: String,
     /// Pictures on other people's servers, shown or not.
     pub remote: usize,
     /// Pictures too small to see: they report that the mail was read, and are never shown.
     pub trackers: usize,
     /// The mail is longer than what is shown of it.
     pub is_shortened: bool,
+}
+
+impl Safe {
+    /// The tag of the body that it is shown in.
+    pub fn body_tag(&self) -> String {
+        paper::tag(&self.paper)
+    }
 }
 
 /// The policy under which it is shown, in a frame: no scripts, no forms, no frames, no origin of ours; links

@@ -68,6 +68,17 @@ fn assert_harmless(html: &str, remote: Remote) {
 }
 
 #[test]
+fn a_mail_keeps_the_paper_it_is_written_on() {
+    let dark =
+        "<html><body bgcolor=#000000 text=#ffffff onload=x()><p style='color:#fff'>Hi</p></body>";
+    assert_eq!(blocked(dark).body_tag(), "<body style=\"background-color:#000000;color:#ffffff\">");
+    let far = "<body background=http://evil.example/b.png style='position:fixed;color:red'>Hi";
+    let safe = blocked(far);
+    assert_eq!((safe.body_tag().as_str(), safe.remote), ("<body style=\"color:red\">", 1));
+    assert_eq!(blocked("<p>Hi").body_tag(), "<body>");
+}
+
+#[test]
 fn nothing_of_the_battery_is_left() {
     for vector in VECTORS {
         let vector = vector.replace("{host}", "tracker.example");

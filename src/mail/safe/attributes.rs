@@ -121,6 +121,15 @@ pub(super) fn value<'a>(attributes: &'a [(String, String)], name: &str) -> Optio
     attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
+/// The style, with the picture of the old `background` attribute.
+pub(super) fn css(attributes: &[(String, String)]) -> String {
+    let css = value(attributes, "style").unwrap_or_default();
+    match value(attributes, "background").and_then(web_address) {
+        Some(url) => format!("{css};background-image:url('{url}')"),
+        None => css.to_owned(),
+    }
+}
+
 /// An address on somebody's web server, in the form in which browsers and we read it alike.
 pub(super) fn web_address(text: &str) -> Option<Url> {
     let text = text.trim();

@@ -3,7 +3,7 @@
 
 use super::attributes::{self, is_picture_data, web_address, write, write_plain};
 use super::link::Link;
-use super::{Notes, Pictures, Remote, Safe, escape_into, style};
+use super::{Notes, Pictures, Remote, Safe, escape_into, paper, style};
 use crate::mail::html::{Tags, Token};
 use crate::mail::pretence::{is_forced, visible_one};
 
@@ -139,6 +139,7 @@ pub(super) fn rewrite(html: &str, pictures: &Pictures, remote: Remote, notes: No
             Token::Text(text) => page.text(text),
             Token::Open { name, attributes } => match name.to_ascii_lowercase() {
                 lower if SKIPPED.contains(&lower.as_str()) => tags.skip_to_close(name),
+                lower if lower == "body" => page.paper(attributes),
                 lower => page.open(&lower, attributes),
             },
             Token::Close { name } => page.close(&name.to_ascii_lowercase()),
@@ -177,6 +178,15 @@ impl<'a> Page<'a> {
             notes,
             elements: 0,
             picture_bytes: 0,
+        }
+    }
+
+    /// Of several bodies, the first that says how it looks.
+    fn paper(&mut self, tag: &str) {
+        if self.safe.paper.is_empty() {
+            let paper = paper::read(tag, self.remote);
+            self.safe.remote += paper.remote;
+            self.safe.paper = paper.css;
         }
     }
 
@@ -231,12 +241,9 @@ impl<'a> Page<'a> {
         self.style(read);
     }
 
-    /// Writes the style, with the picture of the old `background` attribute.
+    /// Writes the style.
     fn style(&mut self, read: &[(String, String)]) {
-        let mut css = attributes::value(read, "style").unwrap_or_default().to_owned();
-        if let Some(url) = attributes::value(read, "background").and_then(web_address) {
-            css = format!("{css};background-image:url('{url}')");
-        }
+        let css = attributes::css(read);
         if css.is_empty() {
             return;
         }

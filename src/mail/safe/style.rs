@@ -32,6 +32,11 @@ pub(super) struct Style {
 
 /// Reads a style attribute.
 pub(super) fn filtered(style: &str, remote: Remote) -> Style {
+    kept(style, remote, |_| true)
+}
+
+/// The same, of the properties that `is_wanted`.
+pub(super) fn kept(style: &str, remote: Remote, is_wanted: impl Fn(&str) -> bool) -> Style {
     let mut kept = Style::default();
     if style.len() > STYLE_BYTES_MAX {
         return kept;
@@ -39,7 +44,7 @@ pub(super) fn filtered(style: &str, remote: Remote) -> Style {
     for declaration in declarations(style) {
         let Some((name, value)) = declaration.split_once(':') else { continue };
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        if !PROPERTIES.split(' ').any(|known| known == name) {
+        if !PROPERTIES.split(' ').any(|known| known == name) || !is_wanted(&name) {
             continue;
         }
         if value.to_ascii_lowercase().contains("url(") {

@@ -100,7 +100,8 @@ fn document(safe: &Safe, remote: Remote) -> Response {
         html,
         "<!doctype html><html lang=\"\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"referrer\" content=\"no-referrer\">\
-         <style>{STYLE}</style></head><body>{note}{}</body></html>",
+         <style>{STYLE}</style></head>{}{note}{}</body></html>",
+        safe.body_tag(),
         safe.html
     );
     let policy = match remote {
