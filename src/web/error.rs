@@ -208,7 +208,9 @@ pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/prob
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.code;
-        let mut response = (code.status(), Json(self.details())).into_response();
+        let mut response = (code.status(), Json(self.clone().details())).into_response();
+        // Pages say it in their own way.
+        response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         match code {

@@ -142,17 +142,24 @@ fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderVa
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// Whoever calls the API wants a problem, whatever their client accepts by default.
 async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
-    match ui::wants_page(&headers) && !uri.path().starts_with("/api/") {
+    match is_of_a_page(&uri, &headers) {
         true => ui::not_found(),
         false => Problem::not_found().into_response(),
     }
 }
 
-async fn method_not_allowed() -> Problem {
+async fn method_not_allowed(uri: Uri, headers: HeaderMap) -> Response {
+    if is_of_a_page(&uri, &headers) {
+        return ui::method_not_allowed();
+    }
     let detail = "See /api/v1/openapi.json for the methods of this path.";
-    Problem::new(Code::MethodNotAllowed, detail)
+    Problem::new(Code::MethodNotAllowed, detail).into_response()
+}
+
+/// Whoever calls the API wants a problem, whatever their client accepts by default.
+fn is_of_a_page(uri: &Uri, headers: &HeaderMap) -> bool {
+    ui::wants_page(headers) && !uri.path().starts_with("/api/")
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -12,6 +12,7 @@ use super::assets;
 use super::failure::Failure;
 use super::flash;
 use crate::web::State;
+use crate::web::error::{Code, Problem};
 
 /// Everything comes from here, scripts never from a page's own text, nothing frames a page. Of styles a page may
 /// carry the one stylesheet, as it is.
@@ -38,7 +39,7 @@ pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Ne
         return Failure::new(StatusCode::FORBIDDEN, "error.cross_site").into_response();
     }
     let had_message = is_reading && names_cookie(request.headers(), flash::NAME);
-    let mut response = next.run(request).await;
+    let mut response = as_page(next.run(request).await);
     let was_shown = response.status().is_success() && is_html(response.headers());
     let headers = response.headers_mut();
     let fixed = [
@@ -66,6 +67,17 @@ pub async fn guard(Shared(state): Shared<Arc<State>>, request: Request, next: Ne
         }
     }
     response
+}
+
+/// What the API's own parts refuse, as an id that is none, is a page here, too.
+fn as_page(response: Response) -> Response {
+    match response.extensions().get::<Problem>() {
+        Some(problem) if problem.code == Code::InvalidRequest => {
+            Failure::not_found().into_response()
+        }
+        Some(problem) => Failure::from(problem.clone()).into_response(),
+        None => response,
+    }
 }
 
 /// Does a browser say that one of our own pages sent it? A client that says neither `Sec-Fetch-Site` nor

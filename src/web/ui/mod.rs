@@ -95,6 +95,7 @@ const FORM_PAUSE: Duration = Duration::from_secs(30);
 pub fn router(state: &Arc<State>) -> Router<Arc<State>> {
     Router::new()
         .route("/", get(async || Redirect::to("/conversations")))
+        .route("/settings", get(async || Redirect::to("/settings/email")))
         .merge(sign_in::router().layer(RequestBodyDeadlineLayer::new(FORM_PAUSE)))
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
@@ -131,6 +132,11 @@ pub fn done(jar: CookieJar, message: &'static str, to: &str) -> Response {
 pub fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// The page for who opens the address that a form is sent to, as a browser does that brings back its tabs.
+pub fn method_not_allowed() -> Response {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "error.form_only").into_response()
 }
 
 /// The page for what is not there.

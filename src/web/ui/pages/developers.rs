@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::cookie::CookieJar;
 use secrecy::{ExposeSecret, SecretString};
-use uuid::Uuid;
 
 use crate::model::{EventType, TokenId, TokenScope, Webhook, WebhookId};
 use crate::store::{NewToken, Token};
 use crate::web::api::webhooks;
 use crate::web::auth::{new_token, token_hash};
+use crate::web::input::Id;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::{Admin, Errors, Fields, Shell, SignedIn, Tab, done, filters, page};
 use crate::web::{State, input, now_and_ids};
@@ -119,7 +119,7 @@ async fn revoke_token(
     Shared(state): Shared<Arc<State>>,
     Admin(admin): Admin,
     jar: CookieJar,
-    Path(id): Path<Uuid>,
+    Id(id): Id,
 ) -> Result<Response, Failure> {
     match state.store.remove_token(admin.sub_account(), TokenId(id)).await? {
         true => Ok(done(jar, "flash.token_revoked", HERE)),
@@ -150,7 +150,7 @@ async fn delete_webhook(
     Shared(state): Shared<Arc<State>>,
     Admin(admin): Admin,
     jar: CookieJar,
-    Path(id): Path<Uuid>,
+    Id(id): Id,
 ) -> Result<Response, Failure> {
     match state.store.remove_webhook(admin.sub_account(), WebhookId(id)).await? {
         true => Ok(done(jar, "flash.webhook_deleted", HERE)),

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::model::{Delivery, DeliveryState, EventId, Time, Webhook, WebhookId};
 use crate::store::Window;
 use crate::web::State;
+use crate::web::input::Id;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::{Admin, Shell, Tab, done, filters, page};
 
@@ -51,7 +52,7 @@ impl Page {
 async fn show(
     Shared(state): Shared<Arc<State>>,
     Admin(admin): Admin,
-    Path(id): Path<Uuid>,
+    Id(id): Id,
 ) -> Result<Response, Failure> {
     let (of, id) = (admin.sub_account(), WebhookId(id));
     let webhooks = state.store.webhooks(of).await?;

@@ -104,13 +104,25 @@ impl<'a> Browser<'a> {
         &mut self,
         path: &str,
         fields: &[(&str, &str)],
-        (name, content): (&str, &str),
+        file: (&str, &str),
     ) -> Shown {
-        let file = format!(
-            "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
-             Content-Type: text/plain\r\n\r\n{content}\r\n"
-        );
-        let parts: String = fields.iter().map(part).chain([file]).collect();
+        self.post_files(path, fields, &[file]).await
+    }
+
+    /// The same with several.
+    pub async fn post_files(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &str)],
+    ) -> Shown {
+        let files = files.iter().map(|(name, content)| {
+            format!(
+                "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+                 Content-Type: text/plain\r\n\r\n{content}\r\n"
+            )
+        });
+        let parts: String = fields.iter().map(part).chain(files).collect();
         self.post_body(path, &parts).await
     }
 
@@ -273,6 +285,29 @@ async fn forms_of_other_sites_are_refused_and_pages_forbid_what_they_do_not_do()
     }
     assert!(!policy.contains("unsafe") && !shown.html.contains("style="), "{policy}");
     assert_eq!(shown.headers[header::CACHE_CONTROL], "no-store");
+}
+
+#[tokio::test]
+async fn what_is_no_address_of_a_page_is_said_by_a_page() {
+    let [api, _] = Api::both().await;
+    let mut browser = Browser::of(&api, "ann@example.com", "admin").await;
+    for (path, status, words) in [
+        ("/conversations/abc", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/activity/abc", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/settings/developers/webhooks/abc", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/conversations?q=%00", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/conversations/new?draft=abc", StatusCode::NOT_FOUND, "There is no such page"),
+        ("/conversations/send", StatusCode::METHOD_NOT_ALLOWED, "There is nothing to see"),
+        ("/sign-out", StatusCode::METHOD_NOT_ALLOWED, "There is nothing to see"),
+    ] {
+        let shown = browser.get(path).await;
+        assert_eq!(shown.status, status, "{path}");
+        shown.has(words).has("<html");
+    }
+    assert_eq!(browser.get("/settings").await.location(), "/settings/email");
+    let api_path = browser.get("/api/v1/conversations/abc").await;
+    let kind = api_path.headers[header::CONTENT_TYPE].to_str().unwrap();
+    assert_eq!(kind, "application/problem+json");
 }
 
 #[tokio::test]
