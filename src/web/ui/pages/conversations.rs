@@ -11,6 +11,7 @@ mod list;
 mod message;
 mod quote;
 mod reading;
+mod refusal;
 mod thread;
 
 use std::sync::Arc;

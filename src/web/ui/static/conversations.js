@@ -148,7 +148,8 @@ for (const form of document.querySelectorAll("[data-composer]")) {
   const list = () => {
     files.files = held.files;
     const bytes = [...held.files].reduce((sum, file) => sum + file.size, 0);
-    files.setCustomValidity(bytes > files.dataset.bytesMax ? files.dataset.tooLarge : "");
+    const { bytesMax, tooLarge, filesMax, tooMany } = files.dataset;
+    files.setCustomValidity(held.files.length > filesMax ? tooMany : bytes > bytesMax ? tooLarge : "");
     chosen.hidden = held.files.length === 0;
     chosen.replaceChildren(...[...held.files].map((file, at) => {
       const item = document.createElement("li");

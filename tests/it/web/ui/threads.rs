@@ -339,3 +339,106 @@ async fn the_sum_of_a_file_that_was_left_out_can_be_read() {
     let shown = ann.get(&here).await;
     shown.has("<dt>Left out</dt><dd>a.sh<span>SHA-256 <code>ba7816bf8f01cfea414140de5dae2223b");
 }
+
+#[tokio::test]
+async fn files_that_do_not_go_along_are_refused_in_words_beside_them() {
+    let [api, _] = Api::both().await;
+    give_relay(&api).await;
+    let mut ann = Browser::of(&api, "ann@acme.example", "user").await;
+    let fields = [FIELDS.as_slice(), &[("do", "send")]].concat();
+    let path = "/conversations/send";
+    let large = "x".repeat(3_145_729);
+    for (file, words) in [
+        (("a.sh", "abc"), "“a.sh” cannot be sent: it is none of JPG, JPEG, PNG,"),
+        (("a.txt", large.as_str()), "“a.txt” is larger than 3 MB"),
+    ] {
+        ann.post_files(path, &fields, &[file]).await.has(words).has("value=\"Offer\"");
+    }
+    let many = [("a.txt", "abc"); 51];
+    let refused = ann.post_files(path, &fields, &many).await;
+    refused.has("A mail may have 50 files").has("value=\"Offer\"");
+    let sent = ann.post_files(path, &fields, &many[1..]).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+}
+
+#[tokio::test]
+async fn a_mail_to_many_is_answered_to_many_and_names_not_all_of_them() {
+    let [api, _] = Api::both().await;
+    give_relay(&api).await;
+    let (mut ann, id) = Browser::with_user(&api, "ann@acme.example", "user").await;
+    let crowd: Vec<String> = (0..200).map(|n| format!("p{n}@crowd.example")).collect();
+    let raw = first("one@x").replace("Bob Stone <bob@client.example>", &crowd.join(",\n "));
+    let here = filed(&api, &id, &raw).await;
+    let shown = ann.get(&here).await;
+    // The contact, thirty others, and Cleo in Cc.
+    shown.has("And 170 more.");
+    let fields = [("reply_to", shown.value("reply_to")), ("draft", shown.value("draft"))];
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let to = crowd.join(", ");
+    fields.extend([("to", to.as_str()), ("subject", "Re: Offer"), ("text", "Yes"), ("do", "send")]);
+    let sent = ann.post_parts("/conversations/send", &fields).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+    let more: String = (0..501).map(|n| format!("q{n}@crowd.example, ")).collect();
+    fields.retain(|(name, _)| *name != "to");
+    fields.push(("to", &more));
+    let refused = ann.post_parts("/conversations/send", &fields).await;
+    refused.has("These are more than 500 addresses");
+}
+
+#[tokio::test]
+async fn nobody_writes_into_a_conversation_that_they_cannot_see() {
+    for api in &Api::both().await {
+        give_relay(api).await;
+        let (_, id) = Browser::with_user(api, "ann@acme.example", "user").await;
+        let mut bea = Browser::of(api, "bea@acme.example", "user").await;
+        let here = filed(api, &id, &first("one@x")).await;
+        let conversation = here.strip_prefix("/conversations/").unwrap();
+        let unread = bea.post(&format!("{here}/unread"), &[]).await;
+        assert_eq!(unread.status, StatusCode::NOT_FOUND);
+        let fields = [("conversation", conversation), ("to", "dora@client.example")];
+        let fields = [fields.as_slice(), &[("text", "Hello"), ("do", "send")]].concat();
+        let sent = bea.post_parts("/conversations/send", &fields).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.html);
+        assert!(!sent.location().starts_with(&here), "{}", sent.location());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_begun_goes_to_all_when_asked() {
+    let [api, _] = Api::both().await;
+    let (mut ann, id) = Browser::with_user(&api, "ann@acme.example", "user").await;
+    let here = filed(&api, &id, &first("one@x")).await;
+    let shown = ann.get(&here).await;
+    let all =
+        shown.html.split("class=\"button\" href=\"").nth(1).and_then(|it| it.split('"').next());
+    let all = all.expect("a way to all").replace("&amp;", "&").replace("&#38;", "&");
+    let (draft, message) = (shown.value("draft"), shown.value("reply_to"));
+    let conversation = here.strip_prefix("/conversations/").unwrap();
+    let begun = [
+        ("draft", draft.as_str()),
+        ("conversation", conversation),
+        ("reply_to", &message),
+        ("to", "bob@client.example"),
+        ("text", "To all of you"),
+    ];
+    assert_eq!(ann.post("/conversations/drafts", &begun).await.status, StatusCode::NO_CONTENT);
+    ann.get(&here).await.has("To all of you").has("Reply to all");
+    let shown = ann.get(&all).await;
+    shown.has("To all of you");
+    assert_eq!(
+        (shown.value("draft"), shown.value("cc")),
+        (draft, "cleo@client.example".to_owned())
+    );
+    assert!(!shown.html.contains("Reply to all"));
+}
+
+#[tokio::test]
+async fn the_own_address_for_bcc_is_not_needed_and_not_called_wrong() {
+    let [api, _] = Api::both().await;
+    give_relay(&api).await;
+    let (mut ann, id) = Browser::with_user(&api, "ann@acme.example", "user").await;
+    let bcc = api.get(&format!("/users/{id}")).await.text("bcc_address");
+    let fields = [FIELDS.as_slice(), &[("bcc", bcc.as_str()), ("do", "send")]].concat();
+    let refused = ann.post_parts("/conversations/send", &fields).await;
+    refused.has(&format!("Leave {bcc} out: what you send from here is in the CRM anyway."));
+}

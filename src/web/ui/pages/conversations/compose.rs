@@ -14,7 +14,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::draft::{Composer, Content, lines_of, people};
-use super::files::{self, Form, Gone};
+use super::files::{self, Form};
+use super::refusal::Refused;
 use super::{path, readable};
 use super::{quote, thread};
 use crate::clock;
@@ -25,7 +26,7 @@ use crate::model::{
 use crate::send::flow;
 use crate::store::NewDraft;
 use crate::web::State;
-use crate::web::error::{Code, Problem};
+use crate::web::error::Problem;
 use crate::web::input::Query;
 use crate::web::ui::failure::Failure;
 use crate::web::ui::people::Shown;
@@ -186,7 +187,7 @@ pub async fn submit(
     Shared(state): Shared<Arc<State>>,
     signed_in: SignedIn,
     jar: CookieJar,
-    Form { fields, files, is_too_large }: Form,
+    Form { fields, files, excess }: Form,
 ) -> Result<Response, Failure> {
     let mut content = Content::of_fields(&fields);
     let conversation = fields.text("conversation").parse::<Uuid>().ok();
@@ -212,9 +213,9 @@ pub async fn submit(
         }
         how => {
             content.miss(&files);
-            let sent = match is_too_large {
-                true => Err(Refused::Because(Errors::of_field("files", files::too_large()))),
-                false => send(&state, &signed_in, (&fields, &content, how == "later"), files).await,
+            let sent = match excess {
+                Some(words) => Err(Refused::Because(Errors::of_field("files", words))),
+                None => send(&state, &signed_in, (&fields, &content, how == "later"), files).await,
             };
             match sent {
                 Ok(sent) => Ok(after(&state, &signed_in, jar, sent).await?),
@@ -246,48 +247,6 @@ async fn again(
     shown(state, signed_in, composer).await
 }
 
-/// Why a mail was not taken.
-enum Refused {
-    Because(Errors),
-    /// It is the form of a mail that was taken back: the browser went back to it.
-    TakenBack,
-    Failed(Failure),
-}
-
-impl Refused {
-    /// As which draft the form is shown again, and what is wrong with it.
-    fn again(self, fields: &Fields) -> Result<(Uuid, Errors), Failure> {
-        match self {
-            Self::Because(errors) => {
-                Ok((fields.text("draft").parse().unwrap_or_else(|_| new_id()), errors))
-            }
-            Self::TakenBack => {
-                Ok((new_id(), Errors::of_field("", text::words("error.taken_back"))))
-            }
-            Self::Failed(failure) => Err(failure),
-        }
-    }
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-/// What the API would say of it; about a file, beside the files.
-fn not_taken(error: flow::Error) -> Refused {
-    let problem = Problem::from(error);
-    match problem.code {
-        Code::Internal | Code::Unavailable => Refused::Failed(problem.into()),
-        Code::AttachmentTooLarge | Code::TypeNotAllowed => {
-            Refused::Because(Errors::of_field("files", problem.detail()))
-        }
-        Code::NoSender => wrong("", "error.no_sender"),
-        _ => Refused::Because(Errors::of_field("", problem.detail())),
-    }
-}
-
 struct Sent {
     message: StoredMessageId,
     is_later: bool,
@@ -300,7 +259,10 @@ async fn send(
     files: Vec<NewFile>,
 ) -> Result<Sent, Refused> {
     let request = request(state, signed_in, (fields, content, is_later), files).await?;
-    let queued = flow::enqueue(&state.office, request).await.map_err(not_taken)?;
+    let queued = match flow::enqueue(&state.office, request).await {
+        Ok(queued) => queued,
+        Err(error) => return Err(Refused::by_flow(state, signed_in.sub_account(), error).await),
+    };
     state.bell.notify_one();
     let mail = queued.mails.first().ok_or_else(Failure::internal)?;
     if mail.status == SendStatus::Cancelled {
@@ -325,29 +287,29 @@ async fn request(
     mut files: Vec<NewFile>,
 ) -> Result<flow::Request, Refused> {
     let addresses = |name: &str, line: &str| {
-        let people = people(line).map_err(|bad| not_an_address(name, &bad))?;
+        let people = people(line).map_err(|bad| Refused::line(name, &bad))?;
         // What is sent is in the CRM anyway.
         let is_ours = |it: &Person| state.bcc_domains.iter().any(|ours| ours == it.email.domain());
         match people.iter().find(|it| is_ours(it)) {
-            Some(ours) => Err(not_an_address(name, ours.email.written())),
+            Some(ours) => Err(Refused::own_address(name, ours)),
             None => Ok(people),
         }
     };
     let to = addresses("to", &content.to)?;
     let (cc, bcc) = (addresses("cc", &content.cc)?, addresses("bcc", &content.bcc)?);
     if to.is_empty() {
-        return Err(wrong("to", "error.compose_to"));
+        return Err(Refused::field("to", "error.compose_to"));
     }
-    files.extend(files::fetch(state, signed_in, &content.attached).await.map_err(no_file)?);
+    files.extend(files::fetch(state, signed_in, &content.attached).await.map_err(Refused::file)?);
     if content.is_empty() && files.is_empty() {
-        return Err(wrong("", "error.compose_empty"));
+        return Err(Refused::field("", "error.compose_empty"));
     }
     let now = clock::now();
     let send_at = match is_later {
         true => Some(
             local_time(fields.text("send_at"), &signed_in.user.time_zone)
                 .filter(|at| *at > now)
-                .ok_or_else(|| wrong("send_at", "error.compose_time"))?,
+                .ok_or_else(|| Refused::field("send_at", "error.compose_time"))?,
         ),
         false => Some(now.plus_seconds(UNDO_SECONDS)),
     };
@@ -375,11 +337,25 @@ async fn request(
         text: Some(quote::text(&content.text, quoted.as_ref())),
         html: Some(quote::html(&content.html, &content.text, quoted.as_ref())),
         files,
-        conversation: fields.text("conversation").parse().ok().map(ConversationId),
+        conversation: conversation(state, signed_in, fields).await?,
         reply_to,
         send_at,
         key,
     })
+}
+
+/// The conversation that is written in. Where it cannot be seen, whom the mail goes to says where it belongs.
+async fn conversation(
+    state: &State,
+    signed_in: &SignedIn,
+    fields: &Fields,
+) -> Result<Option<ConversationId>, Refused> {
+    let Ok(id) = fields.text("conversation").parse() else { return Ok(None) };
+    match thread::conversation(state, signed_in, ConversationId(id)).await {
+        Ok(found) => Ok(Some(found.id)),
+        Err(Failure::Page { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 /// A draft that was changed is another mail than before; so it is with another file of the same name, or for
@@ -393,23 +369,6 @@ fn attempt(content: &Content, at: &str, files: &[NewFile]) -> String {
     let hash = parts.fold(Sha256::new(), |hash, part| hash.chain_update(Sha256::digest(part)));
     let hash: [u8; 32] = hash.finalize().into();
     hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn wrong(field: &str, key: &str) -> Refused {
-    Refused::Because(Errors::of_field(field, text::words(key)))
-}
-
-fn no_file(gone: Gone) -> Refused {
-    let error = match gone {
-        Gone::Erased(name) => text::with("error.compose_gone", name),
-        Gone::TooLarge => files::too_large(),
-        Gone::Failed(failure) => return Refused::Failed(failure),
-    };
-    Refused::Because(Errors::of_field("files", error))
-}
-
-fn not_an_address(field: &str, bad: &str) -> Refused {
-    Refused::Because(Errors::of_field(field, text::with("error.compose_address", bad)))
 }
 
 /// A time of a form, `2026-03-01T14:00`, in a zone.

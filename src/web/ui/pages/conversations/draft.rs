@@ -12,8 +12,10 @@ use crate::mail::safe;
 use crate::model::{Address, Message, Person};
 use crate::web::ui::{Errors, Fields};
 
-/// Addresses on one line at most.
-const ADDRESSES_MAX: usize = 100;
+/// Addresses on one line at most: as many as the API takes.
+pub const ADDRESSES_MAX: usize = 500;
+/// As long a line as they have, each with a name.
+const LINE_BYTES_MAX: usize = 100_000;
 /// As much as is kept of a text.
 const TEXT_BYTES_MAX: usize = 500_000;
 
@@ -69,7 +71,8 @@ pub struct Composer {
 impl Content {
     /// Reads what a form sent. Its HTML is made safe: it may have been pasted from anywhere.
     pub fn of_fields(fields: &Fields) -> Self {
-        let line = |name: &str| clipped(fields.text(name), 20_000).replace(['\r', '\n'], " ");
+        let line =
+            |name: &str| clipped(fields.text(name), LINE_BYTES_MAX).replace(['\r', '\n'], " ");
         Self {
             to: line("to"),
             cc: line("cc"),
@@ -117,6 +120,22 @@ impl Content {
                 }
             }
         }
+    }
+
+    /// Who has a copy of that one, and is not named here.
+    pub fn lacks_of(&self, other: &Self) -> Vec<Person> {
+        let named = |line| people(line).unwrap_or_default();
+        let (to, cc) = (named(&self.to), named(&self.cc));
+        let is_here = |it: &Person| to.iter().chain(&cc).any(|known| known.email == it.email);
+        named(&other.cc).into_iter().filter(|it| !is_here(it)).collect()
+    }
+
+    /// They have a copy of this, too.
+    pub fn copy_to_all_of(&mut self, other: &Self) {
+        let more = lines_of(&self.lacks_of(other));
+        let lines = [self.cc.trim().trim_end_matches(','), &more];
+        let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+        self.cc = lines.join(", ");
     }
 
     /// These files came with the form, and go with it: when it comes back, they are to be attached again.
@@ -167,23 +186,40 @@ impl Composer {
         files::too_large()
     }
 
+    /// So many files there may be.
+    pub const fn files_max(&self) -> usize {
+        FILES_MAX
+    }
+
+    /// What is said where there are more.
+    pub fn too_many(&self) -> String {
+        files::too_many()
+    }
+
     /// Is there more than whom it goes to?
     pub fn has_copies(&self) -> bool {
         !self.cc.is_empty() || !self.bcc.is_empty()
     }
 }
 
-/// Reads addresses with commas or semicolons between: `Ann <ann@x.example>, bob@y.example`. What is none
-/// is given back.
-pub fn people(line: &str) -> Result<Vec<Person>, String> {
+/// Why a line is no line of addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BadLine<'a> {
+    /// This is none.
+    NoAddress(&'a str),
+    TooMany,
+}
+
+/// Reads addresses with commas or semicolons between: `Ann <ann@x.example>, bob@y.example`.
+pub fn people(line: &str) -> Result<Vec<Person>, BadLine<'_>> {
     let mut people: Vec<Person> = Vec::new();
     for part in entries(line) {
-        let person = person(part).ok_or_else(|| part.to_owned())?;
+        let person = person(part).ok_or(BadLine::NoAddress(part))?;
         if !people.iter().any(|known| known.email == person.email) {
             people.push(person);
         }
         if people.len() > ADDRESSES_MAX {
-            return Err(part.to_owned());
+            return Err(BadLine::TooMany);
         }
     }
     Ok(people)
@@ -246,9 +282,9 @@ mod tests {
 
     #[test]
     fn reads_addresses_as_people_type_them() {
-        let read = |line: &str| {
+        fn read(line: &str) -> Result<String, BadLine<'_>> {
             people(line).map(|people| people.iter().map(line_of).collect::<Vec<_>>().join(" | "))
-        };
+        }
         for (line, expected) in [
             ("ann@x.example", Ok("ann@x.example")),
             (
@@ -258,14 +294,36 @@ mod tests {
             ("\"Lee, Ann\" <ann@x.example>", Ok("\"Lee, Ann\" <ann@x.example>")),
             ("ann@x.example, ANN@x.example", Ok("ann@x.example")),
             ("", Ok("")),
-            ("ann", Err("ann")),
-            ("ann@x.example, <b", Err("<b")),
+            ("ann", Err(BadLine::NoAddress("ann"))),
+            ("ann@x.example, <b", Err(BadLine::NoAddress("<b"))),
         ] {
-            assert_eq!(read(line).as_deref(), expected.map_err(str::to_owned).as_deref(), "{line}");
+            assert_eq!(read(line), expected.map(str::to_owned), "{line}");
         }
         assert!(people(&"a@x.example,".repeat(1_000)).is_ok());
-        let many: String = (0..200).map(|n| format!("a{n}@x.example,")).collect();
-        assert!(people(&many).is_err());
+        let many =
+            |count: usize| (0..count).map(|n| format!("a{n}@x.example,")).collect::<String>();
+        assert!(people(&many(ADDRESSES_MAX)).is_ok());
+        assert_eq!(people(&many(ADDRESSES_MAX + 1)), Err(BadLine::TooMany));
+    }
+
+    #[test]
+    fn what_was_begun_to_one_goes_to_all_when_asked() {
+        let content = |to: &str, cc: &str| Content {
+            to: to.to_owned(),
+            cc: cc.to_owned(),
+            ..Content::default()
+        };
+        let all = content("ann@x.example", "bob@x.example, \"Cleo\" <cleo@x.example>");
+        for (mine, cc) in [
+            ("", "bob@x.example, \"Cleo\" <cleo@x.example>"),
+            ("BOB@x.example,", "BOB@x.example, \"Cleo\" <cleo@x.example>"),
+            ("dan@x.example, cleo@x.example", "dan@x.example, cleo@x.example, bob@x.example"),
+        ] {
+            let mut begun = content("ann@x.example", mine);
+            begun.copy_to_all_of(&all);
+            assert_eq!(begun.cc, cc);
+            assert!(begun.lacks_of(&all).is_empty());
+        }
     }
 
     #[test]

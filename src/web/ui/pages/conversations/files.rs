@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::message::size;
 use super::readable;
+use crate::decide::send::Refusal;
 use crate::mail::compose::NewFile;
-use crate::model::{AttachmentId, FileState, Message, SubAccountId};
+use crate::model::{AttachmentId, FileState, Message, Settings, SubAccountId};
 use crate::web::State;
 use crate::web::api::attachments;
 use crate::web::ui::failure::Failure;
@@ -30,8 +31,8 @@ const FIELDS_MAX: usize = 200;
 pub struct Form {
     pub fields: Fields,
     pub files: Vec<NewFile>,
-    /// There were more than a form may have: what stood before them is here.
-    pub is_too_large: bool,
+    /// There were more than a form may have, in words. As many as it may have are here.
+    pub excess: Option<String>,
 }
 
 /// A file of a stored message that goes along.
@@ -58,22 +59,27 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         let mut parts = Multipart::from_request(request, state).await.map_err(|_| bad())?;
         let mut fields = Vec::new();
         let mut files = Vec::new();
-        let is_too_large = loop {
+        let mut excess = None;
+        loop {
             match next(&mut parts).await {
+                Ok(Some(Part::File(_))) if files.len() == FILES_MAX => excess = Some(too_many()),
                 Ok(Some(Part::File(file))) => files.push(file),
                 Ok(Some(Part::Field(name, value))) => fields.push((name, value)),
-                Ok(None) => break false,
-                Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => break true,
+                Ok(None) => break,
+                Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                    excess = Some(too_large());
+                    break;
+                }
                 Err(_) => return Err(bad()),
             }
-            if files.len() > FILES_MAX || fields.len() > FIELDS_MAX {
+            if fields.len() > FIELDS_MAX {
                 return Err(bad());
             }
-        };
+        }
         // A file field that was left empty has no name and no bytes.
         fields.retain(|(name, _)| name != "files");
         let fields = Fields::of(fields).ok_or_else(bad)?;
-        Ok(Self { fields, files, is_too_large })
+        Ok(Self { fields, files, excess })
     }
 }
 
@@ -125,8 +131,36 @@ impl Attached {
 
 /// How large each file may be, in words.
 pub async fn limit(state: &State, of: SubAccountId) -> Result<String, Failure> {
+    Ok(size(switches(state, of).await?.attachment_limit))
+}
+
+/// Why a file is not sent, in words (S10).
+pub async fn refused(
+    state: &State,
+    of: SubAccountId,
+    refusal: &Refusal,
+) -> Result<Option<String>, Failure> {
+    Ok(match refusal {
+        Refusal::AttachmentTooLarge(name) => {
+            let limit = limit(state, of).await?;
+            Some(text::fill("error.compose_file_large", &[name, &limit]))
+        }
+        Refusal::TypeNotAllowed(name) => {
+            let types = switches(state, of).await?.attachment_types.join(", ").to_uppercase();
+            Some(text::fill("error.compose_file_type", &[name, &types]))
+        }
+        Refusal::NoSender => None,
+    })
+}
+
+async fn switches(state: &State, of: SubAccountId) -> Result<Settings, Failure> {
     let settings = state.store.account_settings(of).await?.ok_or_else(Failure::not_found)?;
-    Ok(size(settings.switches.attachment_limit))
+    Ok(settings.switches)
+}
+
+/// What is said where there are more than go along.
+pub fn too_many() -> String {
+    text::with("error.compose_many_files", FILES_MAX)
 }
 
 /// What is said where they are too large together.

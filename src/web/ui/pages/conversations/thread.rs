@@ -66,6 +66,8 @@ struct Page {
     parts: Vec<Part>,
     threads: Vec<Thread>,
     people: Vec<Shown>,
+    /// So many more there are.
+    people_more: usize,
     /// The address of earlier messages.
     earlier: Option<String>,
     is_latest: bool,
@@ -166,7 +168,7 @@ async fn shown(
 }
 
 /// The conversation, as far as who is signed in may see it. Where that is nothing, it is as if there were none.
-async fn conversation(
+pub async fn conversation(
     state: &State,
     signed_in: &SignedIn,
     id: ConversationId,
@@ -253,6 +255,7 @@ async fn assemble(
         }
     }
     let earlier = found.is_more.then(|| messages.first()).flatten();
+    let others = others(&conversation, messages, &users);
     Ok(Page {
         id: conversation.id,
         contact_id: conversation.contact_id,
@@ -260,7 +263,8 @@ async fn assemble(
         subject: pretence::visible(&conversation.subject),
         parts: parts.into_iter().map(|(_, part)| part).collect(),
         threads: threads_of(&threads, messages, signed_in.user.id),
-        people: others(&conversation, messages, &users),
+        people: others.iter().take(PEOPLE_MAX).map(|it| Shown::person(it)).collect(),
+        people_more: others.len().saturating_sub(PEOPLE_MAX),
         earlier: earlier.map(|it| format!("/conversations/{}?before={}", conversation.id, it.id)),
         is_latest,
         count: conversation.message_count,
@@ -339,12 +343,15 @@ async fn answer(
     });
     let is_to_all = asked.all == Some(1);
     let is_writing = kept.is_some() || is_to_all || asked.reply.is_some();
-    let can_be_all = kept.is_none() && !is_to_all && !to_all.cc.is_empty();
-    let (draft, content) = kept.unwrap_or_else(|| {
+    let (draft, mut content) = kept.unwrap_or_else(|| {
         let id = NewIds::new(clock::now(), clock::seed()).next_id();
-        let to_one = || compose::answer(&message, &reading.reply_to, is_own, false);
-        (id, if is_to_all { to_all } else { to_one() })
+        (id, compose::answer(&message, &reading.reply_to, is_own, false))
     });
+    // What was begun to one can still go to everybody.
+    if is_to_all {
+        content.copy_to_all_of(&to_all);
+    }
+    let can_be_all = !content.lacks_of(&to_all).is_empty();
     let mut composer = content.composer(draft, Some(id.0), &user.time_zone);
     composer.quote = quote_of(&reading).filter(|_| !composer.has_quote);
     let all = || format!("/conversations/{id}?reply={}&all=1#reply", message.id);
@@ -395,11 +402,11 @@ fn threads_of(
 }
 
 /// Who is on the messages beside the contact and the users.
-fn others(
+fn others<'a>(
     conversation: &StoredConversation,
-    messages: &[model::Message],
+    messages: &'a [model::Message],
     users: &BTreeMap<UserId, model::User>,
-) -> Vec<Shown> {
+) -> Vec<&'a model::Person> {
     let is_user = |address: &model::Address| {
         users.values().any(|user| user.email == *address || user.aliases.contains(address))
     };
@@ -407,9 +414,7 @@ fn others(
     let everybody = messages.iter().flat_map(|it| it.from.iter().chain(&it.to).chain(&it.cc));
     everybody
         .filter(|it| it.email != conversation.contact_email && !is_user(&it.email))
-        .filter(|it| seen.insert(it.email.clone()))
-        .take(PEOPLE_MAX)
-        .map(Shown::person)
+        .filter(|it| seen.insert(&it.email))
         .collect()
 }
 
@@ -440,7 +445,8 @@ pub async fn mark_unread(
     Id(id): Id,
 ) -> Result<Response, Failure> {
     let (of, user) = (signed_in.sub_account(), signed_in.user.id);
-    state.store.set_seen(of, user, ConversationId(id), false).await?;
+    let found = conversation(&state, &signed_in, ConversationId(id)).await?;
+    state.store.set_seen(of, user, found.id, false).await?;
     Ok(done(jar, "flash.marked_unread", "/conversations"))
 }
 
