@@ -6,10 +6,33 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use tokio::sync::{OnceCell, Semaphore};
 
-/// Characters of a password at least; there are no other demands (NIST SP 800-63B 3.1.1.2).
+/// Characters of a password at least; it may be of any kind (NIST SP 800-63B 3.1.1.2).
 pub const CHARS_MIN: usize = 10;
 /// Bytes of a password at most; a longer one is not looked at.
 const BYTES_MAX: usize = 1_024;
+/// Words that many choose, and everybody tries.
+const GUESSED: [&str; 20] = [
+    "password",
+    "passwort",
+    "passw",
+    "qwerty",
+    "qwertz",
+    "qwertyuiop",
+    "qwertzuiop",
+    "asdfghjkl",
+    "letmein",
+    "welcome",
+    "iloveyou",
+    "admin",
+    "administrator",
+    "mailweave",
+    "changeme",
+    "secret",
+    "test",
+    "default",
+    "master",
+    "login",
+];
 /// Each takes 19 MiB and 20 ms or more.
 const AT_ONCE: usize = 2;
 
@@ -33,11 +56,18 @@ pub fn objection(password: &str, email: &str) -> Option<&'static str> {
     match () {
         () if count < CHARS_MIN => Some("error.password_short"),
         () if password.len() > BYTES_MAX => Some("error.password_long"),
-        () if is_same_letter || password.eq_ignore_ascii_case(email) => {
+        () if is_same_letter || password.eq_ignore_ascii_case(email) || is_guessed(password) => {
             Some("error.password_known")
         }
         () => None,
     }
+}
+
+/// Is it what guesses begin with: one well-known word with digits and signs about it, or digits alone?
+fn is_guessed(password: &str) -> bool {
+    let letters = password.chars().filter(|c| c.is_alphabetic()).collect::<String>().to_lowercase();
+    let is_number = || password.bytes().all(|it| it.is_ascii_digit());
+    GUESSED.contains(&letters.as_str()) || is_number()
 }
 
 impl Passwords {
@@ -103,9 +133,19 @@ mod tests {
     #[test]
     fn objects_to_what_anybody_guesses() {
         let email = "ann@example.com";
-        for bad in ["", "short", "aaaaaaaaaaaa", "Ann@Example.com", &"x1".repeat(600)] {
+        for bad in [
+            "",
+            "short",
+            "aaaaaaaaaaaa",
+            "Password123!",
+            "1234567890",
+            "Ann@Example.com",
+            &"x1".repeat(600),
+        ] {
             assert!(objection(bad, email).is_some(), "{bad}");
         }
-        assert_eq!(objection("correct horse", email), None);
+        for good in ["correct horse", "my secret password", "\u{1f600}\u{1f601}!!!!!!!!!!"] {
+            assert_eq!(objection(good, email), None, "{good}");
+        }
     }
 }
