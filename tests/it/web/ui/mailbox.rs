@@ -83,6 +83,9 @@ async fn the_page_says_whether_a_password_did_and_lets_one_leave_what_did_not() 
     for api in &Api::both_with(&configuration("")).await {
         let (mut browser, ann) = Browser::with_user(api, "ann@acme.example", "user").await;
         let (first, second) = (lab().mailbox("paged"), lab().mailbox("other"));
+        let shown = connect(&mut browser, &first, "wrong").await;
+        assert!(shown.contains("</svg>Not connected</span>"), "{shown}");
+        assert!(!shown.contains("Being connected"), "{shown}");
         let shown = connect(&mut browser, &first, PASSWORD).await;
         assert!(shown.contains("Your mailbox is connected.") && shown.contains("class=\"proved\""));
         assert!(shown.contains("New mail cannot be sent from the CRM until"), "{shown}");
