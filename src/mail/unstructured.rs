@@ -48,9 +48,17 @@ impl<'a> Text<'a> {
 
     fn plain(&mut self, text: &[u8]) {
         self.close();
-        // RFC 5322 2.2.3: unfolding takes the line ends out.
         let text = String::from_utf8_lossy(text);
-        self.decoded.extend(text.chars().filter(|c| !matches!(c, '\r' | '\n')));
+        let mut lines = text.split('\n').peekable();
+        let mut is_first = true;
+        // RFC 5322 2.2.3: a fold is one space, whatever white space stands around it.
+        while let Some(line) = lines.next() {
+            let line = if is_first { line } else { line.trim_start() };
+            let is_last = lines.peek().is_none();
+            self.decoded.push_str(if is_last { line } else { line.trim_end() });
+            self.decoded.extend((!is_last).then_some(' '));
+            is_first = false;
+        }
     }
 
     fn word(&mut self, charset: &'a [u8], bytes: &[u8]) {
@@ -86,7 +94,9 @@ mod tests {
             ("=?x-nope?Q?caf=E9?=", "caf\u{e9}"),
             ("=?utf-8?Q?=3D=3Futf-8=3FQ=3Fa=3F=3D?=", "=?utf-8?Q?a?="),
             ("=?utf-8?X?a?= =?utf-8?Q?open", "=?utf-8?X?a?= =?utf-8?Q?open"),
-            ("fold\r\n\ted", "fold\ted"),
+            ("fold\r\n\ted", "fold ed"),
+            ("two  \r\n  folds \n ", "two folds "),
+            ("=?utf-8?Q?a?=\r\n b", "a b"),
         ] {
             assert_eq!(decoded(value.as_bytes()), expected, "{value:?}");
         }
