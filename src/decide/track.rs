@@ -165,11 +165,12 @@ fn in_no_thread<'a>(case: &Case<'a>, found: &Found, copy: Copy<'a>) -> Step<'a> 
     file(case, found, copy, Place::With(contacts), ("T9", false))
 }
 
-/// T9: does the switch say so of mail that came then?
+/// T9: does the switch say so of mail that came then? Servers tell when that was to the second.
 fn is_followed(case: &Case<'_>, found: &Found) -> bool {
     let settings = &case.account.settings;
     let since = settings.follow_contacts_since.unwrap_or_default();
-    settings.follow_contacts && found.received_at.is_none_or(|at| at >= since)
+    settings.follow_contacts
+        && found.received_at.is_none_or(|at| at.as_seconds() >= since.as_seconds())
 }
 
 /// The contacts with whom the user exchanges this mail. What programs write is no exchange.

@@ -201,6 +201,9 @@ fn a_contact_is_followed_from_the_moment_the_switch_is_on() {
         needs(&track(&mut world, mail)) == Some(Part::People)
     };
     assert!(follows(RECEIVED_AT, Some(RECEIVED_AT)));
+    // Servers tell the second in which a mail came.
+    let within = Time::from_micros(RECEIVED_AT.as_micros() + 999_999);
+    assert!(follows(within, Some(RECEIVED_AT)));
     assert!(!follows(RECEIVED_AT.plus_seconds(1), Some(RECEIVED_AT)));
     assert!(follows(RECEIVED_AT.plus_seconds(1), None), "a server that does not say");
 
