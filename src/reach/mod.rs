@@ -26,6 +26,7 @@ pub struct Reach {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Nobody answers there; or what stands in front of the server does, and hangs up before TLS has begun.
     #[error("{0}")]
     Unreachable(String),
     /// It leads to where no user may send us.
@@ -34,6 +35,9 @@ pub enum Error {
          outgoing.allowed_networks"
     )]
     Private(String),
+    /// The certificate is not to be believed, or TLS failed otherwise.
+    #[error("{0}")]
+    Tls(String),
 }
 
 impl Reach {
@@ -75,7 +79,28 @@ fn key(host: &Host) -> (String, u16) {
 mod tests {
     use std::sync::Arc;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[tokio::test]
+    async fn who_hangs_up_before_tls_was_not_reached_and_who_speaks_something_else_has_no_tls() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("127.0.0.1:{}?tls", listener.local_addr().unwrap().port());
+        let host: Host = host.parse().unwrap();
+        let tls = crate::tls::client_config(None).unwrap();
+        for (answer, is_reached) in [(&b""[..], false), (b"* BYE no TLS here\r\n", true)] {
+            let tcp = Reach::anywhere().connect(&host).await.unwrap();
+            let (mut peer, _) = listener.accept().await.unwrap();
+            peer.write_all(answer).await.unwrap();
+            // Its hello is read, so that it is told of an end and not of bytes that are lost.
+            let hello = async { peer.read(&mut [0; 4_096]).await.map(|_| drop(peer)) };
+            let (secured, _) = tokio::join!(Wire::secure(&tls, &host, tcp), hello);
+            let error = secured.unwrap_err();
+            assert_eq!(matches!(error, Error::Tls(_)), is_reached, "{error:?}");
+            assert_eq!(matches!(error, Error::Unreachable(_)), !is_reached, "{error:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_private_host_is_reached_when_the_operator_named_it() {

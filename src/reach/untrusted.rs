@@ -22,6 +22,13 @@ pub(super) fn in_words(error: &io::Error) -> String {
     }
 }
 
+/// Did the connection end, whoever ended it, and not the handshake?
+pub(super) fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    let kinds = [BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof];
+    kinds.contains(&error.kind())
+}
+
 fn of_certificate(fault: &CertificateError) -> String {
     match fault {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => EXPIRED.to_owned(),

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::{Error, untrusted};
 use crate::model::Host;
 
 /// A connection, private or to this machine itself.
@@ -23,17 +24,23 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Goes to TLS; the certificate must be the host's. The error is in words.
+    /// Goes to TLS; the certificate must be the host's.
     pub async fn secure(
         tls: &Arc<ClientConfig>,
         host: &Host,
         tcp: TcpStream,
-    ) -> Result<Self, String> {
-        let name = ServerName::try_from(host.dial().0.to_owned())
-            .map_err(|_| format!("{} is no name that a certificate can have", host.name))?;
+    ) -> Result<Self, Error> {
+        let nameless = |_| format!("{} is no name that a certificate can have", host.name);
+        let name =
+            ServerName::try_from(host.dial().0.to_owned()).map_err(nameless).map_err(Error::Tls)?;
         let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-        let stream = connected
-            .map_err(|error| format!("{}: {}", host.name, super::untrusted::in_words(&error)))?;
+        let stream = connected.map_err(|error| {
+            let words = format!("{}: {}", host.name, untrusted::in_words(&error));
+            match untrusted::is_cut(&error) {
+                true => Error::Unreachable(words),
+                false => Error::Tls(words),
+            }
+        })?;
         Ok(Self::Tls(Box::new(stream)))
     }
 

@@ -18,7 +18,7 @@ use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use crate::model::{Host, Login};
-use crate::reach::Reach;
+use crate::reach::{self, Reach};
 
 pub use known::{Known, known};
 pub use transaction::Ending;
@@ -112,6 +112,16 @@ impl Error {
             Self::Unreachable(_) | Self::Lost(_) => true,
             Self::Denied { reply, .. } | Self::Refused(reply) => reply.is_transient(),
             Self::Private(_) | Self::Tls(_) | Self::Unsupported(_) | Self::Hostile(_) => false,
+        }
+    }
+}
+
+impl From<reach::Error> for Error {
+    fn from(error: reach::Error) -> Self {
+        match error {
+            reach::Error::Private(_) => Self::Private(error.to_string()),
+            reach::Error::Unreachable(why) => Self::Unreachable(why),
+            reach::Error::Tls(why) => Self::Tls(why),
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::{Demand, Error, Options, Reply, one_line};
 use crate::model::{Host, Security};
-use crate::reach::{self, Wire};
+use crate::reach::Wire;
 
 /// The longest line before TLS.
 const LINE_BYTES_MAX: usize = 2_048;
@@ -68,15 +68,12 @@ impl Stream {
 
 /// Connects, and goes to TLS as the host says. There is no way back to clear text.
 pub async fn connect(options: &Options, host: &Host, demand: Demand) -> Result<Stream, Error> {
-    let tcp = options.reach.connect(host).await.map_err(|error| match error {
-        reach::Error::Private(_) => Error::Private(error.to_string()),
-        reach::Error::Unreachable(why) => Error::Unreachable(why),
-    })?;
+    let tcp = options.reach.connect(host).await?;
     let peer = tcp.peer_addr().map_err(lost)?;
     let (wire, greeting) = match host.security {
         Security::Plain => (Wire::Plain(tcp), &b""[..]),
         Security::Tls => {
-            let wire = Wire::secure(&options.tls, host, tcp).await.map_err(Error::Tls)?;
+            let wire = Wire::secure(&options.tls, host, tcp).await?;
             (wire, &b""[..])
         }
         Security::StartTls => {
@@ -87,7 +84,7 @@ pub async fn connect(options: &Options, host: &Host, demand: Demand) -> Result<S
             let Wire::Plain(tcp) = clear else { return Err(Error::Lost("no stream".to_owned())) };
             // Lines were read byte by byte: had anything been sent behind the 220, it would now stand
             // where the TLS handshake is expected, and fail it.
-            let wire = Wire::secure(&options.tls, host, tcp).await.map_err(Error::Tls)?;
+            let wire = Wire::secure(&options.tls, host, tcp).await?;
             (wire, GREETING)
         }
     };

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
-use crate::reach::Reach;
+use crate::reach::{self, Reach};
 
 pub use folders::{Listed, Roles};
 pub use idle::Wake;
@@ -85,6 +85,16 @@ impl Error {
             self,
             Self::Unreachable(_) | Self::Silent(_) | Self::Lost(_) | Self::Refused { .. }
         )
+    }
+}
+
+impl From<reach::Error> for Error {
+    fn from(error: reach::Error) -> Self {
+        match error {
+            reach::Error::Private(_) => Self::Private(error.to_string()),
+            reach::Error::Unreachable(why) => Self::Unreachable(why),
+            reach::Error::Tls(why) => Self::Tls(why),
+        }
     }
 }
 

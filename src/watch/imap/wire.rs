@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Error, Options};
 use crate::model::{Host, Security};
-use crate::reach::{self, Wire};
+use crate::reach::Wire;
 
 /// The longest line before a session begins.
 const LINE_BYTES_MAX: usize = 8_192;
@@ -21,14 +21,11 @@ pub struct Greeted {
 /// Connects, and goes to TLS as the host says. There is no way back to clear text.
 pub async fn connect(options: &Options, host: &Host) -> Result<Greeted, Error> {
     // A command leaves as one piece: waiting for more to send with it would only cost time.
-    let tcp = options.reach.connect(host).await.map_err(|error| match error {
-        reach::Error::Private(_) => Error::Private(error.to_string()),
-        reach::Error::Unreachable(why) => Error::Unreachable(why),
-    })?;
+    let tcp = options.reach.connect(host).await?;
     let tls = &options.tls;
     match host.security {
         Security::Tls => {
-            let mut wire = Wire::secure(tls, host, tcp).await.map_err(Error::Tls)?;
+            let mut wire = Wire::secure(tls, host, tcp).await?;
             greet(&mut wire).await?;
             capabilities(wire).await
         }
@@ -39,7 +36,7 @@ pub async fn connect(options: &Options, host: &Host) -> Result<Greeted, Error> {
             let Wire::Plain(tcp) = clear else { return Err(Error::Lost("no stream".to_owned())) };
             // Lines are read byte by byte: had anything been sent behind the OK, it would now stand where
             // the TLS handshake is expected, and fail it (NO STARTTLS: over 40 servers and clients fell).
-            capabilities(Wire::secure(tls, host, tcp).await.map_err(Error::Tls)?).await
+            capabilities(Wire::secure(tls, host, tcp).await?).await
         }
         Security::Plain => {
             let mut wire = Wire::Plain(tcp);
