@@ -28,7 +28,7 @@ pub enum Leg {
 const INBOX: &str = "INBOX";
 /// So often is it remembered that all is read, when nothing comes.
 const TOUCH_EVERY: Duration = Duration::from_secs(600);
-/// So often are the folders listed anew: one may have been made.
+/// So often are all folders found anew, the one of sent mail among them.
 const LIST_EVERY: Duration = Duration::from_secs(3_600);
 /// The longest time for which a folder that ends sessions is left alone.
 const REST_MAX: Duration = Duration::from_secs(3_600);
@@ -120,6 +120,8 @@ impl View {
             self.others_at = Instant::now();
             if self.is_sent_closed || self.listed_at.elapsed() >= LIST_EVERY {
                 self.list(way, session).await?;
+            } else {
+                self.list_others(way, session).await?;
             }
             self.look_at_others(way, session).await?;
         }
@@ -174,6 +176,20 @@ impl View {
             true => self.visit_inbox(way, session).await,
             false => entered.map(drop),
         }
+    }
+
+    /// People make folders and rename them, and rules move mail there at once (T8): each round begins with
+    /// the folders that there are then. The one of sent mail may be another now, too.
+    async fn list_others(&mut self, way: &Way, session: &mut Session) -> Result<(), Error> {
+        let listed = session.folders().await?;
+        let is_home = self.open.role == FolderRole::Sent;
+        let sent = is_home.then_some(self.open.name.as_str());
+        let roles = folders::roles(&listed, sent, way.watched.account.saves_sent);
+        if roles.sent.as_deref() != sent {
+            return self.list(way, session).await;
+        }
+        self.others = roles.others;
+        Ok(())
     }
 
     /// Opens a folder and reads all that is new in it.

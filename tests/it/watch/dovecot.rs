@@ -102,6 +102,23 @@ async fn mail_that_rules_move_is_found_in_its_folder_and_moving_it_changes_nothi
     }
 }
 
+/// T8.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folders_that_are_made_and_renamed_meanwhile_are_looked_into() {
+    for mut world in worlds().await {
+        let mut outlook = world.mailbox().client();
+        world.watch().await;
+        outlook.create("Made");
+        outlook.append("Made", &reply("made@c", CARL, ANN, "first@acme"));
+        world.until_messages(2).await;
+        outlook.run("RENAME Made Renamed");
+        outlook.append("Renamed", &reply("renamed@c", CARL, ANN, "first@acme"));
+        world.until_messages(3).await;
+        world.stop().await;
+        assert_eq!(world.messages().await, 3);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_was_made_anew_loses_nothing_and_replays_nothing() {
     for mut world in worlds().await {
