@@ -163,7 +163,8 @@ impl AccountFacts {
                     self.thread_indexes.entry(*guid).or_default().push(*thread);
                 }
             }
-            Change::TrackThread { thread, connection, .. } => {
+            Change::TrackThread { thread, connection, .. }
+            | Change::ReopenThread { thread, connection } => {
                 if let Some(fact) = self.threads.get_mut(thread) {
                     fact.sync = Sync::Tracked;
                     fact.connection = Some(*connection);

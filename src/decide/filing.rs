@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 use super::case::{Case, Ruling};
-use super::facts::IdFact;
+use super::facts::{IdFact, ThreadFact};
 use super::plan::{Copy, Joined, Place, Plan};
 use super::submission::Fetched;
 use super::{Change, Decision, files, sender, thread};
@@ -310,13 +310,29 @@ impl<'c, 'a> Draft<'c, 'a> {
             let thread = *thread;
             self.changes.push(Change::ExtendThread { thread, participants, thread_index });
         }
-        if known.is_some_and(|it| it.sync == Sync::None)
-            && let Some(connection) = self.tracking(plan)
-        {
-            let thread = *thread;
-            self.changes.push(Change::TrackThread { thread, connection, search: true });
+        if let Some((known, connection)) = known.zip(self.tracking(plan)) {
+            self.changes.extend(self.followed(*thread, known, connection));
         }
         (*conversation, *thread)
+    }
+
+    /// A thread that nobody follows is followed from now on. One that has stopped, because its mailbox was
+    /// replaced or disconnected, goes on by what the CRM sends through another connection, which syncs (M4):
+    /// whoever answers that answers in this thread. Nothing is searched for: that is `resume` (M5).
+    fn followed(
+        &self,
+        thread: ThreadId,
+        known: &ThreadFact,
+        connection: ConnectionId,
+    ) -> Option<Change> {
+        let is_sent = self.case.submission.sending.is_some();
+        match known.sync {
+            Sync::None => Some(Change::TrackThread { thread, connection, search: true }),
+            Sync::Stopped if is_sent && known.connection != Some(connection) => {
+                Some(Change::ReopenThread { thread, connection })
+            }
+            Sync::Stopped | Sync::Tracked => None,
+        }
     }
 
     /// T1: the connection that follows a thread which this mail opens: a copy at the smart BCC address

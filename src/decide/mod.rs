@@ -77,6 +77,11 @@ pub enum Change {
         connection: ConnectionId,
         search: bool,
     },
+    /// The thread had stopped with another connection; it goes on in this one.
+    ReopenThread {
+        thread: ThreadId,
+        connection: ConnectionId,
+    },
     /// A mail that was seen in the user's mailbox and not kept is kept after all: the verdict that said
     /// otherwise goes (V1).
     Keep {

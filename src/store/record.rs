@@ -183,10 +183,8 @@ impl Rows {
                 folded::of_contact(contact.name.as_deref(), &contact.email),
             ]),
             Change::AddConversation(conversation) => {
-                let new = NewConversation {
-                    contact: conversation.contact_id.0,
-                    created_at: conversation.created_at,
-                };
+                let (contact, created_at) = (conversation.contact_id.0, conversation.created_at);
+                let new = NewConversation { contact, created_at };
                 self.conversations.insert((of, conversation.id), new);
             }
             Change::AddThread(thread) => self.threads.extend(values![
@@ -222,6 +220,7 @@ impl Rows {
             }
             Change::MergeThread { from, into, .. } => self.merges.push((of, *from, *into)),
             Change::TrackThread { .. }
+            | Change::ReopenThread { .. }
             | Change::Keep { .. }
             | Change::Name { .. }
             | Change::Claim { .. }

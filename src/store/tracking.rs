@@ -13,6 +13,11 @@ statements! {
     /// A thread whose connection has ended stays stopped until somebody resumes it (M5).
     TRACK = "update threads set sync = 'tracked', connection_id = $3 \
         where sub_account = $1 and id = $2 and sync = 'none'";
+    /// Unless the connection has ended meanwhile: the mail that reopens the thread will not go out.
+    REOPEN = "update threads set sync = 'tracked', sync_reason = null, connection_id = $3 \
+        where sub_account = $1 and id = $2 and sync = 'stopped' \
+            and exists (select 1 from connections where connections.sub_account = $1 \
+                and connections.id = $3 and connections.state in ('active', 'needs_reauth'))";
     /// A search that is under way is to be made once more; one that is put off stays so.
     ADD_SEARCHES = "insert into searches (sub_account, connection_id, thread_id, created_at) \
         select column1, column2, column3, max(column4) \
@@ -99,6 +104,9 @@ async fn write_one(tx: &mut Tx<'_>, of: SubAccountId, change: &Change) -> Result
     match change {
         Change::TrackThread { thread, connection, .. } => {
             tx.execute(TRACK, values![of, *thread, *connection]).await?;
+        }
+        Change::ReopenThread { thread, connection } => {
+            tx.execute(REOPEN, values![of, *thread, *connection]).await?;
         }
         Change::Keep { key, user } => {
             tx.execute(KEEP, values![of, *key, *user]).await?;

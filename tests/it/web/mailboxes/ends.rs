@@ -215,6 +215,39 @@ async fn a_disconnected_mailbox_is_not_read_and_resume_brings_back_what_was_miss
     }
 }
 
+/// M4, S4.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_thread_goes_on_by_what_is_sent_through_the_next_mailbox() {
+    for mut desk in Desk::both().await {
+        let (old, new) = (lab().mailbox("before"), lab().mailbox("after"));
+        let id = desk.connect(&old).await;
+        desk.copy("first@acme", "").await;
+        let path = format!("/mailboxes/{id}");
+        assert_eq!(desk.api.delete(&path).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(desk.connect(&new).await, id);
+        let stopped = ("stopped".to_owned(), "mailbox_disconnected".to_owned());
+        assert_eq!(desk.threads().await, [stopped]);
+        desk.watch();
+        desk.until_watched(&id).await;
+
+        let first = desk.api.get("/verdicts?message_id=first@acme").await;
+        let sent = json!({
+            "kind": "individual", "user_id": desk.user, "to": [{"email": "carl@client.example"}],
+            "subject": "Offer", "text": "Well?",
+            "reply_to_message_id": first.items()[0]["stored_message_id"],
+        });
+        let sent = desk.api.post("/messages", sent).await;
+        assert_eq!(sent.status, StatusCode::ACCEPTED, "{}", sent.json);
+        assert_eq!(desk.threads().await, [("tracked".to_owned(), String::new())]);
+        new.append("INBOX", &reply("r1@client", &sent.text("message_id")));
+        desk.until("the answer is filed", async |desk| {
+            desk.filed().await.contains(&"r1@client".to_owned())
+        })
+        .await;
+        desk.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_user_s_consent_is_taken_back() {
     for desk in Desk::both().await {
