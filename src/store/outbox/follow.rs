@@ -1,17 +1,37 @@
-//! Mail that waits, most of it for a later time, while its mailbox is disconnected and connected again: as it
-//! is the same mailbox with the same address, it goes out through the new connection (S1). What became due in
-//! between has failed, and says so; what is from another address cannot go through it at all (M4).
+//! What a mailbox that is disconnected and connected again had not done. Mail that waits, most of it for a later
+//! time, goes out through the new connection, as it is the same mailbox with the same address (S1); mail of
+//! which nobody knows whether it went is looked for there (S5), and copies that the Sent folder lacks are filed
+//! there (S6). What became due in between has failed, and says so; what is from another address cannot go
+//! through it at all (M4).
 
 use crate::model::{Address, ConnectionId, MailboxId, SubAccountId};
 use crate::store::Result;
 use crate::store::tx::Tx;
 use crate::store::value::values;
 
-statements! {
-    FOLLOW = "update outbox set connection_id = $3 where sub_account = $1 and due_at is not null \
-        and coalesce(connection_id, sub_account) in (select former.id from connections as former \
+/// The connections of the mailbox that have ended, of the same address.
+macro_rules! former {
+    () => {
+        "(select former.id from connections as former \
             where former.sub_account = $1 and former.mailbox_id = $2 and former.address = $4 \
-                and former.state = 'disconnected')";
+                and former.state = 'disconnected')"
+    };
+}
+
+statements! {
+    FOLLOW = concat!("update outbox set connection_id = $3 \
+        where sub_account = $1 and due_at is not null \
+            and coalesce(connection_id, sub_account) in ", former!());
+    /// What the former connection found out in its Sent folder, or did not, counts no more: the absence of a
+    /// mail is to be proved anew before it is sent again. What is in hand just now is in doubt soon.
+    FOLLOW_IN_DOUBT = concat!("update outbox set connection_id = $3, searched_at = null \
+        where sub_account = $1 and id in (select unknown.id from outbox as unknown \
+                where unknown.sub_account = $1 and unknown.status = 'unknown' \
+            union all select leased.id from outbox as leased where leased.sub_account = $1 \
+                and leased.leased_until is not null and leased.due_at is null) \
+            and connection_id in ", former!());
+    FOLLOW_COPIES = concat!("update outbox set connection_id = $3 \
+        where sub_account = $1 and copy_wanted and connection_id in ", former!());
     /// S4: a thread of which nothing has gone out yet is opened by the mail that waits, and through the
     /// connection that this goes through. Others stay as they are until somebody resumes them (M5).
     OPEN_THREADS = "update threads set sync = 'tracked', sync_reason = null, connection_id = $2 \
@@ -29,7 +49,7 @@ statements! {
                     and outbox.id is null)";
 }
 
-/// What waits to go out as this address through earlier connections of the mailbox goes through this one.
+/// What earlier connections of the mailbox, as this address, have left to do is this one's.
 pub(in crate::store) async fn follow(
     tx: &mut Tx<'_>,
     of: SubAccountId,
@@ -37,6 +57,8 @@ pub(in crate::store) async fn follow(
     address: &Address,
 ) -> Result<()> {
     let values = values![of, mailbox, connection, address.normal()];
+    tx.execute(FOLLOW_IN_DOUBT, values.clone()).await?;
+    tx.execute(FOLLOW_COPIES, values.clone()).await?;
     if tx.execute(FOLLOW, values).await? > 0 {
         tx.execute(OPEN_THREADS, values![of, connection]).await?;
     }

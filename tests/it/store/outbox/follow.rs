@@ -1,4 +1,5 @@
-//! Mail for later, whose mailbox is disconnected and connected again before it is due (S1, S4, M4, M5).
+//! What is left to do when a mailbox is disconnected and connected again: mail for later, mail in doubt, and
+//! copies (S1, S4, S5, S6, M4, M5).
 
 use mailweave::model::MailboxId;
 use mailweave::store::{Begun, NewConnection, Proved};
@@ -72,5 +73,37 @@ async fn mail_that_becomes_due_without_its_mailbox_has_nowhere_to_go() {
         enqueue(&fresh, (BOB, "a@x", &[]), (Via::Mailbox(first), Some(at(1_000)))).await;
         disconnect(&fresh, mailbox).await;
         assert!(claim_one(&fresh, 1_001).await.is_stranded);
+    }
+}
+
+/// S5, S6.
+#[tokio::test]
+async fn mail_in_doubt_is_looked_for_and_copies_are_filed_in_the_next_connection() {
+    for fresh in both().await {
+        let (mailbox, first) = connect(&fresh, ANN).await;
+        let mut mails = Vec::new();
+        for id in ["unknown@x", "copy@x", "leased@x", "sent@x"] {
+            mails.push(enqueue(&fresh, (BOB, id, &[]), (Via::Mailbox(first), None)).await);
+        }
+        for (id, stands) in mails.iter().zip([
+            "status = 'unknown', searched_at = 9",
+            "status = 'sent', copy_wanted = true",
+            "leased_until = 9",
+            "status = 'sent'",
+        ]) {
+            let id = fresh.id(id.0);
+            fresh
+                .sql(&format!(
+                    "update outbox set due_at = null, handed_at = 5, {stands} where id = {id}"
+                ))
+                .await;
+        }
+        disconnect(&fresh, mailbox).await;
+        let (_, next) = connect(&fresh, ANN).await;
+        for (id, connection) in mails.iter().zip([next, next, next, first]) {
+            assert_eq!(via(&fresh, *id).await, Via::Mailbox(connection));
+        }
+        let searched = "select count(*) from outbox where searched_at is not null";
+        assert_eq!(fresh.sql(searched).await, [["0"]], "its absence there is not proved");
     }
 }
