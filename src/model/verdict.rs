@@ -69,6 +69,8 @@ pub enum Reason {
     Loop,
     Discarded,
     ThreadStopped,
+    /// The mailbox's server listed it and did not give it, however often it was asked (V1).
+    NotGiven,
     AttachmentTooLarge,
     UnknownRecipient,
     TooLarge,
@@ -77,7 +79,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Filed,
         Self::IdConflict,
         Self::Released,
@@ -100,6 +102,7 @@ impl Reason {
         Self::Loop,
         Self::Discarded,
         Self::ThreadStopped,
+        Self::NotGiven,
         Self::AttachmentTooLarge,
         Self::UnknownRecipient,
         Self::TooLarge,
@@ -150,6 +153,7 @@ impl Reason {
             Self::Loop => ("loop", Outcome::Ignored, "B8"),
             Self::Discarded => ("discarded", Outcome::Ignored, "V3"),
             Self::ThreadStopped => ("thread_stopped", Outcome::Ignored, "M5"),
+            Self::NotGiven => ("not_given", Outcome::Ignored, "V1"),
             Self::AttachmentTooLarge => ("attachment_too_large", Outcome::Skipped, "A2"),
             Self::UnknownRecipient => ("unknown_recipient", Outcome::Rejected, "B1"),
             Self::TooLarge => ("too_large", Outcome::Rejected, "B1"),

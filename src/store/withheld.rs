@@ -1,10 +1,11 @@
 //! Mail that a server lists and does not give: its folder is read on without it, and what it was stays known,
 //! so that it can be asked for again (V1). When that is done is the watcher's to say.
 
+use super::columns::verdict_row;
 use super::value::{Value, values};
 use super::watching::{Advance, Advanced};
-use super::{Error, Page, Result, Store, events};
-use crate::model::{ConnectionId, SubAccountId, Time};
+use super::{Error, Page, Result, Store, events, record};
+use crate::model::{ConnectionId, SubAccountId, Time, Verdict};
 
 statements! {
     /// A folder that is read anew comes to it again: it is known since then.
@@ -71,6 +72,22 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.writer().await?;
         tx.execute(PUT_OFF, [key(place, mail), values![next_at]].concat()).await?;
+        tx.commit().await
+    }
+
+    /// A mail was asked for often enough: that is its verdict (V1).
+    pub async fn give_up_withheld(
+        &self,
+        place: Place,
+        mail: &Withheld,
+        verdict: &Verdict,
+    ) -> Result<()> {
+        let mut tx = self.writer().await?;
+        events::lock(&mut tx, &[place.0]).await?;
+        // Once: the sessions of two gateways may have asked.
+        if tx.execute(REMOVE, key(place, mail)).await? > 0 {
+            tx.execute_rows(record::ADD_VERDICTS, verdict_row(place.0, verdict)?).await?;
+        }
         tx.commit().await
     }
 

@@ -7,7 +7,7 @@ use super::super::imap::Session;
 use super::super::mailbox::{Error, Mailbox};
 use super::{View, is_lost, is_of_mails};
 use crate::clock;
-use crate::model::{Folder, FolderRole};
+use crate::model::{Door, Folder, FolderRole, Matched, NewIds, Reason, Verdict, VerdictId};
 use crate::store::Withheld;
 
 /// What became of a mail that was asked for again.
@@ -80,11 +80,10 @@ impl View {
             // A connection may be lost for another reason, but not each time.
             Err(error) => is_of_mails(error) || is_lost(error) && mail.tries > 0,
         };
-        if in_vain && next.is_none() {
-            given_up(way, mail);
-        }
-        if matches!(asked, Ok(Asked::Given { .. } | Asked::Gone)) || in_vain && next.is_none() {
+        if matches!(asked, Ok(Asked::Given { .. } | Asked::Gone)) {
             way.store.forget_withheld(place, mail).await?;
+        } else if in_vain && next.is_none() {
+            give_up(way, mail).await?;
         }
         match asked {
             Ok(asked) => Ok(asked == Asked::Given { found_sent: true }),
@@ -117,9 +116,29 @@ impl View {
     }
 }
 
-/// Nobody asks for it any more.
-fn given_up(way: &Way, mail: &Withheld) {
+/// Nobody asks for it any more. No more is known of it than that it was there.
+async fn give_up(way: &Way, mail: &Withheld) -> Result<(), Error> {
     let (connection, uid) = (way.watched.connection, mail.uid);
+    let now = clock::now();
+    let verdict = Verdict {
+        id: VerdictId(NewIds::new(now, clock::seed()).next_id()),
+        at: now,
+        door: Door::Imap,
+        reason: Reason::NotGiven,
+        matched: Matched::default(),
+        message_id: None,
+        private_key: None,
+        user_id: Some(way.watched.user),
+        conversation_id: None,
+        stored_message_id: None,
+        candidates: Vec::new(),
+        report: Vec::new(),
+        trust: None,
+        expires_at: None,
+        recheck_at: None,
+    };
+    way.store.give_up_withheld((way.watched.sub_account, connection), mail, &verdict).await?;
     metrics::counter!("mailweave_withheld_mails_given_up_total").increment(1);
     tracing::error!(connection.id = %connection, code = "mail_given_up", uid, "The server of connection {connection} did not give mail {uid} for days; it is asked for no more.");
+    Ok(())
 }

@@ -306,12 +306,13 @@ fn ignored(customer: &str) -> Vec<Row> {
 }
 
 /// Reasons that are not decided here, and where they are.
-const ELSEWHERE: [Reason; 8] = [
+const ELSEWHERE: [Reason; 9] = [
     Reason::TakenBack,        // by a person: `undo`
     Reason::Discarded,        // by a person: `discard`
     Reason::Expired,          // by time
     Reason::NotACrmThread,    // in a connected mailbox
     Reason::ThreadStopped,    // in a connected mailbox
+    Reason::NotGiven,         // in a connected mailbox
     Reason::UnknownRecipient, // in the SMTP session
     Reason::TooLarge,         // in the SMTP session
     Reason::ProtocolError,    // in the SMTP session

@@ -84,7 +84,7 @@ async fn what_is_gone_or_means_another_mail_now_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_given_for_a_week_is_given_up_and_the_watch_goes_on() {
+async fn what_is_not_given_for_a_week_has_that_for_its_verdict_and_the_watch_goes_on() {
     let (server, mut world) = left_out().await;
     world.fresh.sql("update withheld set created_at = 5").await;
     is_due(&world).await;
@@ -94,4 +94,6 @@ async fn what_is_not_given_for_a_week_is_given_up_and_the_watch_goes_on() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     world.stop().await;
     assert_eq!(world.messages().await, 3);
+    let given_up = "select door, outcome from verdicts where reason = 'not_given'";
+    assert_eq!(world.fresh.sql(given_up).await, [["imap", "ignored"]]);
 }
