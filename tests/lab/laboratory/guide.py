@@ -13,8 +13,8 @@ data_dir = "$directory/gateway"
 
 [smtp]
 listen = ["127.0.0.1:2525"]
-# The laboratory's Postfix finds the gateway by the port in the name.
-domains = ["bcc.p2525.localhost"]
+# The laboratory's Postfix brings mail for it to this port.
+domains = ["bcc.localhost"]
 
 [http]
 listen = "127.0.0.1:8025"
