@@ -162,6 +162,9 @@ impl Options {
     /// The address that a path of RCPT names, when it is one of ours.
     fn recipient(&self, path: Path, encoding: Encoding) -> Result<Address, Reply> {
         let address = match path {
+            Path::Mailbox(address) if self.is_own_postmaster(&address) => {
+                self.postmaster().ok_or(reply::BAD_RECIPIENT)?
+            }
             Path::Mailbox(address) => address,
             Path::Postmaster => self.postmaster().ok_or(reply::BAD_RECIPIENT)?,
             Path::Null | Path::Invalid => return Err(reply::BAD_RECIPIENT),
@@ -173,6 +176,11 @@ impl Options {
         // Ways of old to make a server pass mail on: user%other@ours, other!user@ours, "user@other"@ours.
         let is_relay = address.local().contains(['%', '!', '@']);
         if is_ours && !is_relay { Ok(address) } else { Err(reply::NOT_OURS) }
+    }
+
+    /// Who greets with a name can be written to there, although no other mail is for it.
+    fn is_own_postmaster(&self, address: &Address) -> bool {
+        address.local() == "postmaster" && address.domain().eq_ignore_ascii_case(&self.hostname)
     }
 
     fn postmaster(&self) -> Option<Address> {

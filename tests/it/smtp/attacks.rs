@@ -233,10 +233,13 @@ async fn relays_nothing() {
         "<other.example!u@bcc.example>",
         "<u@other.example@bcc.example>",
         "<u@[127.0.0.1]>",
+        "<u@mx.example>",
     ] {
         let reply = client.say(&format!("RCPT TO:{path}")).await;
         assert!(reply.starts_with("550 5.7.1") || reply.starts_with("553"), "{path}: {reply}");
     }
+    // But whom our own name belongs to can be told of trouble (RFC 5321 4.5.1).
+    assert!(client.say("RCPT TO:<Postmaster@MX.example>").await.starts_with("250"));
 }
 
 #[tokio::test]
