@@ -35,11 +35,11 @@ impl Wire {
             ServerName::try_from(host.dial().0.to_owned()).map_err(nameless).map_err(Error::Tls)?;
         let connected = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
         let stream = connected.map_err(|error| {
-            let words = format!("{}: {}", host.name, untrusted::in_words(&error));
-            match untrusted::is_cut(&error) {
-                true => Error::Unreachable(words),
-                false => Error::Tls(words),
+            if untrusted::is_cut(&error) {
+                let words = format!("{}: it hung up before TLS had begun ({error})", host.name);
+                return Error::Unreachable(words);
             }
+            Error::Tls(format!("{}: {}", host.name, untrusted::in_words(&error)))
         })?;
         Ok(Self::Tls(Box::new(stream)))
     }
