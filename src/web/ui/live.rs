@@ -15,7 +15,7 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::StreamExt;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ use crate::web::api::events::UNBUFFERED;
 
 /// What comes within so long is told together.
 const TOGETHER: Duration = Duration::from_millis(400);
+/// And while mail pours in: nobody reads so fast, and every open page costs the mail some of its time.
+const TOGETHER_OF_MUCH: Duration = Duration::from_secs(2);
 /// Other processes may write, too, and tell nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Events that are read to say which conversations have changed; of more, it is only said that much has.
@@ -80,8 +82,11 @@ impl Live {
     pub async fn follow(&self, store: Arc<Store>, stop: CancellationToken) {
         let mut news = store.news();
         let mut reached: BTreeMap<SubAccountId, Reached> = BTreeMap::new();
+        let mut together = TOGETHER;
         while !stop.is_cancelled() {
-            let Some(fresh) = stop.run_until_cancelled(heard(&mut news)).await else { break };
+            let heard = stop.run_until_cancelled(heard(&mut news, together)).await;
+            let Some(fresh) = heard else { break };
+            together = TOGETHER;
             let listening = self.listening();
             if listening.is_empty() {
                 reached.clear();
@@ -90,8 +95,12 @@ impl Live {
             reached.retain(|of, _| listening.contains(of));
             for of in listening {
                 let is_fresh = fresh.contains(&of);
-                if let Err(error) = self.tell(&store, (of, is_fresh), &mut reached).await {
-                    tracing::debug!(%error, "Open pages could not be told of changes.");
+                match self.tell(&store, (of, is_fresh), &mut reached).await {
+                    Ok(is_much) if is_much => together = TOGETHER_OF_MUCH,
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::debug!(%error, "Open pages could not be told of changes.");
+                    }
                 }
             }
             if !fresh.is_empty() {
@@ -116,20 +125,20 @@ impl Live {
         }
     }
 
-    /// Tells what the events and verdicts of a sub-account say that were not told yet.
+    /// Tells what the events and verdicts of a sub-account say that were not told yet; were they many?
     async fn tell(
         &self,
         store: &Store,
         (of, is_fresh): (SubAccountId, bool),
         reached: &mut BTreeMap<SubAccountId, Reached>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let last = store.event_bounds(of).await?.last;
         let place = reached.entry(of).or_insert_with(|| Reached::now(last, is_fresh));
         let verdicts = store.verdict_owners_after(of, place.verdict, READ_MAX).await?;
         let before = std::mem::replace(&mut place.event, last);
         place.verdict = verdicts.last().map_or(place.verdict, |(newest, _)| *newest);
         if last <= before && verdicts.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let read_max = i64::from(READ_MAX);
         let mut change = Change::nothing(of);
@@ -141,9 +150,10 @@ impl Live {
             change.verdicts.extend(verdicts.into_iter().map(|(_, owner)| owner));
             change.read(store, &events).await?;
         }
+        let is_much = change.is_much;
         // Nobody listens: nobody misses it.
         let _ = self.changes.send(Arc::new(change));
-        Ok(())
+        Ok(is_much)
     }
 }
 
@@ -164,17 +174,22 @@ impl Reached {
 }
 
 /// The sub-accounts of which there is news; of none when it is time to look by oneself.
-async fn heard(news: &mut broadcast::Receiver<News>) -> BTreeSet<SubAccountId> {
+async fn heard(news: &mut broadcast::Receiver<News>, together: Duration) -> BTreeSet<SubAccountId> {
     let mut fresh = BTreeSet::new();
     match tokio::time::timeout(LOOK_EVERY, news.recv()).await {
-        Ok(Ok(News::Written(of) | News::Forgotten(of))) => fresh.insert(of),
-        Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) | Err(_) => return fresh,
-    };
-    tokio::time::sleep(TOGETHER).await;
-    while let Ok(News::Written(of) | News::Forgotten(of)) = news.try_recv() {
-        fresh.insert(of);
+        Ok(Ok(News::Written(of) | News::Forgotten(of))) => fresh.extend([of]),
+        // More than is kept: what was kept tells enough.
+        Ok(Err(RecvError::Lagged(_))) => {}
+        Ok(Err(RecvError::Closed)) | Err(_) => return fresh,
     }
-    fresh
+    tokio::time::sleep(together).await;
+    loop {
+        match news.try_recv() {
+            Ok(News::Written(of) | News::Forgotten(of)) => fresh.extend([of]),
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return fresh,
+        }
+    }
 }
 
 fn is_of_message(event_type: EventType) -> bool {
