@@ -222,22 +222,12 @@ mod tests {
         let mut trust = TrustResults::without_checks(Trust::Unverified);
         trust.spf = Some("fail".to_owned());
         trust.spf_domain = Some("firm.example".to_owned());
+        let (id, at) = (VerdictId(Uuid::nil()), Time::from_seconds(1_700_000_000));
         Verdict {
-            id: VerdictId(Uuid::nil()),
-            at: Time::from_seconds(1_700_000_000),
-            door: Door::Smtp,
-            reason: Reason::UnverifiedSender,
             matched: Matched { address: Some("bea@firm.example".to_owned()), ..Matched::default() },
             message_id: MessageId::parse("offer@firm.example"),
-            private_key: None,
-            user_id: None,
-            conversation_id: None,
-            stored_message_id: None,
-            candidates: Vec::new(),
-            report: Vec::new(),
             trust: Some(trust),
-            expires_at: None,
-            recheck_at: None,
+            ..Verdict::new(id, at, Door::Smtp, Reason::UnverifiedSender)
         }
     }
 

@@ -55,22 +55,14 @@ impl<'c, 'a> Draft<'c, 'a> {
     fn new(case: &'c Case<'a>, ids: &'c mut NewIds) -> Self {
         let submission = case.submission;
         let again = submission.again.as_ref();
+        let id = again.map_or_else(|| VerdictId(ids.next_id()), |again| again.verdict);
+        let at = again.map_or(submission.received_at, |again| again.at);
         let verdict = Verdict {
-            id: again.map_or_else(|| VerdictId(ids.next_id()), |again| again.verdict),
-            at: again.map_or(submission.received_at, |again| again.at),
-            door: submission.door,
-            reason: Reason::Filed,
-            matched: Matched::default(),
             message_id: Some(submission.message_id.clone()),
-            private_key: None,
             user_id: submission.owner(),
-            conversation_id: None,
-            stored_message_id: None,
-            candidates: Vec::new(),
             report: submission.email.report.clone(),
             trust: Some(submission.trust.clone()),
-            expires_at: None,
-            recheck_at: None,
+            ..Verdict::new(id, at, submission.door, Reason::Filed)
         };
         Self { case, ids, verdict, changes: Vec::new(), events: Vec::new() }
     }

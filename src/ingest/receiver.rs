@@ -140,22 +140,12 @@ fn rejected(rejection: &Rejection, user: Option<UserId>, address: &Address) -> V
     let address =
         (rejection.reason == Reason::UnknownRecipient).then(|| address.normal().to_owned());
     let message_id: Option<MessageId> = headers.message_id;
-    let mut ids = crate::model::NewIds::new(clock::now(), clock::seed());
+    let now = clock::now();
+    let id = VerdictId(crate::model::NewIds::new(now, clock::seed()).next_id());
     Verdict {
-        id: VerdictId(ids.next_id()),
-        at: clock::now(),
-        door: Door::Smtp,
-        reason: rejection.reason,
         matched: Matched { address, what: Some(rejection.what.clone()), rule: None },
         message_id,
-        private_key: None,
         user_id: user,
-        conversation_id: None,
-        stored_message_id: None,
-        candidates: Vec::new(),
-        report: Vec::new(),
-        trust: None,
-        expires_at: None,
-        recheck_at: None,
+        ..Verdict::new(id, now, Door::Smtp, rejection.reason)
     }
 }

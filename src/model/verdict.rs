@@ -230,6 +230,27 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// A verdict on a mail of which nothing else is known.
+    pub fn new(id: VerdictId, at: Time, door: Door, reason: Reason) -> Self {
+        Self {
+            id,
+            at,
+            door,
+            reason,
+            matched: Matched::default(),
+            message_id: None,
+            private_key: None,
+            user_id: None,
+            conversation_id: None,
+            stored_message_id: None,
+            candidates: Vec::new(),
+            report: Vec::new(),
+            trust: None,
+            expires_at: None,
+            recheck_at: None,
+        }
+    }
+
     /// What became of the mail.
     pub const fn outcome(&self) -> Outcome {
         self.reason.outcome()

@@ -7,7 +7,7 @@ use super::super::imap::Session;
 use super::super::mailbox::{Error, Mailbox};
 use super::{View, is_lost, is_of_mails};
 use crate::clock;
-use crate::model::{Door, Folder, FolderRole, Matched, NewIds, Reason, Verdict, VerdictId};
+use crate::model::{Door, Folder, FolderRole, NewIds, Reason, Verdict, VerdictId};
 use crate::store::Withheld;
 
 /// What became of a mail that was asked for again.
@@ -120,22 +120,10 @@ impl View {
 async fn give_up(way: &Way, mail: &Withheld) -> Result<(), Error> {
     let (connection, uid) = (way.watched.connection, mail.uid);
     let now = clock::now();
+    let id = VerdictId(NewIds::new(now, clock::seed()).next_id());
     let verdict = Verdict {
-        id: VerdictId(NewIds::new(now, clock::seed()).next_id()),
-        at: now,
-        door: Door::Imap,
-        reason: Reason::NotGiven,
-        matched: Matched::default(),
-        message_id: None,
-        private_key: None,
         user_id: Some(way.watched.user),
-        conversation_id: None,
-        stored_message_id: None,
-        candidates: Vec::new(),
-        report: Vec::new(),
-        trust: None,
-        expires_at: None,
-        recheck_at: None,
+        ..Verdict::new(id, now, Door::Imap, Reason::NotGiven)
     };
     way.store.give_up_withheld((way.watched.sub_account, connection), mail, &verdict).await?;
     metrics::counter!("mailweave_withheld_mails_given_up_total").increment(1);
